@@ -1,0 +1,68 @@
+# Everything is reached by these names. `make run` tries the gateway, `make test` tests it, `make check` is what CI runs.
+export GOTOOLCHAIN := local
+GO        ?= go
+TOOLS     := $(CURDIR)/.tools
+LINT      := $(TOOLS)/golangci-lint-v2.15.0
+GOFUMPT   := $(TOOLS)/gofumpt-v0.12.0
+BIN       := bin/cardea
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+TESTFLAGS ?=
+
+.PHONY: run build test check fmt vet lint generate generated fuzz bench deps bench-deps clean
+
+# Build the gateway and start the demo: sample services and a gateway in front of them.
+run: build
+	$(BIN) demo
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(BIN) ./cmd/cardea
+
+# Install what the tests need beyond Go, where it is missing, and run all tests.
+test: deps
+	$(GO) test -race -timeout 20m $(TESTFLAGS) ./...
+
+# All that must hold before a change lands.
+check: fmt vet lint generated test fuzz
+
+fmt: $(GOFUMPT)
+	@out=$$($(GOFUMPT) -l .); if [ -n "$$out" ]; then echo "not formatted (run $(GOFUMPT) -w .):"; echo "$$out"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+
+lint: $(LINT)
+	$(LINT) run ./...
+
+# Make the generated files anew: comments of the configuration structs, JSON Schema, reference manual.
+generate:
+	$(GO) generate ./...
+
+# Fail when a generated file is not what its sources say.
+generated: generate
+	@git diff --exit-code --stat -- ':(glob)**/zz_*' docs/reference || (echo "generated files were not up to date; commit what make generate wrote"; exit 1)
+
+# Run each fuzz target for a moment, from its committed corpus on.
+FUZZTIME ?= 5s
+fuzz:
+	@for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "fuzz $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x $$pkg || exit 1; done; done
+
+# Compare with nginx and HAProxy, side by side.
+bench: build bench-deps
+	$(GO) run ./bench/run $(BENCHFLAGS)
+
+deps:
+	@./scripts/deps curl
+
+bench-deps:
+	@./scripts/deps nginx haproxy
+
+$(LINT):
+	@mkdir -p $(TOOLS)/lint && GOBIN=$(TOOLS)/lint $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 && mv $(TOOLS)/lint/golangci-lint $@
+
+$(GOFUMPT):
+	@mkdir -p $(TOOLS)/fumpt && GOBIN=$(TOOLS)/fumpt $(GO) install mvdan.cc/gofumpt@v0.12.0 && mv $(TOOLS)/fumpt/gofumpt $@
+
+clean:
+	rm -rf bin

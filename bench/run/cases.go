@@ -1,0 +1,110 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// benchCase is one job that gateways are measured at.
+type benchCase struct {
+	name  string
+	about string
+
+	segment   string // of the path, which decides the answer: see package origin
+	upload    int    // bytes that are sent
+	reconnect bool   // whether each request has a connection of its own
+	tls       bool
+	cores     int // of each gateway; 0 is what the flag says
+
+	contenders []contender
+}
+
+// contender is a peer in one of its ways to do a case.
+type contender struct {
+	peer   string
+	label  string // by default the peer
+	routes int
+	all    bool
+}
+
+// every lists each peer, plainly configured.
+var every = []contender{{peer: "nginx"}, {peer: "haproxy"}, {peer: "reverseproxy"}, {peer: "cardea"}}
+
+// cases are all that can be measured, in the order in which they run.
+var cases = []benchCase{
+	{name: "get-1k", about: "GET, answer of 1 KiB, connections kept", segment: "1k", contenders: every},
+	{name: "get-16k", about: "GET, answer of 16 KiB, connections kept", segment: "16k", contenders: every},
+	{name: "get-1m", about: "GET, answer of 1 MiB, connections kept", segment: "1m", contenders: every},
+	{name: "post-64k", about: "POST of 64 KiB, short answer, connections kept", segment: "upload", upload: 64 << 10, contenders: every},
+	{name: "connect", about: "GET, answer of 1 KiB, a new connection for each request", segment: "1k", reconnect: true, contenders: every},
+	{name: "tls", about: "GET, answer of 1 KiB, TLS 1.3, connections kept", segment: "1k", tls: true, contenders: every},
+	{name: "two-cores", about: "GET, answer of 1 KiB, connections kept, two cores for each gateway", segment: "1k", cores: 2, contenders: every},
+	{
+		name: "policies", about: "GET, answer of 1 KiB: access log to a file, five header changes, metrics; against nginx without",
+		segment: "1k", contenders: []contender{
+			{peer: "nginx"},
+			{peer: "nginx", label: "nginx+all", all: true},
+			{peer: "haproxy", label: "haproxy+all", all: true},
+			{peer: "cardea"},
+			{peer: "cardea", label: "cardea+all", all: true},
+		},
+	},
+	{
+		name: "routes", about: "GET, answer of 1 KiB, requests spread over 10 or 100,000 routes", segment: "1k", contenders: []contender{
+			{peer: "cardea", label: "cardea-10", routes: 10},
+			{peer: "cardea", label: "cardea-100k", routes: 100_000},
+		},
+	},
+}
+
+// of picks from a list by names, in the order of the list; no names pick all.
+func of[T any](all []T, names string, name func(T) string) ([]T, error) {
+	if names == "" {
+		return all, nil
+	}
+	wanted := map[string]bool{}
+	for one := range strings.SplitSeq(names, ",") {
+		wanted[strings.TrimSpace(one)] = true
+	}
+	var picked []T
+	known := make([]string, len(all))
+	for i, one := range all {
+		known[i] = name(one)
+		if wanted[known[i]] {
+			picked = append(picked, one)
+		}
+		delete(wanted, known[i])
+	}
+	for unknown := range wanted {
+		return nil, fmt.Errorf("cannot find %q: there are %s", unknown, strings.Join(known, ", "))
+	}
+	return picked, nil
+}
+
+// with is the case with only these peers.
+func (c benchCase) with(peers []peer) benchCase {
+	var left []contender
+	for _, one := range c.contenders {
+		for _, p := range peers {
+			if p.name == one.peer {
+				left = append(left, one)
+			}
+		}
+	}
+	c.contenders = left
+	return c
+}
+
+// paths are what is requested of a contender, in turn: for many routes, a thousand of them spread over all.
+func (c *benchCase) paths(routes int) []string {
+	if routes == 0 {
+		return []string{"/" + c.segment}
+	}
+	paths := make([]string, min(routes, 1000))
+	for i := range paths {
+		paths[i] = routePath(i*(routes/len(paths))) + "/" + c.segment
+	}
+	return paths
+}

@@ -1,0 +1,48 @@
+//go:build linux
+
+package origin
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// sizes are the answers by the last segment of the path.
+var sizes = map[string]int{"1k": 1 << 10, "16k": 16 << 10, "1m": 1 << 20}
+
+// Body is what the origin answers to GET for a path that ends in this segment, and whether there is such an answer. Its bytes
+// follow no short pattern, so that a gateway that mixed up pieces would be noticed.
+func Body(segment string) ([]byte, bool) {
+	size, known := sizes[segment]
+	if !known {
+		return nil, false
+	}
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+	body, state := make([]byte, size), uint32(size)
+	for i := range body {
+		state ^= state << 13
+		state ^= state >> 17
+		state ^= state << 5
+		body[i] = letters[state>>26]
+	}
+	return body, true
+}
+
+// rendered are whole answers to GET, made once.
+func rendered() map[string][]byte {
+	all := map[string][]byte{}
+	for segment := range sizes {
+		body, _ := Body(segment)
+		all[segment] = answer("200 OK", body)
+	}
+	return all
+}
+
+// answer writes an answer with the fields that a service usually sends.
+func answer(status string, body []byte) []byte {
+	head := fmt.Sprintf("HTTP/1.1 %s\r\nServer: origin\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\n"+
+		"Cache-Control: no-store\r\nContent-Length: %s\r\n\r\n",
+		status, time.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT"), strconv.Itoa(len(body)))
+	return append([]byte(head), body...)
+}

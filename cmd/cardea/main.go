@@ -1,0 +1,6 @@
+// Command cardea is the gateway.
+package main
+
+import "cardea.dev/cardea"
+
+func main() { cardea.Main() }

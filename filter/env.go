@@ -1,0 +1,74 @@
+package filter
+
+import (
+	"log/slog"
+	"net/http"
+
+	"cardea.dev/cardea/observe"
+)
+
+// Env is what a policy or target is built with: the route it is for, and what the gateway lends it.
+type Env struct {
+	Route   *Route
+	Dir     string       // of the configuration file that the route is in; relative file names start there
+	Log     *slog.Logger // for operations, not for requests
+	Metrics *observe.Metrics
+	Expr    Expressions
+	Keeper  Keeper
+
+	// Upstream returns the upstream with a name, or an error that says which there are.
+	Upstream func(name string) (Upstream, error)
+
+	slots int
+}
+
+// Slots is how many slots were taken. The engine prepares exchanges with it.
+func (env *Env) Slots() int { return env.slots }
+
+// Upstream is a service that requests can be sent to, with its balancing, retries and breaker.
+type Upstream interface {
+	// Name is its name in the configuration.
+	Name() string
+
+	// Do sends a request and returns the answer's head; the body streams. It adds to ex.Attempts. Its errors are *Error.
+	Do(ex *Exchange, req *http.Request) (*http.Response, error)
+}
+
+// Expressions compiles what users write over requests. Names that do not exist and types that do not fit are errors.
+type Expressions interface {
+	// Condition compiles a CEL expression that gives a boolean.
+	Condition(source string) (Condition, error)
+
+	// Value compiles a variable, such as "address", "jwt.sub", "header.x-user", "path.id", or else a CEL expression.
+	Value(source string) (Value, error)
+
+	// Template compiles a text with values in braces: "/v2/{path.id}?user={jwt.sub}". "{{" and "}}" are braces.
+	Template(source string) (Template, error)
+}
+
+// Condition says whether something holds for an exchange. An error means that it cannot be said; what that means is the
+// policy's to decide, on the safe side.
+type Condition func(ex *Exchange) (bool, error)
+
+// Value is a text taken from an exchange. False means that there is none.
+type Value func(ex *Exchange) (string, bool)
+
+// Template makes a text of an exchange. What is absent is empty.
+type Template func(ex *Exchange) string
+
+// Keeper keeps what must outlive a reload.
+type Keeper interface {
+	// Keep returns the value with a key, or makes it. A value that is an io.Closer is closed once no snapshot asks for it any more.
+	Keep(key string, make func() (any, error)) (any, error)
+}
+
+// Keep returns what was kept with a key, or makes it: limiter counters, health, pools, caches. The key must say all that makes
+// two of them different; its first part should be the name of the kind, as in "rate_limit:orders".
+func Keep[T any](env *Env, key string, make func() (T, error)) (T, error) {
+	v, err := env.Keeper.Keep(key, func() (any, error) { return make() })
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return v.(T), nil
+}

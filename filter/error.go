@@ -1,0 +1,71 @@
+package filter
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// Error is the one error of the request path: why the gateway itself answers.
+type Error struct {
+	Code   Code        // stable, for machines
+	Detail string      // one sentence that the client may see; empty: the code's own
+	Cause  error       // for operators only
+	Header http.Header // fields for the answer, such as Retry-After; may be nil
+	Status int         // overrides the code's status; 0: the code's
+}
+
+// Reject returns an Error with a code. Detail is a format of what the client may see; "" leaves the code's own.
+func Reject(code Code, detail string, args ...any) *Error {
+	if len(args) > 0 {
+		detail = fmt.Sprintf(detail, args...)
+	}
+	return &Error{Code: code, Detail: detail}
+}
+
+// Because adds a cause, which operators see and clients do not.
+func (e *Error) Because(cause error) *Error {
+	e.Cause = cause
+	return e
+}
+
+// With adds a field to the answer.
+func (e *Error) With(name, value string) *Error {
+	if e.Header == nil {
+		e.Header = http.Header{}
+	}
+	e.Header.Add(name, value)
+	return e
+}
+
+// Error tells operators what happened.
+func (e *Error) Error() string {
+	s := string(e.Code)
+	if e.Detail != "" {
+		s += ": " + e.Detail
+	}
+	if e.Cause != nil {
+		s += ": " + e.Cause.Error()
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// HTTPStatus is the status of the answer.
+func (e *Error) HTTPStatus() int {
+	if e.Status != 0 {
+		return e.Status
+	}
+	return e.Code.Info().Status
+}
+
+// AsError makes an *Error of any error: itself where it is one, else an internal error with it as the cause.
+func AsError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Code: InternalError, Cause: err}
+}

@@ -1,0 +1,174 @@
+package filter
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"cardea.dev/cardea/observe"
+)
+
+// Exchange is one request and its response. One goroutine owns it at a time; nothing may keep it, or what it points to, after
+// the Finish phase.
+type Exchange struct {
+	// Request is the request as the upstream will see it: hop-by-hop fields and untrusted forwarding fields are gone already,
+	// and its path is normalised. Policies change it in place. Its context ends when the client leaves.
+	Request *http.Request
+
+	// Response is nil until a policy or the target sets it.
+	Response *http.Response
+
+	// Err says why the gateway itself made the response. Its type is *Error once the engine has seen it.
+	Err error
+
+	// Route is the route that matched. It is never nil: requests that match none have the snapshot's own, which refuses.
+	Route *Route
+
+	// Params are the path's parameters.
+	Params Params
+
+	// Client is the address of the client, after trusted proxies. It is invalid where there is none (Unix sockets).
+	Client netip.Addr
+
+	// Identity is who calls. It is nil until authentication has set it.
+	Identity *Identity
+
+	// Original is the request line as it came, before policies changed it.
+	Original Original
+
+	// ID is the request id: taken from X-Request-Id where the client is trusted, or made.
+	ID string
+
+	// Start is when the head of the request had been read.
+	Start time.Time
+
+	// Span is the gateway's span of the exchange. Its zero value records nothing.
+	Span observe.Span
+
+	// Attempts are the tries made at upstreams, in order. Several upstreams may be among them.
+	Attempts []Attempt
+
+	// Interim sends an interim response (1xx, but 101) to the client. It may be nil.
+	Interim func(status int, header http.Header)
+
+	// Sent and Received count body bytes to and from the client.
+	Sent, Received int64
+
+	// FirstByte is when the head of the response was written, and zero before.
+	FirstByte time.Time
+
+	// Status is the status that the client was sent, and 0 before.
+	Status int
+
+	// Aborted says that the response was cut: the client left, or the upstream did in the middle.
+	Aborted bool
+
+	// Dry says that the exchange is only explained: nothing may be sent, counted or kept.
+	Dry bool
+
+	slots   []any
+	cancels []context.CancelFunc
+}
+
+// Original is what a request line said before policies changed it.
+type Original struct {
+	Method string
+	Scheme string // "http" or "https", after trusted proxies
+	Host   string // lower case, without port
+	Path   string // escaped, normalised
+	Query  string // without "?"
+	Proto  string // "HTTP/1.1", "HTTP/2.0"
+}
+
+// Route is what policies may know of the route they serve. It is immutable.
+type Route struct {
+	Name   string // as in logs and metrics
+	Match  string // as it was written
+	Where  string // file:line:column
+	Prefix string // the literal path before `/**`, where all its matches share one: "/assets"; else ""
+}
+
+// Identity is who calls, however that was found out.
+type Identity struct {
+	Subject  string         // the caller's own name: a token's `sub`, a user name, a certificate's subject
+	Consumer string         // the consumer that the gateway knows the caller as, if any
+	Groups   []string       // groups or roles
+	Claims   map[string]any // a token's claims, if any
+	Method   string         // the policy that authenticated: "jwt", "api_key", …
+}
+
+// Attempt is one try at an endpoint.
+type Attempt struct {
+	Upstream  string
+	Endpoint  string // address as configured or resolved; "" when none could be chosen
+	Start     time.Time
+	Connect   time.Duration // until there was a connection; 0 for one that was idle
+	FirstByte time.Duration // until the head of the answer; 0 when none came
+	Status    int           // 0 when no answer came
+	Reused    bool          // the connection was idle
+	Err       error
+}
+
+// Params are the parameters of a path, decoded. The router fills them.
+type Params interface {
+	Get(name string) (value string, ok bool)
+}
+
+// Param returns the path parameter with a name, or "".
+func (ex *Exchange) Param(name string) string {
+	if ex.Params == nil {
+		return ""
+	}
+	v, _ := ex.Params.Get(name)
+	return v
+}
+
+// Context is the context of the exchange: it ends when the client leaves or a deadline passes.
+func (ex *Exchange) Context() context.Context { return ex.Request.Context() }
+
+// Last returns the last attempt, or nil.
+func (ex *Exchange) Last() *Attempt {
+	if len(ex.Attempts) == 0 {
+		return nil
+	}
+	return &ex.Attempts[len(ex.Attempts)-1]
+}
+
+// Limit bounds the exchange: when d has passed since its start its context ends, with a cause of err. Later calls may only
+// bring the end nearer.
+func (ex *Exchange) Limit(d time.Duration, err error) {
+	ctx, cancel := context.WithDeadlineCause(ex.Request.Context(), ex.Start.Add(d), err)
+	ex.cancels = append(ex.cancels, cancel)
+	ex.Request = ex.Request.WithContext(ctx)
+}
+
+// Child returns an exchange for a request of the gateway's own, made on behalf of ex: same route, client, identity and span.
+// It may be used by another goroutine than ex.
+func (ex *Exchange) Child(req *http.Request) *Exchange {
+	return &Exchange{
+		Request: req, Route: ex.Route, Params: ex.Params, Client: ex.Client, Identity: ex.Identity, Original: ex.Original,
+		ID: ex.ID, Start: ex.Start, Span: ex.Span, Dry: ex.Dry, slots: make([]any, len(ex.slots)),
+	}
+}
+
+// Prepare readies an exchange for a route whose policies use so many slots. The engine calls it.
+func (ex *Exchange) Prepare(slots int) {
+	if cap(ex.slots) < slots {
+		ex.slots = make([]any, slots)
+		return
+	}
+	ex.slots = ex.slots[:slots]
+	clear(ex.slots)
+}
+
+// Release ends what Limit began and empties the exchange for its next use, keeping its memory. The engine calls it, last.
+func (ex *Exchange) Release() {
+	for _, cancel := range ex.cancels {
+		cancel()
+	}
+	clear(ex.slots)
+	clear(ex.Attempts)
+	clear(ex.cancels)
+	*ex = Exchange{slots: ex.slots[:0], Attempts: ex.Attempts[:0], cancels: ex.cancels[:0]}
+}

@@ -1,0 +1,124 @@
+package rewrite
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/filter"
+)
+
+// replacement puts pieces in the place of what a regular expression matches.
+type replacement struct {
+	regex  *regexp.Regexp
+	pieces []piece
+}
+
+func newReplacement(env *filter.Env, regex, to string) (*replacement, error) {
+	re, err := regexp.Compile(regex)
+	if err != nil {
+		return nil, config.FieldErrorf("regex", "%q is not a regular expression: %s", regex, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	}
+	r := &replacement{regex: re}
+	parts, err := split(to)
+	if err != nil {
+		return nil, config.FieldErrorf("to", "%w", err)
+	}
+	for _, part := range parts {
+		if part.expression {
+			p, err := newValue(env, part.text)
+			if err != nil {
+				return nil, config.FieldErrorf("to", "%w", err)
+			}
+			r.pieces = append(r.pieces, p)
+			continue
+		}
+		if err := r.addText(part.text); err != nil {
+			return nil, config.FieldErrorf("to", "%w", err)
+		}
+	}
+	if err := checkTexts(r.pieces); err != nil {
+		return nil, config.FieldErrorf("to", "%w", err)
+	}
+	return r, nil
+}
+
+// addText adds a text in which `$` begins a group.
+func (r *replacement) addText(text string) error {
+	if strings.Contains(text, "?") {
+		return errors.New("`to` is a path and cannot have a `?`; use `query`, or `path` with parameters of the match")
+	}
+	for text != "" {
+		before, after, found := strings.Cut(text, "$")
+		escaped, err := escapeText(before, isSegmentChar)
+		if err != nil {
+			return err
+		}
+		r.pieces = appendText(r.pieces, escaped)
+		if !found {
+			return nil
+		}
+		if text, found = strings.CutPrefix(after, "$"); found {
+			r.pieces = appendText(r.pieces, "$")
+			continue
+		}
+		if text, err = r.addGroup(after); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addGroup adds the group whose number or name is at the front of a text, and returns the rest.
+func (r *replacement) addGroup(text string) (rest string, err error) {
+	word := text[:len(text)-len(strings.TrimLeft(text, "0123456789"))]
+	if word != "" {
+		n, err := strconv.Atoi(word)
+		if err != nil || n < 1 || n > r.regex.NumSubexp() {
+			return "", fmt.Errorf("there is no group $%s: `regex` has %d", word, r.regex.NumSubexp())
+		}
+		r.pieces = append(r.pieces, piece{group: n})
+		return text[len(word):], nil
+	}
+	word = text[:len(text)-len(strings.TrimLeft(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"))]
+	if word == "" {
+		return "", errors.New("a `$` must be followed by the number or name of a group; write $$ for the character")
+	}
+	n := r.regex.SubexpIndex(word)
+	if n < 0 {
+		return "", fmt.Errorf("there is no group $%s in `regex`", word)
+	}
+	r.pieces = append(r.pieces, piece{group: n})
+	return text[len(word):], nil
+}
+
+// apply replaces all that matches in an escaped path.
+func (r *replacement) apply(ex *filter.Exchange, path string) (string, error) {
+	matches := r.regex.FindAllStringSubmatchIndex(path, -1)
+	if matches == nil {
+		return path, nil
+	}
+	var b []byte
+	end := 0
+	for _, m := range matches {
+		b = append(b, path[end:m[0]]...)
+		end = m[1]
+		for i := range r.pieces {
+			p := &r.pieces[i]
+			if p.group > 0 {
+				if from := m[2*p.group]; from >= 0 {
+					b = append(b, path[from:m[2*p.group+1]]...)
+				}
+				continue
+			}
+			var err error
+			if b, err = p.append(b, ex); err != nil {
+				return "", err
+			}
+		}
+	}
+	return string(append(b, path[end:]...)), nil
+}

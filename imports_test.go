@@ -1,0 +1,131 @@
+package cardea_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// module is the import path that all packages of the project begin with.
+const module = "cardea.dev/cardea"
+
+// rule says what packages may never import, and why. Paths are below the module; "x/..." is x and all below it.
+type rule struct {
+	from  []string
+	never []string
+	but   []string // exceptions among never
+	why   string
+}
+
+var dataPlane = []string{
+	"internal/engine/...", "internal/router/...", "internal/upstream/...", "internal/expr/...", "internal/keep/...",
+	"filters/...", "targets/...", "filter", "target", "observe",
+}
+
+var rules = []rule{
+	{[]string{"config"}, []string{"..."}, nil, "config is data; what it means is decided by those that import it"},
+	{dataPlane, []string{"internal/control/...", "internal/cli/...", "internal/compile/...", "gatewaytest/..."}, nil,
+		"the request path must not know where configuration comes from, nor who looks on"},
+	{[]string{"..."}, []string{"internal/cli/..."}, []string{"."}, "flags live in cli alone"},
+	{[]string{"internal/upstream/..."}, []string{"internal/engine/...", "internal/router/...", "filters/...", "targets/..."}, nil,
+		"upstreams are unaware of routes"},
+	{[]string{"internal/router/..."}, []string{"..."}, nil, "the router is a mechanism with input types of its own"},
+	{[]string{"internal/engine/..."}, []string{"filters/...", "targets/...", "internal/upstream/...", "internal/expr/..."}, nil,
+		"the engine knows no kind of policy or target, and opens no upstream connection"},
+	{[]string{"filters/...", "targets/..."}, []string{"internal/engine/...", "internal/router/...", "internal/upstream/..."}, nil,
+		"policies and targets know the vocabulary, not the machine: they could live outside of this repository"},
+	{[]string{"internal/engine/...", "internal/control/...", "internal/upstream/..."}, []string{"filters/...", "targets/..."}, nil,
+		"only compile knows the kinds"},
+}
+
+// outside are foreign packages that the request path may never import.
+var outside = []struct{ prefix, why string }{
+	{"database/sql", "losing a database must never take down proxying"},
+	{"k8s.io/", "the gateway's binary stays free of Kubernetes"},
+	{"google.golang.org/grpc", "gRPC is proxied, not spoken"},
+	{"github.com/spf13/cobra", "flags live in cli alone"},
+}
+
+func TestImportsPointDown(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, imported := range p.Imports {
+			below, ours := strings.CutPrefix(imported, module+"/")
+			if !ours {
+				checkOutside(t, p.name(), imported)
+				continue
+			}
+			for _, r := range rules {
+				if within(p.name(), r.from) && within(below, r.never) && !within(p.name(), r.but) && below != p.name() && !isChild(below, p.name()) {
+					t.Errorf("%s imports %s: %s", p.name(), below, r.why)
+				}
+			}
+			if siblings(p.name(), below) {
+				t.Errorf("%s imports its sibling %s: what both need belongs above them, or in the vocabulary", p.name(), below)
+			}
+		}
+	}
+}
+
+func checkOutside(t *testing.T, from, imported string) {
+	if !within(from, dataPlane) {
+		return
+	}
+	for _, o := range outside {
+		if strings.HasPrefix(imported, o.prefix) {
+			t.Errorf("%s imports %s: %s", from, imported, o.why)
+		}
+	}
+}
+
+// siblings says whether two packages stand in the same folder, other than those in which packages stand on each other.
+func siblings(a, b string) bool {
+	layered := []string{".", "internal"}
+	i, j := strings.LastIndex(a, "/"), strings.LastIndex(b, "/")
+	return i > 0 && j > 0 && a[:i] == b[:j] && a != b && !slices.Contains(layered, a[:i])
+}
+
+func isChild(child, parent string) bool { return strings.HasPrefix(child, parent+"/") }
+
+func within(name string, patterns []string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		if p == "..." {
+			return true
+		}
+		tree, all := strings.CutSuffix(p, "/...")
+		return name == tree || all && isChild(name, tree)
+	})
+}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+}
+
+func (p pkg) name() string {
+	if p.ImportPath == module {
+		return "."
+	}
+	return strings.TrimPrefix(p.ImportPath, module+"/")
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatalf("cannot list the packages: %v", err)
+	}
+	var all []pkg
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}

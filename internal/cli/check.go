@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/internal/compile"
+	"cardea.dev/cardea/internal/engine"
+	"cardea.dev/cardea/internal/engine/listen"
+	"cardea.dev/cardea/internal/keep"
+	"cardea.dev/cardea/observe"
+)
+
+// compiled compiles a configuration without starting anything. The caller discards the snapshot.
+func (a *app) compiled(path string) (*engine.Snapshot, config.Errors, error) {
+	cfg, found := a.load(path)
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	return compile.Build(cfg, compile.Options{
+		Kinds: a.kinds, Keeper: keep.New(), Metrics: observe.NewMetrics(), Log: quiet,
+		Version: Version(), Quarantine: a.quarantine, Dir: dir(path), Found: found, Offline: true,
+	})
+}
+
+func (a *app) check() *cobra.Command {
+	c := &cobra.Command{
+		Use: "check FILE", Short: "Say all that is wrong with a configuration, without starting anything",
+		Long: "Say all that is wrong with a configuration, a file or a folder of them, without starting anything.\nThe exit code is 0 when it is right, and 1 when it is wrong.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			s, warnings, err := a.compiled(args[0])
+			if err != nil {
+				return wrong(err)
+			}
+			defer func() { _ = s.Discard() }()
+			if err := listen.Check(s.Config.Listen, dir(args[0])); err != nil {
+				return wrong(s.Config.Self.Field("listen").Locate(err).Err())
+			}
+			a.printCheck(args[0], s, warnings)
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&a.quarantine, "quarantine", false, "leave out routes that are wrong, as `run --quarantine` would")
+	return c
+}
+
+func (a *app) printCheck(path string, s *engine.Snapshot, warnings config.Errors) {
+	if a.json {
+		if warnings == nil {
+			warnings = config.Errors{}
+		}
+		a.printJSON(map[string]any{"ok": true, "routes": len(s.Routes), "upstreams": len(s.Upstreams), "warnings": warnings, "left_out": s.Left})
+		return
+	}
+	for _, w := range warnings {
+		fmt.Fprintf(a.Err, "warning: %v\n", w)
+	}
+	for _, left := range s.Left {
+		fmt.Fprintf(a.Err, "left out: %s %s\n%s\n", left.Kind, left.Name, left.Text)
+	}
+	fmt.Fprintf(a.Out, "%s is right: %s, %s\n", path, count(len(s.Routes), "route"), count(len(s.Upstreams), "upstream"))
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func (a *app) routes() *cobra.Command {
+	return &cobra.Command{
+		Use: "routes FILE", Short: "List the routes of a configuration, with their policies and targets", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			s, _, err := a.compiled(args[0])
+			if err != nil {
+				return wrong(err)
+			}
+			defer func() { _ = s.Discard() }()
+			a.printRoutes(s)
+			return nil
+		},
+	}
+}
+
+func (a *app) printRoutes(s *engine.Snapshot) {
+	listed := engine.ListRoutes(s)
+	if a.json {
+		a.printJSON(map[string]any{"routes": listed})
+		return
+	}
+	for _, r := range listed {
+		fmt.Fprintf(a.Out, "%s\n", r.Name)
+		if r.Match != r.Name {
+			fmt.Fprintf(a.Out, "    match     %s\n", r.Match)
+		}
+		for _, p := range r.Policies {
+			fmt.Fprintf(a.Out, "    %-9s %s\n", p.Stage, p.Policy)
+		}
+		fmt.Fprintf(a.Out, "    target    %s\n    at        %s\n", r.Target, r.Where)
+	}
+}

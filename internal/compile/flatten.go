@@ -1,0 +1,190 @@
+package compile
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/internal/router"
+)
+
+// flatRoute is a route with all that it inherits.
+type flatRoute struct {
+	name     string
+	named    bool // the name was given
+	node     config.Node
+	rules    []router.Rule
+	policies map[string]policy // the nearest of each kind; without those that are off
+	kind     string            // of the target
+	target   config.Node
+	errs     config.Errors // what is wrong with this route alone
+	adrift   bool          // an outer route is wrong, so that what is inherited means nothing
+}
+
+// policy is where a policy is configured, and for which route it was.
+type policy struct {
+	node config.Node
+	from string // "" for the root's
+}
+
+// flatten makes a list of the tree of routes: of each that has a target of its own, or inherits one and has no routes inside.
+func (c *compiler) flatten() []*flatRoute {
+	root := &flatRoute{policies: map[string]policy{}}
+	c.inherit(root, root, c.cfg.Policies, "")
+	c.errs = append(c.errs, root.errs...)
+	var flat []*flatRoute
+	for i := range c.cfg.Routes {
+		flat = append(flat, c.flattenRoute(root, root, &c.cfg.Routes[i])...)
+	}
+	return flat
+}
+
+func (c *compiler) flattenRoute(root, outer *flatRoute, r *config.Route) []*flatRoute {
+	f := &flatRoute{name: r.Name, named: r.Name != "", node: r.Self, kind: outer.kind, target: outer.target}
+	f.adrift = outer.adrift || outer != root && len(outer.errs) > 0
+	f.errs = c.foundBelow(r.Self.Path())
+	f.policies = maps.Clone(outer.policies)
+	f.rules = c.rules(f, outer.rules, r)
+	if f.name == "" {
+		f.name = matchText(r, f.rules)
+	}
+	own := c.inherit(f, outer, r.Rest, f.name)
+	var flat []*flatRoute
+	if own || len(r.Routes) == 0 {
+		flat = append(flat, f)
+	}
+	for i := range r.Routes {
+		flat = append(flat, c.flattenRoute(root, f, &r.Routes[i])...)
+	}
+	if len(flat) > 0 && flat[0] != f {
+		flat[0].errs = append(flat[0].errs, f.errs...) // f itself does not run, but what is wrong with it must be told
+	}
+	return flat
+}
+
+// inherit lays a route's own keys over what it inherits. It says whether a target is among them.
+func (c *compiler) inherit(f, outer *flatRoute, rest map[string]config.Node, from string) (target bool) {
+	var targets []string
+	for _, key := range slices.Sorted(maps.Keys(rest)) {
+		node := rest[key]
+		if _, ok := c.filters[key]; ok {
+			if node.IsOff() {
+				delete(f.policies, key)
+			} else {
+				f.policies[key] = policy{node, from}
+			}
+			continue
+		}
+		if c.isTarget(key) && f != outer {
+			targets = append(targets, key)
+			f.kind, f.target = key, node
+			continue
+		}
+		f.errs = append(f.errs, c.unknownKey(f, outer, key, node))
+	}
+	if len(targets) > 1 {
+		f.errs = append(f.errs, rest[targets[1]].Errorf("a route has one target, and this one has %s", strings.Join(targets, " and ")))
+	}
+	return len(targets) > 0
+}
+
+func (c *compiler) isTarget(key string) bool {
+	return slices.ContainsFunc(c.targetNames(), func(name string) bool { return name == key })
+}
+
+func (c *compiler) targetNames() []string {
+	var names []string
+	for _, k := range c.Kinds.Targets {
+		names = append(names, k.Name())
+	}
+	return names
+}
+
+// unknownKey is the error for a key that is neither a setting, nor a policy, nor a target.
+func (c *compiler) unknownKey(f, outer *flatRoute, key string, node config.Node) *config.Error {
+	known := slices.Sorted(maps.Keys(c.filters))
+	if f == outer { // the root
+		if c.isTarget(key) {
+			return node.Errorf("%q is a target: it belongs in a route", key)
+		}
+		known = append(known, "listen", "admin", "upstreams", "routes", "errors", "tracing", "shutdown")
+		return c.cfg.Self.UnknownKey(key, known)
+	}
+	known = append(append(known, "name", "match", "routes"), c.targetNames()...)
+	return f.node.UnknownKey(key, known)
+}
+
+// rules are the rules of a route: its matches, each within each of the outer route's.
+func (c *compiler) rules(f *flatRoute, outer []router.Rule, r *config.Route) []router.Rule {
+	if len(outer) == 0 {
+		outer = []router.Rule{{}}
+	}
+	if len(r.Match) == 0 {
+		return outer
+	}
+	var all []router.Rule
+	for i := range r.Match {
+		at := "match"
+		if r.Self.Field("match").Kind() == config.NodeList {
+			at = fmt.Sprintf("match[%d]", i)
+		}
+		for _, inner := range c.matchRules(f, &r.Match[i], at) {
+			for _, o := range outer {
+				joined, err := within(o, inner)
+				if err != nil {
+					f.errs = append(f.errs, r.Self.Locate(config.FieldErrorf(at+".path", "%w", err))...)
+					continue
+				}
+				all = append(all, joined)
+			}
+		}
+	}
+	return all
+}
+
+// within lays the conditions of an inner route's rule over those of the outer route's.
+func within(outer, inner router.Rule) (router.Rule, error) {
+	path, err := outer.Path.Join(inner.Path)
+	if err != nil {
+		return router.Rule{}, err
+	}
+	both := router.Rule{
+		Path:      path,
+		Hosts:     nearest(outer.Hosts, inner.Hosts),
+		Methods:   nearest(outer.Methods, inner.Methods),
+		Addresses: nearest(outer.Addresses, inner.Addresses),
+		Headers:   overlay(outer.Headers, inner.Headers),
+		Queries:   overlay(outer.Queries, inner.Queries),
+		Cookies:   overlay(outer.Cookies, inner.Cookies),
+		When:      outer.When, WhenText: outer.WhenText,
+	}
+	switch {
+	case inner.When == nil:
+	case outer.When == nil:
+		both.When, both.WhenText = inner.When, inner.WhenText
+	default:
+		both.When = func(r *router.Request) bool { return outer.When(r) && inner.When(r) }
+		both.WhenText = "(" + outer.WhenText + ") && (" + inner.WhenText + ")"
+	}
+	return both, nil
+}
+
+func nearest[T any](outer, inner []T) []T {
+	if len(inner) > 0 {
+		return inner
+	}
+	return outer
+}
+
+// overlay returns the conditions of both; of those on the same name the inner one.
+func overlay(outer, inner []router.ValueRule) []router.ValueRule {
+	all := slices.Clone(inner)
+	for _, o := range outer {
+		if !slices.ContainsFunc(inner, func(i router.ValueRule) bool { return i.Name == o.Name }) {
+			all = append(all, o)
+		}
+	}
+	return all
+}

@@ -1,0 +1,50 @@
+package compile
+
+import (
+	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/filters/accesslog"
+	"cardea.dev/cardea/filters/bodylimit"
+	"cardea.dev/cardea/filters/compress"
+	"cardea.dev/cardea/filters/cors"
+	"cardea.dev/cardea/filters/deprecation"
+	"cardea.dev/cardea/filters/headers"
+	"cardea.dev/cardea/filters/ip"
+	"cardea.dev/cardea/filters/mirror"
+	"cardea.dev/cardea/filters/rewrite"
+	"cardea.dev/cardea/filters/timeout"
+	"cardea.dev/cardea/target"
+	"cardea.dev/cardea/targets/proxy"
+	"cardea.dev/cardea/targets/redirect"
+	"cardea.dev/cardea/targets/respond"
+	"cardea.dev/cardea/targets/static"
+)
+
+// Kinds are the kinds of policies and targets that a configuration may name.
+type Kinds struct {
+	Filters []filter.Kind // within a stage, they run in this order
+	Targets []target.Kind
+}
+
+// Builtin returns the kinds that the gateway comes with, and after them those of a custom build.
+func Builtin(extra ...filter.Kind) Kinds {
+	return Kinds{
+		Filters: append([]filter.Kind{
+			accesslog.Kind(),
+			ip.Kind(),
+			cors.Kind(),
+			timeout.Kind(),
+			bodylimit.Kind(),
+			deprecation.Kind(),
+			compress.Kind(),
+			rewrite.Kind(),
+			headers.Kind(),
+			mirror.Kind(),
+		}, extra...),
+		Targets: []target.Kind{
+			proxy.Kind(),
+			respond.Kind(),
+			redirect.Kind(),
+			static.Kind(),
+		},
+	}
+}

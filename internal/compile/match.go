@@ -1,0 +1,127 @@
+package compile
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+
+	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/router"
+)
+
+// matchRules are the rules of one match: one for each of its paths. What is wrong with it goes to f.
+func (c *compiler) matchRules(f *flatRoute, m *config.Match, at string) []router.Rule {
+	rule, errs := c.conditions(m)
+	var rules []router.Rule
+	paths := m.Path
+	if len(paths) == 0 {
+		rules = append(rules, rule)
+	}
+	for i, text := range paths {
+		path, err := router.ParsePath(text)
+		if err != nil {
+			errs = append(errs, config.FieldErrorf(fmt.Sprintf("path[%d]", i), "%w", err))
+			continue
+		}
+		rule.Path = path
+		rules = append(rules, rule)
+	}
+	if len(errs) > 0 {
+		f.errs = append(f.errs, f.node.At(at).Locate(errors.Join(errs...))...)
+	}
+	return rules
+}
+
+// conditions are those of a match but its path.
+func (c *compiler) conditions(m *config.Match) (router.Rule, []error) {
+	var errs []error
+	rule := router.Rule{Methods: upper(m.Method), Hosts: m.Host}
+	values := func(field string, from map[string]config.ValueMatch, name func(string) string) (rules []router.ValueRule) {
+		for _, key := range slices.Sorted(maps.Keys(from)) {
+			v, err := valueRule(name(key), from[key])
+			if err != nil {
+				errs = append(errs, config.FieldErrorf(field+"."+key, "%w", err))
+			}
+			rules = append(rules, v)
+		}
+		return rules
+	}
+	same := func(name string) string { return name }
+	rule.Headers = append(values("header", m.Header, http.CanonicalHeaderKey), acceptRules(m.Accept)...)
+	rule.Queries = values("query", m.Query, same)
+	rule.Cookies = values("cookie", m.Cookie, same)
+	for _, p := range m.Address {
+		rule.Addresses = append(rule.Addresses, p.Prefix)
+	}
+	if m.When != "" {
+		when, err := c.expr.Condition(m.When)
+		if err != nil {
+			errs = append(errs, config.FieldErrorf("when", "%w", err))
+		} else {
+			rule.When, rule.WhenText = onExchange(when), m.When
+		}
+	}
+	return rule, errs
+}
+
+// onExchange makes a condition of the router of one over exchanges. What cannot be said does not hold.
+func onExchange(when filter.Condition) func(*router.Request) bool {
+	return func(r *router.Request) bool {
+		ex, _ := r.Subject.(*filter.Exchange)
+		holds, err := when(ex)
+		return holds && err == nil
+	}
+}
+
+func valueRule(name string, m config.ValueMatch) (router.ValueRule, error) {
+	v := router.ValueRule{Name: name}
+	switch {
+	case m.Present != nil && *m.Present:
+		v.Present = 1
+	case m.Present != nil:
+		v.Present = -1
+	case m.Matches != "":
+		re, err := regexp.Compile(`^(?:` + m.Matches + `)$`)
+		if err != nil {
+			return v, fmt.Errorf("cannot compile the regular expression: %w", err)
+		}
+		v.Matches = re
+	case m.Is != nil:
+		v.Is = *m.Is
+	}
+	return v, nil
+}
+
+// acceptRules is the condition that Accept names one of some media types.
+func acceptRules(types []string) []router.ValueRule {
+	if len(types) == 0 {
+		return nil
+	}
+	quoted := make([]string, len(types))
+	for i, t := range types {
+		quoted[i] = regexp.QuoteMeta(t)
+	}
+	re := regexp.MustCompile(`(?i)(?:^|,)[ \t]*(?:` + strings.Join(quoted, "|") + `)[ \t]*(?:[;,]|$)`)
+	return []router.ValueRule{{Name: "Accept", Matches: re}}
+}
+
+func upper(methods []string) []string {
+	out := slices.Clone(methods)
+	for i := range out {
+		out[i] = strings.ToUpper(out[i])
+	}
+	return out
+}
+
+// matchText is what a route without a name is called: its match.
+func matchText(r *config.Route, rules []router.Rule) string {
+	if len(rules) == 0 {
+		return r.Self.Pos().String()
+	}
+	return rules[0].String()
+}

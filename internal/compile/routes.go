@@ -1,0 +1,146 @@
+package compile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/engine"
+	"cardea.dev/cardea/internal/router"
+	"cardea.dev/cardea/target"
+)
+
+// buildRoutes builds all routes and the table that finds them.
+func (c *compiler) buildRoutes(s *engine.Snapshot) {
+	var rules []router.Rule
+	var owners []*flatRoute
+	for _, f := range c.uniqueNames(c.flatten()) {
+		route := c.buildRoute(f)
+		if f.adrift || f.errs.Err() != nil {
+			c.refuse("route", f.name, f.node, f.errs)
+			continue
+		}
+		for _, rule := range f.rules {
+			rule.Value, rule.Name = len(s.Routes), f.name
+			rules = append(rules, rule)
+			owners = append(owners, f)
+		}
+		s.Routes = append(s.Routes, route)
+	}
+	var conflicts []router.Conflict
+	s.Table, conflicts = router.New(rules)
+	for _, found := range conflicts {
+		a, b := owners[found.A], owners[found.B]
+		c.errs = append(c.errs, b.node.Errorf("%s", found.Reason).RelatedAt(a.node, "%s", "the other route is here"))
+	}
+}
+
+// uniqueNames makes sure that no two routes are called the same.
+func (c *compiler) uniqueNames(flat []*flatRoute) []*flatRoute {
+	first := make(map[string]*flatRoute, len(flat))
+	for _, f := range flat {
+		other, taken := first[f.name]
+		switch {
+		case !taken:
+		case f.named && other.named:
+			e := f.node.At("name").Errorf("two routes are called %q", f.name)
+			f.errs = append(f.errs, e.RelatedAt(other.node.At("name"), "the other is here"))
+		default:
+			f.name = freeName(first, f.name)
+		}
+		first[f.name] = f
+	}
+	return flat
+}
+
+func freeName(taken map[string]*flatRoute, name string) string {
+	for i := 2; ; i++ {
+		next := fmt.Sprintf("%s #%d", name, i)
+		if taken[next] == nil {
+			return next
+		}
+	}
+}
+
+// buildRoute builds the policies and the target of a route. What is wrong with them goes to f.
+func (c *compiler) buildRoute(f *flatRoute) *engine.Route {
+	texts := make([]string, len(f.rules))
+	for i := range f.rules {
+		texts[i] = f.rules[i].String()
+	}
+	route := &engine.Route{Route: filter.Route{
+		Name: f.name, Match: strings.Join(texts, " | "), Where: f.node.Pos().String(), Prefix: commonPrefix(f.rules),
+	}}
+	route.ExplicitOPTIONS = slices.ContainsFunc(f.rules, func(r router.Rule) bool { return slices.Contains(r.Methods, "OPTIONS") })
+	env := c.env(&route.Route)
+	c.adrift = false
+	route.Steps = c.steps(f, env, func(filter.Kind) bool { return true })
+	route.TargetKind = f.kind
+	route.Target = c.buildTarget(f, env)
+	f.adrift = f.adrift || c.adrift
+	route.Slots = env.Slots()
+	return route
+}
+
+// steps builds the policies of a route that are wanted, in the order in which they run.
+func (c *compiler) steps(f *flatRoute, env *filter.Env, wanted func(filter.Kind) bool) []engine.Step {
+	var steps []engine.Step
+	for _, kind := range c.order {
+		p, ok := f.policies[kind.Name()]
+		if !ok || !wanted(kind) {
+			continue
+		}
+		built, err := kind.Build(env, p.node)
+		if err != nil {
+			f.errs = append(f.errs, p.node.Locate(err)...)
+			continue
+		}
+		steps = append(steps, engine.Step{Filter: *built, Kind: kind.Name(), Stage: kind.Stage(), Where: p.node.Pos().String()})
+	}
+	return steps
+}
+
+func (c *compiler) buildTarget(f *flatRoute, env *filter.Env) target.Target {
+	for _, kind := range c.Kinds.Targets {
+		if kind.Name() != f.kind {
+			continue
+		}
+		t, err := kind.Build(env, f.target)
+		if err != nil {
+			f.errs = append(f.errs, f.target.Locate(err)...)
+			return nil
+		}
+		return t
+	}
+	e := f.node.Errorf("the route has no target: nothing says what answers its requests")
+	e.Expected = "one of " + strings.Join(c.targetNames(), ", ")
+	f.errs = append(f.errs, e)
+	return nil
+}
+
+// unmatched is the route of requests that match none: the root's policies that watch and guard, and a refusal.
+func (c *compiler) unmatched() *engine.Route {
+	root := &flatRoute{policies: map[string]policy{}}
+	c.inherit(root, root, c.cfg.Policies, "")
+	root.errs = nil // flatten has told them
+	route := &engine.Route{Route: filter.Route{Name: ""}, Target: engine.Refusal{}, TargetKind: "refusal"}
+	env := c.env(&route.Route)
+	route.Steps = c.steps(root, env, func(k filter.Kind) bool { return k.Stage() <= filter.Guard })
+	route.Slots = env.Slots()
+	c.errs = append(c.errs, root.errs...)
+	return route
+}
+
+// commonPrefix is the literal path before the rest, where all rules share one.
+func commonPrefix(rules []router.Rule) string {
+	prefix := ""
+	for i := range rules {
+		p, ok := strings.CutSuffix(rules[i].Path.String(), "/**")
+		if !ok || strings.ContainsAny(p, "{*~") || i > 0 && p != prefix {
+			return ""
+		}
+		prefix = p
+	}
+	return prefix
+}

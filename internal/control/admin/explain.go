@@ -1,0 +1,84 @@
+package admin
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"cardea.dev/cardea/internal/engine"
+)
+
+// Question is what explain is asked: what would this request get, or why did the request with this id fail.
+type Question struct {
+	ID      string      `json:"id,omitempty"`
+	Method  string      `json:"method,omitempty"` // "" is GET
+	URL     string      `json:"url,omitempty"`
+	Headers http.Header `json:"headers,omitempty"`
+	Client  string      `json:"client,omitempty"` // "" is 127.0.0.1
+}
+
+func (a *api) explain(w http.ResponseWriter, r *http.Request) {
+	q, err := question(w, r)
+	if err != nil {
+		writeProblem(w, http.StatusBadRequest, "bad_question", err.Error())
+		return
+	}
+	if q.ID != "" {
+		a.explainFailure(w, q.ID)
+		return
+	}
+	s := a.current(w)
+	if s == nil {
+		return
+	}
+	asked, client, err := q.Request()
+	if err != nil {
+		writeProblem(w, http.StatusBadRequest, "bad_question", err.Error())
+		return
+	}
+	e := s.Explain(asked, client)
+	if strings.Contains(r.Header.Get("Accept"), "text/plain") {
+		writeText(w, http.StatusOK, strings.TrimRight(e.Text(), "\n"))
+		return
+	}
+	writeJSON(w, http.StatusOK, e)
+}
+
+func (a *api) explainFailure(w http.ResponseWriter, id string) {
+	f, ok := a.Failure(id)
+	if !ok {
+		writeProblem(w, http.StatusNotFound, "unknown_request", "No failed request with the id "+id+" is remembered. Only answers that the gateway itself made are, and only the latest.")
+		return
+	}
+	writeJSON(w, http.StatusOK, f)
+}
+
+// question reads the question from the query, or from a JSON body.
+func question(w http.ResponseWriter, r *http.Request) (q Question, err error) {
+	if r.Method == http.MethodPost {
+		d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
+		d.DisallowUnknownFields()
+		return q, d.Decode(&q)
+	}
+	v := r.URL.Query()
+	q = Question{ID: v.Get("id"), Method: v.Get("method"), URL: v.Get("url"), Client: v.Get("client"), Headers: http.Header{}}
+	for _, field := range v["header"] {
+		name, value, _ := strings.Cut(field, ":")
+		q.Headers.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+	}
+	return q, nil
+}
+
+// Request makes the request that is asked about.
+func (q Question) Request() (*http.Request, netip.Addr, error) {
+	client := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	if q.Client != "" {
+		var err error
+		if client, err = netip.ParseAddr(q.Client); err != nil {
+			return nil, client, err
+		}
+	}
+	r, err := engine.AskedRequest(q.Method, q.URL, q.Headers)
+	return r, client, err
+}

@@ -1,0 +1,226 @@
+package engine
+
+import (
+	"encoding/hex"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/engine/listen"
+	"cardea.dev/cardea/internal/router"
+	"cardea.dev/cardea/observe"
+)
+
+// begin readies the exchange: who asks, for what, under which id. What the client says of itself and may not is gone after it.
+func (x *exchange) begin(e *Engine, s *Snapshot, edge *listen.Edge, w http.ResponseWriter, r *http.Request) {
+	e.running.Add(1)
+	x.engine, x.snapshot, x.edge, x.writer = e, s, edge, w
+	x.Request, x.Start = r, time.Now()
+	upgrade := upgradeOf(r)
+	listen.StripHopByHop(r.Header) // first, so that a client cannot have stripped what is set below
+	trusted := edge.Forward.Trusts(r)
+	client, scheme, host := edge.Forward.Apply(r)
+	if upgrade != "" {
+		r.Header["Connection"] = []string{"Upgrade"}
+		r.Header["Upgrade"] = []string{upgrade}
+	}
+	x.Client = client
+	x.ID = requestID(r, trusted)
+	x.Original = filter.Original{Method: r.Method, Scheme: scheme, Host: host, Query: r.URL.RawQuery, Proto: r.Proto}
+	x.Interim = x.interim
+	if x.Err = acceptable(r, edge); x.Err == nil {
+		x.Err = insecure(r, edge, scheme, host)
+	}
+	x.Original.Path = r.URL.EscapedPath()
+	x.beginSpan(r)
+	if r.Body != nil && r.Body != http.NoBody {
+		x.body = &countedBody{ReadCloser: r.Body}
+		r.Body = x.body
+		if r.ProtoMajor == 1 {
+			_ = http.NewResponseController(w).EnableFullDuplex() // an answer may begin while the body is still coming
+		}
+	}
+}
+
+// acceptable normalises the path and returns why the request cannot be served at all, or nil.
+func acceptable(r *http.Request, edge *listen.Edge) error {
+	if limit := int64(edge.Limits.Header); limit > 0 && listen.HeaderSize(r) > limit {
+		return filter.Reject(filter.HeaderTooLarge, "The header of the request is larger than %d bytes.", limit)
+	}
+	if limit := int(edge.Limits.URI); limit > 0 && len(r.RequestURI) > limit {
+		return filter.Reject(filter.URITooLong, "The target of the request is longer than %d bytes.", limit)
+	}
+	if r.Method == http.MethodConnect {
+		return filter.Reject(filter.MethodNotAllowed, "CONNECT is not served.")
+	}
+	if r.URL.Path == "*" && r.Method == http.MethodOptions {
+		return nil // asks about the gateway as a whole (RFC 9110, section 9.3.7)
+	}
+	return normalise(r.URL, edge.Paths)
+}
+
+// insecure returns the redirect of a request that must come by https, or nil.
+func insecure(r *http.Request, edge *listen.Edge, scheme, host string) error {
+	location, redirect := edge.Redirect(r, scheme, host)
+	switch {
+	case !redirect:
+		return nil
+	case location == "":
+		return filter.Reject(filter.BadRequest, "The request names no host.")
+	}
+	return filter.Reject(filter.HTTPSRequired, "").With("Location", location)
+}
+
+// normalise brings the path into the one form that routes are matched with and upstreams see.
+func normalise(u *url.URL, o router.Options) error {
+	escaped := u.EscapedPath()
+	if escaped == "" {
+		escaped = "/"
+	}
+	path, changed, err := o.Normalize(escaped)
+	if err != nil {
+		return filter.Reject(filter.BadPath, "").Because(err)
+	}
+	if !changed && u.Path != "" {
+		return nil
+	}
+	plain, err := url.PathUnescape(path)
+	if err != nil {
+		return filter.Reject(filter.BadPath, "").Because(err)
+	}
+	u.Path, u.RawPath = plain, ""
+	if u.EscapedPath() != path {
+		u.RawPath = path
+	}
+	return nil
+}
+
+// match finds the route. A preflight goes where the request it asks about would go, unless a route names OPTIONS.
+func (x *exchange) match() {
+	x.route = x.find()
+	x.Route = &x.route.Route
+	x.Params = &x.params
+	x.Prepare(x.route.Slots)
+}
+
+func (x *exchange) find() *Route {
+	if x.Err != nil {
+		return x.snapshot.Unmatched
+	}
+	r := x.Request
+	x.lookup = router.Request{
+		Method: r.Method, Host: x.Original.Host, Path: x.Original.Path, Header: r.Header,
+		RawQuery: r.URL.RawQuery, Client: x.Client, Subject: &x.Exchange, Params: &x.params,
+	}
+	preflight := preflightMethod(r)
+	i, found := x.snapshot.Table.Match(&x.lookup)
+	if found && (preflight == "" || x.snapshot.Routes[i].ExplicitOPTIONS) {
+		return x.snapshot.Routes[i]
+	}
+	if preflight != "" {
+		x.lookup.Method = preflight
+		x.params.Reset()
+		if j, ok := x.snapshot.Table.Match(&x.lookup); ok {
+			return x.snapshot.Routes[j]
+		}
+	}
+	if found {
+		return x.snapshot.Routes[i]
+	}
+	x.Err = refusalFor(x.snapshot.Table.Methods(&x.lookup))
+	return x.snapshot.Unmatched
+}
+
+// preflightMethod returns the method that a CORS preflight asks about, or "" for any other request.
+func preflightMethod(r *http.Request) string {
+	if r.Method != http.MethodOptions || r.Header["Origin"] == nil {
+		return ""
+	}
+	return r.Header.Get("Access-Control-Request-Method")
+}
+
+// upgradeOf returns the protocol that an HTTP/1.1 request wants to go on with, or "" (RFC 9110, section 7.8).
+func upgradeOf(r *http.Request) string {
+	if r.ProtoMajor != 1 || r.Header["Upgrade"] == nil {
+		return ""
+	}
+	for _, field := range r.Header["Connection"] {
+		for option := range strings.SplitSeq(field, ",") {
+			if strings.EqualFold(strings.TrimSpace(option), "upgrade") {
+				return r.Header.Get("Upgrade")
+			}
+		}
+	}
+	return ""
+}
+
+const requestIDHeader = "X-Request-Id"
+
+// requestID returns the id of the request and puts it where the upstream sees it. A trusted client's own is kept.
+func requestID(r *http.Request, trusted bool) string {
+	if given := r.Header.Get(requestIDHeader); trusted && wellFormedID(given) {
+		return given
+	}
+	var raw [16]byte
+	a, b := rand.Uint64(), rand.Uint64()
+	for i := range 8 {
+		raw[i], raw[8+i] = byte(a>>(8*i)), byte(b>>(8*i))
+	}
+	var text [32]byte
+	hex.Encode(text[:], raw[:])
+	id := string(text[:])
+	r.Header[requestIDHeader] = []string{id}
+	return id
+}
+
+// wellFormedID says whether an id may stand in logs and headers as it is.
+func wellFormedID(id string) bool {
+	if id == "" || len(id) > 128 {
+		return false
+	}
+	for i := range len(id) {
+		if c := id[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' {
+			return false
+		}
+	}
+	return true
+}
+
+func (x *exchange) beginSpan(r *http.Request) {
+	if x.snapshot.Tracer == nil {
+		return
+	}
+	x.Span = x.snapshot.Tracer.Start(r, r.Method)
+	if !x.Span.Recording() {
+		return
+	}
+	x.Span.SetString(observe.AttrRequestMethod, r.Method)
+	x.Span.SetString(observe.AttrURLScheme, x.Original.Scheme)
+	x.Span.SetString(observe.AttrURLPath, x.Original.Path)
+	x.Span.SetString(observe.AttrServerAddress, x.Original.Host)
+	x.Span.SetString(observe.AttrClientAddress, x.Client.String())
+	x.Span.SetString(observe.AttrRequestID, x.ID)
+}
+
+func (x *exchange) endSpan() {
+	if !x.Span.Recording() {
+		return
+	}
+	if x.Route.Name != "" {
+		x.Span.Rename(x.Original.Method + " " + x.Route.Name)
+		x.Span.SetString(observe.AttrRouteName, x.Route.Name)
+	}
+	x.Span.SetInt(observe.AttrResponseStatus, int64(x.Status))
+	var refused *filter.Error
+	if errors.As(x.Err, &refused) {
+		x.Span.SetString(observe.AttrErrorType, string(refused.Code))
+	}
+	if x.Err != nil && x.Status >= http.StatusInternalServerError {
+		x.Span.Fail(x.Err)
+	}
+	x.Span.End()
+}

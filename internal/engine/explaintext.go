@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cardea.dev/cardea/filter"
+)
+
+// Text writes the explanation for people.
+func (e *Explanation) Text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s from %s\n\n", e.Method, e.URL, e.Client)
+	if e.Error != "" {
+		fmt.Fprintf(&b, "refused before it is routed: %s\n", e.Error)
+		return b.String()
+	}
+	e.writeRoute(&b)
+	e.writeNearer(&b)
+	e.writePolicies(&b)
+	if e.Target != nil {
+		fmt.Fprintf(&b, "target  %s: %s\n", e.Target.Kind, e.Target.Note)
+	} else {
+		fmt.Fprintf(&b, "outcome %s\n", e.Outcome)
+	}
+	return b.String()
+}
+
+func (e *Explanation) writeRoute(b *strings.Builder) {
+	if e.Route == nil {
+		b.WriteString("route   none matches\n")
+		if len(e.Methods) > 0 {
+			fmt.Fprintf(b, "        only the method is wrong: %s would match\n", strings.Join(e.Methods, ", "))
+		}
+		return
+	}
+	fmt.Fprintf(b, "route   %s\n        matches %s\n        at %s\n", e.Route.Name, e.Route.Match, e.Route.Where)
+	names := make([]string, 0, len(e.Params))
+	for name := range e.Params {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		fmt.Fprintf(b, "        path.%s = %q\n", name, e.Params[name])
+	}
+}
+
+func (e *Explanation) writeNearer(b *strings.Builder) {
+	if len(e.Nearer) == 0 {
+		b.WriteString("\n")
+		return
+	}
+	if e.Route == nil {
+		b.WriteString("\nnearest, and why they do not match:\n")
+	} else {
+		b.WriteString("\nmore specific, but not matching:\n")
+	}
+	for _, c := range e.Nearer {
+		what := c.Condition
+		if c.Of != "" {
+			what += " " + c.Of
+		}
+		got := c.Got
+		if got == "" {
+			got = "nothing"
+		}
+		fmt.Fprintf(b, "  - %s\n    %s: wanted %s, got %s\n", c.Match, what, c.Wanted, got)
+		if c.Hint != "" {
+			fmt.Fprintf(b, "    %s\n", c.Hint)
+		}
+		fmt.Fprintf(b, "    at %s\n", c.Where)
+	}
+	b.WriteString("\n")
+}
+
+func (e *Explanation) writePolicies(b *strings.Builder) {
+	if len(e.Policies) == 0 {
+		b.WriteString("no policies\n\n")
+		return
+	}
+	b.WriteString("policies, in order:\n")
+	for _, p := range e.Policies {
+		mark := map[filter.Action]string{filter.Answers: "←", filter.Rejects: "✗", NotReached: "·", filter.Unknown: "?"}[p.Action]
+		if mark == "" {
+			mark = "✓"
+		}
+		fmt.Fprintf(b, "  %s %-14s %-14s %s", mark, p.Policy, p.Stage, p.Action)
+		if p.Note != "" {
+			fmt.Fprintf(b, ": %s", p.Note)
+		}
+		fmt.Fprintf(b, "\n    at %s\n", p.Where)
+	}
+	b.WriteString("\n")
+}
+
+// Text writes the failure for people.
+func (f *Failure) Text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "request %s from %s at %s\n", f.RequestID, f.Client, f.Time.Format("2006-01-02 15:04:05.000 -07:00"))
+	fmt.Fprintf(&b, "        %s %s\n", f.Method, f.URL)
+	if f.Route != "" {
+		fmt.Fprintf(&b, "route   %s\n        at %s\n", f.Route, f.Where)
+	} else {
+		b.WriteString("route   none\n")
+	}
+	fmt.Fprintf(&b, "answer  %d %s, caused by the %s\n", f.Status, f.Code, f.Source)
+	for _, line := range []string{f.Detail, f.Cause} {
+		if line != "" {
+			fmt.Fprintf(&b, "        %s\n", line)
+		}
+	}
+	for i, a := range f.Attempts {
+		fmt.Fprintf(&b, "try %d   %s %s", i+1, a.Upstream, a.Endpoint)
+		if a.Status != 0 {
+			fmt.Fprintf(&b, " answered %d after %.1f ms", a.Status, a.FirstMS)
+		}
+		if a.Error != "" {
+			fmt.Fprintf(&b, ": %s", a.Error)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}

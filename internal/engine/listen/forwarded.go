@@ -1,0 +1,226 @@
+package listen
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/gaissmai/bart"
+
+	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/internal/router"
+)
+
+// Forwarding finds out who asks, by which scheme and for which host, where proxies stand between, and tells upstreams. It is
+// immutable.
+type Forwarding struct {
+	trusted bart.Lite // ranges of peers whose fields are believed
+	anyone  bool      // whether there are such ranges
+	unix    bool      // peers without an address are believed
+	rfc7239 bool      // Forwarded is believed, not X-Forwarded-*
+	host    bool      // a forwarded host is believed
+	mode    mode
+	write   []field
+}
+
+// mode is what upstreams are told.
+type mode uint8
+
+const (
+	appendPeer mode = iota // the client and the proxies between
+	clientOnly             // the client alone
+	nothing                // nothing; fields of trusted proxies pass
+)
+
+// field is a field that is written.
+type field uint8
+
+const (
+	forwardedFor field = iota
+	forwardedHost
+	forwardedProto
+	forwardedPort
+	forwarded
+	realIP
+)
+
+// names are the fields' names, in the form that http.Header has them in.
+var names = [...]string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "Forwarded", "X-Real-Ip"}
+
+// NewForwarding makes the rules of a listener.
+func NewForwarding(c config.Forwarded, trusted []config.Peer) *Forwarding {
+	f := &Forwarding{rfc7239: c.From == "forwarded", host: c.Host}
+	for _, p := range trusted {
+		f.unix = f.unix || p.Unix
+		for _, r := range p.Ranges {
+			f.trusted.Insert(r)
+			f.anyone = true
+		}
+	}
+	switch c.Mode {
+	case "set":
+		f.mode = clientOnly
+	case "off":
+		f.mode = nothing
+	}
+	for _, name := range c.Headers {
+		i := slices.IndexFunc(names[:], func(n string) bool { return strings.EqualFold(n, name) })
+		if i >= 0 {
+			f.write = append(f.write, field(i))
+		}
+	}
+	return f
+}
+
+// maxHops bounds a chain of proxies: what stands further away is not looked at.
+const maxHops = 64
+
+// Trusts says whether the peer that sent a request is a trusted proxy.
+func (f *Forwarding) Trusts(r *http.Request) bool {
+	peer, _ := peerOf(r.RemoteAddr)
+	return f.trusts(peer)
+}
+
+func (f *Forwarding) trusts(a netip.Addr) bool {
+	if !a.IsValid() {
+		return f.unix
+	}
+	return f.anyone && f.trusted.Contains(a)
+}
+
+// Apply finds out who the client is, and by which scheme and for which host (in lower case, without port) it asks. It removes what
+// the peer may not say: hop-by-hop fields, and forwarding fields unless it is trusted. Then it writes those for the upstream. The
+// client is invalid where nobody knows it, as on Unix sockets.
+//
+// The order is what makes it safe. Fields of a trusted proxy are read before Connection is obeyed, so that its client cannot make
+// the gateway overlook them by naming them there; and the gateway's own are written after, so that nobody can have them removed.
+func (f *Forwarding) Apply(r *http.Request) (client netip.Addr, scheme, host string) {
+	o := origin{scheme: "http", host: r.Host}
+	o.peer, o.text = peerOf(r.RemoteAddr)
+	if r.TLS != nil {
+		o.scheme = "https"
+	}
+	trusted := f.trusts(o.peer)
+	if trusted {
+		f.believe(r.Header, &o)
+	}
+	StripHopByHop(r.Header)
+	f.strip(r.Header, trusted)
+	if f.mode != nothing {
+		f.tell(r.Header, &o)
+	}
+	return o.client(), o.scheme, router.NormalizeHost(o.host)
+}
+
+// origin is where a request comes from.
+type origin struct {
+	peer   netip.Addr   // invalid where it has no address
+	text   string       // the peer as it is written; "" when that has to be made
+	before []netip.Addr // what trusted proxies tell: who the peer was called by, who that one was, and so on to the client
+	scheme string
+	host   string
+}
+
+// client is the farthest that is known.
+func (o *origin) client() netip.Addr {
+	if n := len(o.before); n > 0 {
+		return o.before[n-1]
+	}
+	return o.peer
+}
+
+// peerOf reads the address of a peer. The text is a piece of what is given, where that is how the address is written.
+func peerOf(remote string) (peer netip.Addr, text string) {
+	ap, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return netip.Addr{}, ""
+	}
+	a := ap.Addr()
+	switch colon := strings.LastIndexByte(remote, ':'); {
+	case a.Is4():
+		return a, remote[:colon]
+	case !a.Is4In6() && a.Zone() == "":
+		return a, remote[1 : colon-1]
+	}
+	return a.Unmap().WithZone(""), ""
+}
+
+// strip removes forwarding fields: all of a stranger's; of a trusted proxy's those that the gateway works out itself, and those
+// that it does not believe. Names with underscores count too: some servers take them for hyphens.
+func (f *Forwarding) strip(h http.Header, trusted bool) {
+	for name := range h {
+		kind := forwardingField(name)
+		if kind == notForwarding {
+			continue
+		}
+		believed := trusted && (kind == rfcField) == f.rfc7239 && strings.IndexByte(name, '_') < 0
+		if believed && (f.mode == nothing || kind == otherField) {
+			continue
+		}
+		delete(h, name)
+	}
+}
+
+// fieldKind is what a field has to do with forwarding.
+type fieldKind uint8
+
+const (
+	notForwarding fieldKind = iota
+	rfcField                // Forwarded
+	ownField                // one that the gateway works out: client, scheme, host
+	otherField              // another X-Forwarded-*
+)
+
+// forwardingField says what a field has to do with forwarding.
+func forwardingField(name string) fieldKind {
+	if len(name) < len("Forwarded") {
+		return notForwarding
+	}
+	switch name[0] | 0x20 {
+	case 'f':
+		if sameName(name, "forwarded") {
+			return rfcField
+		}
+	case 'x':
+		if len(name) >= len("x-forwarded") && sameName(name[:len("x-forwarded")], "x-forwarded") {
+			return xForwarded(name[len("x-forwarded"):])
+		}
+		if sameName(name, "x-real-ip") {
+			return ownField
+		}
+	}
+	return notForwarding
+}
+
+func xForwarded(rest string) fieldKind {
+	if rest != "" && rest[0] != '-' && rest[0] != '_' {
+		return notForwarding
+	}
+	for _, own := range [...]string{"-for", "-host", "-proto"} {
+		if sameName(rest, own) {
+			return ownField
+		}
+	}
+	return otherField
+}
+
+// sameName compares a field's name with one in lower case, taking underscores for hyphens.
+func sameName(name, lower string) bool {
+	if len(name) != len(lower) {
+		return false
+	}
+	for i := range len(name) {
+		c := name[i]
+		switch {
+		case c == '_':
+			c = '-'
+		case 'A' <= c && c <= 'Z':
+			c |= 0x20
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}

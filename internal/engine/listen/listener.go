@@ -1,0 +1,239 @@
+package listen
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gaissmai/bart"
+	"github.com/pires/go-proxyproto"
+
+	"cardea.dev/cardea/config"
+)
+
+// listener is a socket, and what is done with the connections to it. The socket stays; the rest can change at any time.
+type listener struct {
+	key     string // what makes it the same listener after a reload
+	socket  net.Listener
+	unix    bool
+	log     *slog.Logger
+	live    atomic.Pointer[live]
+	open    atomic.Int64  // connections
+	closing chan struct{} // closed when the socket is
+	stopped chan struct{} // closed when no more connections are accepted
+
+	mu      sync.Mutex
+	servers []*server // the current one is the last
+}
+
+// live is how a listener behaves now. It is immutable.
+type live struct {
+	config  *config.Listener
+	edge    *Edge
+	handler http.Handler
+	server  *server
+	secured *secured // nil: plain
+	proxy   *senders // nil: no PROXY protocol
+	counts  *counts
+}
+
+// senders are the peers whose PROXY header is believed.
+type senders struct {
+	required bool
+	ranges   bart.Lite
+	unix     bool
+}
+
+func newSenders(c *config.Listener, unix bool) *senders {
+	if !c.SendsProxyHeader() {
+		return nil
+	}
+	s := &senders{required: c.ProxyProtocol.Mode == "required", unix: unix && len(c.ProxyProtocol.Trusted) == 0}
+	for _, p := range c.ProxyHeaderFrom() {
+		s.unix = s.unix || p.Unix
+		for _, r := range p.Ranges {
+			s.ranges.Insert(r)
+		}
+	}
+	return s
+}
+
+// trust says whether a peer's PROXY header is believed.
+func (s *senders) trust(peer net.Addr) bool {
+	tcp, ok := peer.(*net.TCPAddr)
+	if !ok {
+		return s.unix
+	}
+	return s.ranges.Contains(tcp.AddrPort().Addr().Unmap().WithZone(""))
+}
+
+// serve begins to accept connections. It ends when the socket is closed.
+func (l *listener) serve() { go l.accept() }
+
+// change makes the listener behave as described from now on: for new connections, and in what its handler is for those there are.
+func (l *listener) change(next *live) {
+	before := l.live.Load()
+	set := newSettings(next.config)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.servers = slices.DeleteFunc(l.servers, (*server).over)
+	if before != nil && before.server.settings == set {
+		next.server = before.server
+		l.live.Store(next)
+		return
+	}
+	next.server = newServer(set, l, l.socket.Addr(), &serverLog{l.log, func() *counts { return l.live.Load().counts }})
+	l.servers = append(l.servers, next.server)
+	l.live.Store(next)
+	if before != nil {
+		before.server.retire()
+	}
+}
+
+// ServeHTTP hands a request to the current handler.
+func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	now := l.live.Load()
+	limitBody(w, r, now.config.Limits.BodyIdle.Std())
+	now.handler.ServeHTTP(w, r)
+}
+
+// accept takes connections in until the socket is closed.
+func (l *listener) accept() {
+	defer close(l.stopped)
+	var pause time.Duration
+	for {
+		raw, err := l.socket.Accept()
+		if err == nil {
+			pause = 0
+			l.admit(raw)
+			continue
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		now := l.live.Load()
+		now.counts.failedAccepts.Inc()
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		l.log.Warn("cannot accept a connection", "listener", now.edge.Name, "error", err, "pause", pause)
+		select {
+		case <-l.closing:
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// admit hands one connection to the current server, or closes it.
+func (l *listener) admit(raw net.Conn) {
+	now := l.live.Load()
+	for !now.server.hold() { // it was retired just now, and another is current; or all is over
+		next := l.live.Load()
+		if next == now {
+			refuse(raw)
+			return
+		}
+		now = next
+	}
+	c := &conn{Conn: raw, stall: now.config.Limits.WriteIdle.Std()}
+	held, open := now.server, now.counts.open
+	l.open.Add(1)
+	open.Inc()
+	c.done = func() {
+		open.Dec()
+		l.open.Add(-1)
+		held.release()
+	}
+	if limit := int64(now.config.Limits.Connections); limit > 0 && l.open.Load() > limit {
+		now.counts.overLimit.Inc()
+		l.refuse(c, raw)
+		return
+	}
+	dressed := now.dress(c)
+	if dressed == nil {
+		now.counts.badProxy.Inc()
+		l.refuse(c, raw)
+		return
+	}
+	now.counts.accepted.Inc()
+	now.server.queue.put(dressed)
+}
+
+// refuse closes a connection that was counted already.
+func (l *listener) refuse(c *conn, raw net.Conn) {
+	refuse(raw)
+	_ = c.Close()
+}
+
+// dress puts the PROXY protocol and TLS on a connection; nil means that its peer may not connect.
+func (now *live) dress(c *conn) net.Conn {
+	var dressed net.Conn = c
+	if now.proxy != nil {
+		switch trusted := now.proxy.trust(c.RemoteAddr()); {
+		case trusted:
+			dressed = now.proxyConn(c)
+		case now.proxy.required:
+			return nil
+		}
+	}
+	if now.secured != nil {
+		dressed = tls.Server(dressed, now.secured.config)
+	}
+	return dressed
+}
+
+// proxyConn expects a PROXY header, or may have one. It is read by the goroutine that serves the connection, not here.
+func (now *live) proxyConn(c *conn) net.Conn {
+	policy := proxyproto.USE
+	if now.proxy.required {
+		policy = proxyproto.REQUIRE
+	}
+	timeout := proxyproto.SetReadHeaderTimeout(now.config.Limits.HeaderTimeout.Std())
+	return &proxied{Conn: proxyproto.NewConn(c, proxyproto.WithPolicy(policy), timeout), inner: c, bad: now.counts.badProxy.Inc}
+}
+
+// stop closes the socket, and waits until no more connections are taken in.
+func (l *listener) stop() {
+	l.mu.Lock()
+	select {
+	case <-l.closing:
+	default:
+		close(l.closing)
+		_ = l.socket.Close()
+	}
+	l.mu.Unlock()
+	<-l.stopped
+}
+
+// drain stops the listener and lets what runs end; what has not when ctx ends is cut. Connections that were handed over to others
+// (hijacked) are theirs.
+func (l *listener) drain(ctx context.Context) error {
+	l.stop()
+	return l.each(func(s *server) error { return s.shutdown(ctx) })
+}
+
+// cut stops the listener and all that runs.
+func (l *listener) cut() {
+	l.stop()
+	_ = l.each(func(s *server) error { s.close(); return nil })
+}
+
+// each does something with all servers at once.
+func (l *listener) each(do func(*server) error) error {
+	l.mu.Lock()
+	servers := slices.Clone(l.servers)
+	l.mu.Unlock()
+	errs := make([]error, len(servers))
+	var wait sync.WaitGroup
+	for i, s := range servers {
+		wait.Go(func() { errs[i] = do(s) })
+	}
+	wait.Wait()
+	return errors.Join(errs...)
+}

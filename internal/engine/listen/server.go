@@ -1,0 +1,215 @@
+package listen
+
+import (
+	"context"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"cardea.dev/cardea/config"
+)
+
+// settings are what an http.Server cannot change while it runs. When they change, a new server takes the new connections, and the
+// one before keeps those that it has until they end: none is cut.
+type settings struct {
+	http1, http2, h2c          bool
+	headerTimeout, idleTimeout time.Duration
+	maxHeader, streams         int
+}
+
+func newSettings(c *config.Listener) settings {
+	speaks := c.Speaks()
+	return settings{
+		http1: slices.Contains(speaks, "http1"), http2: slices.Contains(speaks, "http2"), h2c: slices.Contains(speaks, "h2c"),
+		headerTimeout: c.Limits.HeaderTimeout.Std(), idleTimeout: c.Limits.IdleTimeout.Std(),
+		maxHeader: int(headerRoom * c.Limits.Header), streams: c.Limits.Streams,
+	}
+}
+
+// headerRoom is how many times the limit of headers net/http reads, so that the handler can refuse larger ones itself. What is
+// larger still gets net/http's own 431.
+const headerRoom = 2
+
+// defaultStreams is how many requests one HTTP/2 connection may have at once where that is not said.
+const defaultStreams = 128
+
+// pingAfter is after how much silence an HTTP/2 connection is asked whether it still lives, and pingWait how long it may take to
+// say so.
+const (
+	pingAfter = 30 * time.Second
+	pingWait  = 15 * time.Second
+)
+
+// server is an http.Server with the connections that it has.
+type server struct {
+	settings settings
+	http     *http.Server
+	queue    *queue
+	ended    chan struct{} // closed when it takes no more connections
+
+	mu      sync.Mutex
+	conns   int
+	retired bool // another has taken its place
+	closed  bool
+}
+
+// newServer starts a server. It runs until it is shut down, or retired and without connections.
+func newServer(s settings, handler http.Handler, addr net.Addr, errors io.Writer) *server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(s.http1)
+	protocols.SetHTTP2(s.http2)
+	protocols.SetUnencryptedHTTP2(s.h2c)
+	if s.streams == 0 {
+		s.streams = defaultStreams
+	}
+	srv := &server{settings: s, queue: newQueue(addr), ended: make(chan struct{})}
+	srv.http = &http.Server{
+		Handler:                      handler,
+		Protocols:                    &protocols,
+		ReadHeaderTimeout:            s.headerTimeout,
+		IdleTimeout:                  s.idleTimeout,
+		MaxHeaderBytes:               s.maxHeader,
+		DisableGeneralOptionsHandler: true, // OPTIONS * is the handler's
+		ErrorLog:                     log.New(errors, "", 0),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: s.streams, SendPingTimeout: pingAfter, PingTimeout: pingWait,
+		},
+	}
+	go func() { // ends with the queue
+		defer close(srv.ended)
+		_ = srv.http.Serve(srv.queue)
+	}()
+	return srv
+}
+
+// hold counts a connection that will be handed over, unless the server takes no more.
+func (s *server) hold() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.conns++
+	return true
+}
+
+// release counts a connection that has ended. It may be called with locks of the http.Server held.
+func (s *server) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns--
+	s.endIfDone()
+}
+
+// retire makes the server end with its last connection.
+func (s *server) retire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retired = true
+	s.endIfDone()
+}
+
+func (s *server) endIfDone() {
+	if s.retired && s.conns == 0 {
+		s.closed = true
+		_ = s.queue.Close()
+	}
+}
+
+// over says whether the server has ended.
+func (s *server) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed && s.conns == 0
+}
+
+// shutdown lets what runs end; what has not when ctx ends is cut.
+func (s *server) shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		_ = s.http.Close()
+	}
+	<-s.ended
+	return err
+}
+
+// close cuts all.
+func (s *server) close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	_ = s.http.Close()
+	<-s.ended
+}
+
+// queue hands connections that were accepted elsewhere to an http.Server, as a net.Listener.
+type queue struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+	addr  net.Addr
+}
+
+func newQueue(addr net.Addr) *queue {
+	return &queue{conns: make(chan net.Conn), done: make(chan struct{}), addr: addr}
+}
+
+// put hands a connection over, or closes it when nobody takes it any more.
+func (q *queue) put(c net.Conn) {
+	select {
+	case q.conns <- c:
+	case <-q.done:
+		_ = c.Close()
+	}
+}
+
+// Accept waits for the next connection.
+func (q *queue) Accept() (net.Conn, error) {
+	select {
+	case c := <-q.conns:
+		return c, nil
+	case <-q.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close ends Accept.
+func (q *queue) Close() error {
+	q.once.Do(func() { close(q.done) })
+	return nil
+}
+
+// Addr is where the connections come in.
+func (q *queue) Addr() net.Addr { return q.addr }
+
+// serverLog takes what an http.Server says of its connections. Nearly all of it is what clients do, and of interest only to who
+// looks for it.
+type serverLog struct {
+	log    *slog.Logger
+	counts func() *counts
+}
+
+// Write takes one line.
+func (s *serverLog) Write(line []byte) (int, error) {
+	text := strings.TrimSpace(string(line))
+	text = strings.TrimPrefix(text, "http: ")
+	switch {
+	case strings.HasPrefix(text, "TLS handshake error from "):
+		s.counts().failedHandshakes.Inc()
+		s.log.Debug("TLS handshake failed", "error", strings.TrimPrefix(text, "TLS handshake error from "))
+	case strings.HasPrefix(text, "panic serving "), strings.HasPrefix(text, "http2: panic serving "):
+		s.log.Error("panic while serving a connection", "panic", text)
+	default:
+		s.log.Debug("connection", "message", text)
+	}
+	return len(line), nil
+}

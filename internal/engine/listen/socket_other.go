@@ -1,0 +1,12 @@
+//go:build !unix
+
+package listen
+
+import (
+	"errors"
+	"syscall"
+)
+
+func reusePort(_, _ string, _ syscall.RawConn) error { return errors.ErrUnsupported }
+
+func keepFromChildren(int) {}

@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/engine/listen"
+)
+
+// send writes the response to the client: head, body, trailers.
+func (x *exchange) send() {
+	resp := x.Response
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		x.upgrade(resp)
+		return
+	}
+	if resp.Body != nil {
+		defer resp.Body.Close()
+	}
+	x.head(resp)
+	if resp.Body == nil || resp.Body == http.NoBody || !hasBody(x.Original.Method, resp.StatusCode) {
+		x.trailers(resp, len(resp.Trailer))
+		return
+	}
+	announced := len(resp.Trailer)
+	if err := x.copyBody(resp); err != nil {
+		x.cut(err)
+		return
+	}
+	x.trailers(resp, announced)
+}
+
+// head writes the status line and the fields.
+func (x *exchange) head(resp *http.Response) {
+	listen.StripHopByHop(resp.Header)
+	h := x.writer.Header()
+	for name, values := range resp.Header {
+		h[name] = values
+	}
+	h[requestIDHeader] = []string{x.ID}
+	if _, ok := h["Date"]; !ok && resp.Header["Date"] != nil {
+		h["Date"] = resp.Header["Date"]
+	}
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // net/http must not guess
+	}
+	for name := range resp.Trailer {
+		h.Add("Trailer", name)
+	}
+	x.Status = resp.StatusCode
+	x.FirstByte = time.Now()
+	x.wrote = true
+	x.writer.WriteHeader(resp.StatusCode)
+	if streams(resp) {
+		_ = http.NewResponseController(x.writer).Flush()
+	}
+}
+
+// streams says whether a client may wait for the head alone: the end of the body is not known, so it may be long in coming.
+func streams(resp *http.Response) bool {
+	return resp.ContentLength < 0 && resp.Body != nil && resp.Body != http.NoBody
+}
+
+// hasBody says whether a response with a status, to a request with a method, has a body at all (RFC 9110, section 6.4.1).
+func hasBody(method string, status int) bool {
+	return method != http.MethodHead && status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+// buffers are what bodies are copied through.
+var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// errClient marks a failed write to the client.
+var errClient = errors.New("the client left")
+
+// copyBody copies the body as it comes: what was read short of a whole buffer is sent on at once, for nothing more was there.
+func (x *exchange) copyBody(resp *http.Response) error {
+	buf := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buf)
+	control := http.NewResponseController(x.writer)
+	for {
+		n, err := resp.Body.Read(buf[:])
+		if n > 0 {
+			written, werr := x.writer.Write(buf[:n])
+			x.Sent += int64(written)
+			if werr != nil {
+				return errors.Join(errClient, werr)
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if n < len(buf) && x.Sent != resp.ContentLength {
+			_ = control.Flush()
+		}
+	}
+}
+
+// trailers writes the trailer fields, those that were announced in the head and those that were not.
+func (x *exchange) trailers(resp *http.Response, announced int) {
+	if len(resp.Trailer) == 0 {
+		return
+	}
+	h := x.writer.Header()
+	unannounced := len(resp.Trailer) != announced
+	if unannounced {
+		_ = http.NewResponseController(x.writer).Flush() // forces chunked coding, which alone has trailers
+	}
+	for name, values := range resp.Trailer {
+		if unannounced {
+			name = http.TrailerPrefix + name
+		}
+		h[name] = values
+	}
+}
+
+// cut records that the answer broke off. The client will see a message without its end.
+func (x *exchange) cut(err error) {
+	x.Aborted = true
+	if x.Err != nil {
+		return
+	}
+	var refused *filter.Error
+	switch {
+	case errors.Is(err, errClient), x.Request.Context().Err() != nil && !errors.As(err, &refused):
+		refused = x.classify(filter.Reject(filter.ClientClosed, "").Because(err))
+	case refused == nil:
+		refused = filter.Reject(filter.UpstreamReset, "").Because(err)
+	}
+	x.Err = refused
+	x.note(refused)
+}
+
+// interim passes an interim response on.
+func (x *exchange) interim(status int, header http.Header) {
+	if x.wrote || status == http.StatusContinue || status < 100 || status > 199 {
+		return // net/http sends 100 itself, when the body is first read
+	}
+	h := x.writer.Header()
+	for name, values := range header {
+		h[name] = values
+	}
+	x.writer.WriteHeader(status)
+	clear(h)
+}
+
+// countedBody counts what is read of a request's body. The transport may read it after the exchange has ended.
+type countedBody struct {
+	io.ReadCloser
+	n atomic.Int64
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.n.Add(int64(n))
+	var tooLarge *http.MaxBytesError
+	if err != nil && err != io.EOF && !errors.As(err, &tooLarge) && strings.Contains(err.Error(), "timeout") {
+		err = filter.Reject(filter.RequestTimeout, "").Because(err)
+	}
+	return n, err
+}
+
+func (b *countedBody) count() int64 { return b.n.Load() }

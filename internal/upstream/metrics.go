@@ -1,0 +1,83 @@
+package upstream
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"cardea.dev/cardea/observe"
+)
+
+// metrics are the handles of one upstream, resolved when it is built.
+type metrics struct {
+	requests    [6]prometheus.Counter // by class of status; 0: without an answer
+	duration    prometheus.Observer
+	inFlight    prometheus.Gauge
+	retries     map[string]prometheus.Counter // by reason
+	exhausted   prometheus.Counter
+	ejections   prometheus.Counter
+	breaker     prometheus.Gauge
+	dialled     prometheus.Counter
+	refused     map[string]prometheus.Counter // by reason
+	healthy     *prometheus.GaugeVec          // by upstream and endpoint
+	connections *prometheus.GaugeVec          // by upstream, endpoint and state
+}
+
+// buckets are those of durations, in seconds.
+var buckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
+
+// newMetrics returns the handles for an upstream.
+func newMetrics(m *observe.Metrics, name string) metrics {
+	requests := m.Counter("upstream_requests_total",
+		"Tries at an upstream, by class of the status (2xx, …), or error when there was no answer.", "upstream", "code")
+	retries := m.Counter("upstream_retries_total", "Tries after the first of a request, by what was wrong with the one before.", "upstream", "reason")
+	refused := m.Counter("upstream_refused_total", "Requests that were not sent, by reason: overloaded, breaker_open, unavailable.", "upstream", "reason")
+	out := metrics{
+		duration: m.Histogram("upstream_request_duration_seconds",
+			"Time from the begin of a try to the end of the answer's body.", buckets, "upstream").WithLabelValues(name),
+		inFlight:    m.Gauge("upstream_in_flight", "Requests under way at an upstream.", "upstream").WithLabelValues(name),
+		exhausted:   m.Counter("upstream_retry_budget_exhausted_total", "Retries that the budget did not allow.", "upstream").WithLabelValues(name),
+		ejections:   m.Counter("upstream_ejections_total", "Endpoints ejected for failing.", "upstream").WithLabelValues(name),
+		breaker:     m.Gauge("upstream_breaker_state", "The circuit breaker: 0 closed, 1 open, 2 half open.", "upstream").WithLabelValues(name),
+		dialled:     m.Counter("upstream_connections_opened_total", "Connections opened for requests.", "upstream").WithLabelValues(name),
+		healthy:     m.Gauge("upstream_healthy", "Whether an endpoint is used: 1, or 0 when it is unhealthy or ejected.", "upstream", "endpoint"),
+		connections: m.Gauge("upstream_connections", "Connections to an endpoint, by state: active, idle.", "upstream", "endpoint", "state"),
+		retries:     map[string]prometheus.Counter{},
+		refused:     map[string]prometheus.Counter{},
+	}
+	for class, label := range [...]string{"error", "1xx", "2xx", "3xx", "4xx", "5xx"} {
+		out.requests[class] = requests.WithLabelValues(name, label)
+	}
+	for _, reason := range [...]string{reasonConnect, reasonReset, reasonTimeout, reasonStatus} {
+		out.retries[reason] = retries.WithLabelValues(name, reason)
+	}
+	for _, reason := range [...]string{refusedOverload, refusedBreaker, refusedNoEndpoint} {
+		out.refused[reason] = refused.WithLabelValues(name, reason)
+	}
+	return out
+}
+
+// tried counts a try. The status is 0 when there was no answer.
+func (m *metrics) tried(status int, took time.Duration) {
+	class := status / 100
+	if class < 0 || class >= len(m.requests) {
+		class = 0
+	}
+	m.requests[class].Inc()
+	m.duration.Observe(took.Seconds())
+}
+
+// setHealthy shows whether an endpoint is used.
+func (m *metrics) setHealthy(upstream, endpoint string, healthy bool) {
+	value := 0.0
+	if healthy {
+		value = 1
+	}
+	m.healthy.WithLabelValues(upstream, endpoint).Set(value)
+}
+
+// forget shows an endpoint that is gone no more.
+func (m *metrics) forget(upstream, endpoint string) {
+	m.healthy.DeleteLabelValues(upstream, endpoint)
+	m.connections.DeletePartialMatch(prometheus.Labels{"upstream": upstream, "endpoint": endpoint})
+}

@@ -1,0 +1,157 @@
+package pool
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// transport turns open connections into HTTP ones. It never dials: net/http's Transport is handed what was dialled before.
+type transport struct {
+	http *http.Transport
+	next atomic.Int64
+	open sync.Map // the address that a connection is handed over under → net.Conn
+}
+
+func (t *transport) init(o Options) {
+	take := func(_ context.Context, _, address string) (net.Conn, error) {
+		c, ok := t.open.LoadAndDelete(address)
+		if !ok {
+			return nil, fmt.Errorf("cannot find the connection %s", address)
+		}
+		return c.(net.Conn), nil
+	}
+	protocols := new(http.Protocols)
+	switch o.Protocol {
+	case "http1":
+		protocols.SetHTTP1(true)
+	case "http2", "h2c":
+		protocols.SetHTTP2(true)
+		protocols.SetUnencryptedHTTP2(true)
+	default:
+		protocols.SetHTTP1(true)
+		protocols.SetHTTP2(true)
+	}
+	t.http = &http.Transport{
+		DialContext: take, DialTLSContext: take, Protocols: protocols,
+		DisableCompression:     true,
+		ResponseHeaderTimeout:  o.FirstByte,
+		ExpectContinueTimeout:  o.Continue,
+		MaxResponseHeaderBytes: o.MaxHeader,
+		// A connection that answers no ping is dead: its streams would hang for ever.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
+	}
+}
+
+// wrap makes an HTTP connection of an open one. With the scheme "https" nc is a *tls.Conn that speaks HTTP/2.
+func (t *transport) wrap(ctx context.Context, scheme string, nc net.Conn) (*http.ClientConn, error) {
+	address := "conn:" + strconv.FormatInt(t.next.Add(1), 10)
+	t.open.Store(address, nc)
+	cc, err := t.http.NewClientConn(ctx, scheme, address)
+	if err != nil {
+		t.open.Delete(address)
+		nc.Close()
+	}
+	return cc, err
+}
+
+// dialer makes the connections of one host.
+type dialer struct {
+	network, address string
+	tls              *tls.Config // nil: none
+	mux              bool        // HTTP/2, without asking
+}
+
+func newDialer(p *Pool, k key) dialer {
+	d := dialer{network: "tcp", address: k.Address, mux: p.muxOnly()}
+	if path, ok := strings.CutPrefix(k.Address, "unix:"); ok {
+		d.network, d.address = "unix", path
+	}
+	if !p.secures(k.Target) {
+		return d
+	}
+	d.tls = &tls.Config{}
+	if p.o.TLS != nil {
+		d.tls = p.o.TLS.Clone()
+	}
+	if d.tls.ServerName == "" {
+		d.tls.ServerName = k.ServerName
+	}
+	if host, _, err := net.SplitHostPort(k.Address); err == nil && d.tls.ServerName == "" {
+		d.tls.ServerName = host
+	}
+	if d.tls.ClientSessionCache == nil {
+		d.tls.ClientSessionCache = tls.NewLRUClientSessionCache(0)
+	}
+	switch {
+	case d.mux:
+		d.tls.NextProtos = []string{"h2"}
+	case p.mayMux(k.Target) && !k.http1:
+		d.tls.NextProtos = []string{"h2", "http/1.1"}
+	default:
+		d.tls.NextProtos = []string{"http/1.1"}
+	}
+	return d
+}
+
+// dial opens a connection for h and makes an HTTP one of it.
+func (h *host) dial() (*conn, *Error) {
+	ctx, cancel := context.WithTimeoutCause(h.pool.ctx, h.pool.o.Connect, errConnectLimit)
+	defer cancel()
+	raw, err := (&net.Dialer{}).DialContext(ctx, h.dialer.network, h.dialer.address)
+	if err != nil {
+		return nil, h.dialError(ctx, Connect, err)
+	}
+	c := &conn{host: h, mux: h.dialer.mux, done: make(chan struct{})}
+	var nc net.Conn = &socket{Conn: raw, c: c}
+	scheme := "http"
+	if h.dialer.tls != nil {
+		tc, err := h.dialer.handshake(ctx, nc)
+		if err != nil {
+			raw.Close()
+			return nil, h.dialError(ctx, TLS, err)
+		}
+		if c.mux = tc.ConnectionState().NegotiatedProtocol == "h2"; c.mux {
+			scheme = "https" // the transport looks into the *tls.Conn
+		}
+		nc = tc
+	}
+	if !c.mux {
+		c.wire = &wire{Conn: nc, c: c}
+		nc = c.wire
+	}
+	if c.cc, err = h.pool.transport.wrap(ctx, scheme, nc); err != nil {
+		return nil, h.dialError(ctx, Connect, err)
+	}
+	return c, nil
+}
+
+func (d *dialer) handshake(ctx context.Context, nc net.Conn) (*tls.Conn, error) {
+	tc := tls.Client(nc, d.tls)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		return nil, err
+	}
+	if d.mux && tc.ConnectionState().NegotiatedProtocol != "h2" {
+		return nil, errors.New("the endpoint does not offer HTTP/2")
+	}
+	return tc, nil
+}
+
+func (h *host) dialError(ctx context.Context, phase Phase, err error) *Error {
+	if h.pool.ctx.Err() != nil {
+		return &Error{Phase: phase, Kind: Closed, Address: h.key.Address, Err: errPoolClosed}
+	}
+	e := dialError(phase, h.key.Address, err)
+	if ctx.Err() != nil {
+		e.Kind, e.Timeout, e.Err = TimedOut, true, context.Cause(ctx)
+	}
+	return e
+}

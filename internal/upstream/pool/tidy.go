@@ -1,0 +1,151 @@
+package pool
+
+import (
+	"net/http"
+	"slices"
+	"time"
+)
+
+// stateHook is told by an HTTP/2 connection that more requests fit on it. It may be called with h.mu held.
+func (h *host) stateHook(*http.ClientConn) {
+	if h.waiting.Load() {
+		go h.retry()
+	}
+}
+
+func (h *host) retry() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.waiters) > 0 && !h.gone {
+		h.serve()
+	}
+}
+
+// lost is told that a socket was closed.
+func (h *host) lost(c *conn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.drop(c)
+	if !h.gone {
+		h.serve()
+		h.tidy()
+	}
+}
+
+// drop forgets a connection. h.mu is held.
+func (h *host) drop(c *conn) {
+	h.unsettle(c)
+	delete(h.conns, c)
+	h.idle = without(h.idle, c)
+	h.mux = without(h.mux, c)
+}
+
+func without(list []*conn, c *conn) []*conn {
+	if i := slices.Index(list, c); i >= 0 {
+		return slices.Delete(list, i, i+1)
+	}
+	return list
+}
+
+// tidy closes what is unused and going away, or unused for too long. h.mu is held.
+func (h *host) tidy() {
+	now, keep := time.Now(), h.pool.o.KeepAlive
+	for len(h.idle) > 0 && now.Sub(h.idle[0].idleSince) >= keep {
+		h.retire(h.idle[0])
+	}
+	for _, c := range slices.Clone(h.mux) {
+		// Without room for a request although it has none, it is going away.
+		if c.active == 0 && (now.Sub(c.idleSince) >= keep || c.cc.Available() == 0) {
+			h.retire(c)
+		}
+	}
+	h.arm()
+}
+
+// arm sees to it that the host is tidied when the longest unused connection has been so for long enough. h.mu is held.
+func (h *host) arm() {
+	if h.armed || h.gone {
+		return
+	}
+	h.armed = true
+	end := time.Now().Add(h.pool.o.KeepAlive)
+	if len(h.idle) > 0 {
+		end = h.idle[0].idleSince.Add(h.pool.o.KeepAlive)
+	}
+	for _, c := range h.mux {
+		if next := c.idleSince.Add(h.pool.o.KeepAlive); c.active == 0 && next.Before(end) {
+			end = next
+		}
+	}
+	if h.timer == nil {
+		h.timer = time.AfterFunc(time.Until(end), h.onTimer)
+		return
+	}
+	h.timer.Reset(time.Until(end))
+}
+
+// onTimer tidies, and gives the host up when nothing is left of it.
+func (h *host) onTimer() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.armed = false
+	if h.gone {
+		return
+	}
+	if len(h.conns)+h.dialling+len(h.waiters) == 0 {
+		h.gone = true
+		go h.pool.forget(h) // which has locks that go before h.mu
+		return
+	}
+	h.tidy()
+}
+
+// retire closes a connection that carries no request. h.mu is held.
+func (h *host) retire(c *conn) {
+	h.idle = without(h.idle, c)
+	h.mux = without(h.mux, c)
+	go c.cc.Close() // lost sees to the rest
+}
+
+func (h *host) closeIdle() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.retireIdle()
+}
+
+func (h *host) retireIdle() {
+	for len(h.idle) > 0 {
+		h.retire(h.idle[0])
+	}
+	for _, c := range slices.Clone(h.mux) {
+		if c.active == 0 {
+			h.retire(c)
+		}
+	}
+}
+
+// close gives the host up: what is in use is closed when it is done.
+func (h *host) close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.gone = true
+	h.retireIdle()
+	for len(h.waiters) > 0 {
+		h.answer(grant{err: &Error{Phase: Queue, Kind: Closed, Address: h.key.Address, Err: errPoolClosed}})
+	}
+	if h.timer != nil {
+		h.timer.Stop()
+	}
+}
+
+func (h *host) stats() Stats {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := Stats{Open: len(h.conns), Waiting: len(h.waiters)}
+	for c := range h.conns {
+		if c.active == 0 {
+			s.Idle++
+		}
+	}
+	return s
+}
