@@ -57,7 +57,7 @@ func Build(cfg *config.Config, o Options) (snapshot *engine.Snapshot, warnings c
 	}
 	if err := c.errs.Err(); err != nil {
 		_ = snapshot.Discard()
-		return nil, c.warnings.Sorted(), err
+		return nil, nil, err
 	}
 	return snapshot, c.warnings.Sorted(), nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -93,7 +94,7 @@ func (g *Gateway) load(ctx context.Context, trigger string) (Report, error) {
 	began := time.Now()
 	report := Report{Time: began, Trigger: trigger}
 	err := g.apply(ctx, &report)
-	report.OK, report.Took = err == nil, config.Duration(time.Since(began))
+	report.OK, report.Took = err == nil, config.Duration(time.Since(began).Round(100*time.Microsecond))
 	if err != nil {
 		report.Error = err.Error()
 		_ = errors.As(err, &report.Errors)
@@ -156,7 +157,25 @@ func (g *Gateway) tell(r Report) {
 	case r.OK:
 		g.o.Log.Info("reloaded", "trigger", r.Trigger, "routes", r.Routes, "took", r.Took.String())
 	case r.Trigger != "start":
-		g.o.Log.Error("cannot reload: what ran goes on running", "trigger", r.Trigger, "error", r.Error)
+		g.tellErrors(r)
+		g.o.Log.Error("cannot reload: what ran goes on running", "trigger", r.Trigger, "errors", max(1, len(r.Errors)))
+	}
+}
+
+// tellErrors logs what is wrong with a configuration, a line each.
+func (g *Gateway) tellErrors(r Report) {
+	for _, e := range r.Errors {
+		fields := []any{"where", e.Pos.String(), "error", strings.TrimPrefix(e.Path+": "+e.Message, ": ")}
+		if e.Expected != "" {
+			fields = append(fields, "expected", e.Expected)
+		}
+		if e.Hint != "" {
+			fields = append(fields, "hint", e.Hint)
+		}
+		g.o.Log.Error("configuration", fields...)
+	}
+	if len(r.Errors) == 0 {
+		g.o.Log.Error("configuration", "error", r.Error)
 	}
 }
 

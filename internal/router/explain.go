@@ -91,6 +91,9 @@ func (t *Table) Explain(r *Request, limit int) Explanation {
 		return cmp.Or(-cmp.Compare(a.near, b.near), compareRules(a.rule, a.host, b.rule, b.host, r.Method))
 	})
 	for _, found := range list[:min(len(list), max(limit, 0))] {
+		if found.near == nearHost && list[0].near > nearHost {
+			break // they have nothing but the host in common with the request, and others came closer
+		}
 		e.Nearer = append(e.Nearer, Candidate{found.rule.info(), found.failed})
 	}
 	if r.Params != nil {

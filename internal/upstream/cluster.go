@@ -3,6 +3,7 @@ package upstream
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -44,6 +45,7 @@ type Cluster struct {
 	outliers *outlier.Detector
 	ejecting statuses // failures of an endpoint
 	pool     *pool.Pool
+	tls      *tls.Config
 	metrics  metrics
 	spanName string
 
@@ -132,8 +134,8 @@ func (c *Cluster) buildKey(env Env) (err error) {
 
 // buildPool takes over or makes the connections.
 func (c *Cluster) buildPool(env Env) error {
-	secure, err := newTLS(c.config.TLS, env.Dir)
-	if err != nil {
+	var err error
+	if c.tls, err = newTLS(c.config.TLS, env.Dir); err != nil {
 		return err
 	}
 	t, l := c.config.Timeout, c.config.Limits
@@ -143,7 +145,7 @@ func (c *Cluster) buildPool(env Env) error {
 		MaxIdle: cmp.Or(l.IdleConnections, 256), MaxConns: l.Connections, MaxHeader: cmp.Or(int64(l.Header), 64<<10),
 	}
 	key := "pool " + digest(o, c.config.TLS, fileContents(c.config.TLS, env.Dir))
-	o.TLS = secure
+	o.TLS = c.tls
 	c.pool = hold(c.memory, key, func() *pool.Pool { return pool.New(o) })
 	c.parts = append(c.parts, key)
 	return nil
@@ -157,25 +159,19 @@ func (c *Cluster) buildBreaker() {
 		return
 	}
 	c.tripping = newStatuses(b.Status)
-	key := "breaker " + digest(b)
+	key, gauge, log := "breaker "+digest(b), c.metrics.breaker, c.log
 	c.breaker = hold(c.memory, key, func() *breaker.Breaker {
+		gauge.Set(0)
 		return breaker.New(breaker.Options{
 			ErrorRate: float64(b.ErrorRate), MinRequests: b.MinRequests, Window: or(b.Window, 10*time.Second),
 			OpenFor: or(b.OpenFor, 5*time.Second), Probes: b.Probes,
-			OnChange: c.breakerChanged,
+			OnChange: func(s breaker.State) { // it may outlive this cluster
+				gauge.Set(float64(s))
+				log.Warn("circuit breaker", "state", s.String())
+			},
 		})
 	})
 	c.parts = append(c.parts, key)
-}
-
-// breakerChanged is told of the breaker's changes.
-func (c *Cluster) breakerChanged(s breaker.State) {
-	c.metrics.breaker.Set(float64(s))
-	level := slog.LevelInfo
-	if s == breaker.Open {
-		level = slog.LevelWarn
-	}
-	c.log.Log(context.Background(), level, "circuit breaker", "state", s.String())
 }
 
 // buildOutliers makes what ejects endpoints.
@@ -260,8 +256,8 @@ func (c *Cluster) Close() error {
 	for _, s := range c.sources {
 		s.stop()
 	}
-	c.tasks.Wait()
 	c.release()
+	c.tasks.Wait()
 	return nil
 }
 

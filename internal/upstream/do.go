@@ -30,6 +30,7 @@ type call struct {
 	body    *replay          // nil: there is none, or it is in memory
 	limit   time.Time        // when the whole request must be done; zero: no limit
 	tries   int
+	chosen  time.Time // when the endpoint of the present try was
 	tried   []*balance.Member
 	first   [4]*balance.Member // where tried begins
 	left    atomic.Bool        // those under way are counted without it
@@ -68,9 +69,10 @@ func (c *Cluster) Do(ex *filter.Exchange, req *http.Request) (*http.Response, er
 	chosen, ticket, err := x.choose()
 	if err != nil {
 		x.leave()
+		c.metrics.refuse(err)
 		return nil, err
 	}
-	c.budget.request(c.now())
+	c.budget.request(c.memory.at(x.chosen))
 	for {
 		failed := x.send(chosen, ticket)
 		reason := x.retryReason(failed)
@@ -106,8 +108,9 @@ func (c *Cluster) begin(ex *filter.Exchange, req *http.Request) (*call, error) {
 			if x.ctx.Err() != nil {
 				return nil, ended(x.ctx, err).err
 			}
-			c.metrics.refused[refusedOverload].Inc()
-			return nil, reject(filter.UpstreamOverloaded, err).With("Retry-After", "1")
+			refused := reject(filter.UpstreamOverloaded, err).With("Retry-After", "1")
+			c.metrics.refuse(refused)
+			return nil, refused
 		}
 	}
 	c.metrics.inFlight.Inc()
@@ -142,13 +145,6 @@ func (x *call) leave() {
 	}
 }
 
-// Why a request was refused, as in the metric.
-const (
-	refusedOverload   = "overloaded"
-	refusedBreaker    = "breaker_open"
-	refusedNoEndpoint = "unavailable"
-)
-
 // choose returns the endpoint for the next try, and the breaker's permission.
 func (x *call) choose() (*endpoint, breaker.Ticket, error) {
 	c := x.cluster
@@ -156,12 +152,12 @@ func (x *call) choose() (*endpoint, breaker.Ticket, error) {
 	if err != nil {
 		return nil, breaker.Ticket{}, err
 	}
-	now := c.now()
+	x.chosen = c.clock()
+	now := c.memory.at(x.chosen)
 	var ticket breaker.Ticket
 	if c.breaker != nil {
 		var ok bool
 		if ticket, ok = c.breaker.Allow(now); !ok {
-			c.metrics.refused[refusedBreaker].Inc()
 			seconds := math.Ceil(c.breaker.Status(now).OpenFor.Seconds())
 			return nil, ticket, filter.Reject(filter.UpstreamBreakerOpen, "").With("Retry-After", strconv.Itoa(max(1, int(seconds))))
 		}
@@ -169,7 +165,6 @@ func (x *call) choose() (*endpoint, breaker.Ticket, error) {
 	i := t.picker.Pick(balance.Query{Hash: c.hash(x.ex), Now: now, Tried: x.tried})
 	if i < 0 {
 		c.report(ticket, breaker.Ignored)
-		c.metrics.refused[refusedNoEndpoint].Inc()
 		return nil, ticket, reject(filter.UpstreamUnavailable, t.why())
 	}
 	return t.endpoints[i], ticket, nil
@@ -193,7 +188,6 @@ func (c *Cluster) endpointsFor(ctx context.Context) (*table, error) {
 	if t := c.table.Load(); t != nil && len(t.endpoints) > 0 {
 		return t, nil
 	}
-	c.metrics.refused[refusedNoEndpoint].Inc()
 	return nil, reject(filter.UpstreamNotResolved, c.resolveError())
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"cardea.dev/cardea/internal/upstream/balance"
+	"cardea.dev/cardea/internal/upstream/health"
 	"cardea.dev/cardea/internal/upstream/outlier"
 	"cardea.dev/cardea/internal/upstream/pool"
 )
@@ -31,7 +32,7 @@ type endpoint struct {
 	name   string // as operators see it: the address
 	member *balance.Member
 	state  *state
-	check  check // nil: its health is not checked
+	check  *health.Checker // nil: its health is not checked; guarded by the cluster's lock
 
 	sick   atomic.Bool
 	reason atomic.Pointer[string] // why it is sick
@@ -124,10 +125,10 @@ func (e *endpoint) with(f found) *endpoint {
 	return changed
 }
 
-// drop ends what runs for an endpoint. The lock is held.
+// drop ends what runs for an endpoint. The lock is held, and a check that is just ending may want it: it is waited for elsewhere.
 func (c *Cluster) drop(e *endpoint) {
 	if e.check != nil {
-		e.check.Close()
+		c.tasks.Go(e.check.Close)
 	}
 	if c.memory.give(endpointKey(e.id)) {
 		c.metrics.forget(c.name, e.name)

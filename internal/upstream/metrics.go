@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/observe"
 )
 
@@ -18,9 +19,9 @@ type metrics struct {
 	ejections   prometheus.Counter
 	breaker     prometheus.Gauge
 	dialled     prometheus.Counter
-	refused     map[string]prometheus.Counter // by reason
-	healthy     *prometheus.GaugeVec          // by upstream and endpoint
-	connections *prometheus.GaugeVec          // by upstream, endpoint and state
+	refused     map[filter.Code]prometheus.Counter
+	healthy     *prometheus.GaugeVec // by upstream and endpoint
+	connections *prometheus.GaugeVec // by upstream, endpoint and state
 }
 
 // buckets are those of durations, in seconds.
@@ -31,7 +32,7 @@ func newMetrics(m *observe.Metrics, name string) metrics {
 	requests := m.Counter("upstream_requests_total",
 		"Tries at an upstream, by class of the status (2xx, …), or error when there was no answer.", "upstream", "code")
 	retries := m.Counter("upstream_retries_total", "Tries after the first of a request, by what was wrong with the one before.", "upstream", "reason")
-	refused := m.Counter("upstream_refused_total", "Requests that were not sent, by reason: overloaded, breaker_open, unavailable.", "upstream", "reason")
+	refused := m.Counter("upstream_refused_total", "Requests that were not sent, by the code of the error.", "upstream", "code")
 	out := metrics{
 		duration: m.Histogram("upstream_request_duration_seconds",
 			"Time from the begin of a try to the end of the answer's body.", buckets, "upstream").WithLabelValues(name),
@@ -43,7 +44,7 @@ func newMetrics(m *observe.Metrics, name string) metrics {
 		healthy:     m.Gauge("upstream_healthy", "Whether an endpoint is used: 1, or 0 when it is unhealthy or ejected.", "upstream", "endpoint"),
 		connections: m.Gauge("upstream_connections", "Connections to an endpoint, by state: active, idle.", "upstream", "endpoint", "state"),
 		retries:     map[string]prometheus.Counter{},
-		refused:     map[string]prometheus.Counter{},
+		refused:     map[filter.Code]prometheus.Counter{},
 	}
 	for class, label := range [...]string{"error", "1xx", "2xx", "3xx", "4xx", "5xx"} {
 		out.requests[class] = requests.WithLabelValues(name, label)
@@ -51,8 +52,10 @@ func newMetrics(m *observe.Metrics, name string) metrics {
 	for _, reason := range [...]string{reasonConnect, reasonReset, reasonTimeout, reasonStatus} {
 		out.retries[reason] = retries.WithLabelValues(name, reason)
 	}
-	for _, reason := range [...]string{refusedOverload, refusedBreaker, refusedNoEndpoint} {
-		out.refused[reason] = refused.WithLabelValues(name, reason)
+	for _, code := range [...]filter.Code{
+		filter.UpstreamOverloaded, filter.UpstreamBreakerOpen, filter.UpstreamUnavailable, filter.UpstreamNotResolved,
+	} {
+		out.refused[code] = refused.WithLabelValues(name, string(code))
 	}
 	return out
 }
@@ -65,6 +68,13 @@ func (m *metrics) tried(status int, took time.Duration) {
 	}
 	m.requests[class].Inc()
 	m.duration.Observe(took.Seconds())
+}
+
+// refuse counts a request that was not sent, unless that is the client's doing.
+func (m *metrics) refuse(err error) {
+	if e, ok := err.(*filter.Error); ok && m.refused[e.Code] != nil {
+		m.refused[e.Code].Inc()
+	}
 }
 
 // setHealthy shows whether an endpoint is used.
@@ -80,4 +90,10 @@ func (m *metrics) setHealthy(upstream, endpoint string, healthy bool) {
 func (m *metrics) forget(upstream, endpoint string) {
 	m.healthy.DeleteLabelValues(upstream, endpoint)
 	m.connections.DeletePartialMatch(prometheus.Labels{"upstream": upstream, "endpoint": endpoint})
+}
+
+// setConnections shows how many connections to an endpoint there are.
+func (m *metrics) setConnections(upstream, endpoint string, active, idle int) {
+	m.connections.WithLabelValues(upstream, endpoint, "active").Set(float64(active))
+	m.connections.WithLabelValues(upstream, endpoint, "idle").Set(float64(idle))
 }

@@ -39,7 +39,7 @@ func (x *call) begin(e *endpoint, ticket breaker.Ticket) {
 	c := x.cluster
 	x.tries++
 	x.tried = append(x.tried, e.member)
-	x.try = try{endpoint: e, ticket: ticket, attempt: len(x.ex.Attempts), began: c.clock()}
+	x.try = try{endpoint: e, ticket: ticket, attempt: len(x.ex.Attempts), began: x.chosen}
 	x.ended.Store(false)
 	x.ex.Attempts = append(x.ex.Attempts, filter.Attempt{Upstream: c.name, Endpoint: e.name, Start: x.began})
 	if interim := x.ex.Interim; interim != nil {

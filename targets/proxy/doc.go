@@ -17,6 +17,8 @@
 //	  upstream: [{upstream: orders, weight: 9}, orders-v2]
 //	  sticky: header.x-user                  # a user stays with his upstream
 //
+//	to:
+//	  upstream: [orders, orders-v2]
 //	  sticky: {by: jwt.sub, cookie: {name: arm, max_age: 7d}}
 //
 // # Splits

@@ -142,5 +142,15 @@ type proxy struct{ to filter.Upstream }
 // Serve passes the request on.
 func (p *proxy) Serve(ex *filter.Exchange) (*http.Response, error) { return p.to.Do(ex, ex.Request) }
 
-// Explain names the upstream.
-func (p *proxy) Explain(*filter.Exchange) string { return "upstream " + p.to.Name() }
+// Explain names the upstream, and says how it would choose an endpoint.
+func (p *proxy) Explain(ex *filter.Exchange) string { return explain(p.to, ex) }
+
+// explain is what an upstream says of itself, or its name.
+func explain(up filter.Upstream, ex *filter.Exchange) string {
+	if e, ok := up.(interface {
+		Explain(ex *filter.Exchange) string
+	}); ok {
+		return e.Explain(ex)
+	}
+	return "upstream " + up.Name()
+}

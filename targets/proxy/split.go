@@ -138,7 +138,7 @@ func (s *split) Explain(ex *filter.Exchange) string {
 				why = "by " + s.source
 			}
 		}
-		return fmt.Sprintf("upstream %s, %s; %s", a.to.Name(), why, s.odds())
+		return fmt.Sprintf("%s, %s; %s", explain(a.to, ex), why, s.odds())
 	}
 	return "one of the upstreams, at random: " + s.odds()
 }

@@ -14,7 +14,7 @@ import (
 
 // file answers with a file, or a part of it, or the news that the client has it already. What these are is net/http's to decide: it
 // is handed a writer that notes what it would copy, and the copying is left to who reads the response's body.
-func (s *static) file(ex *filter.Exchange, root *os.Root, file found) (*http.Response, error) {
+func (s *static) file(ex *filter.Exchange, root *os.Root, file found) *http.Response {
 	h := http.Header{}
 	if t := mime.TypeByExtension(path.Ext(file.name)); t != "" {
 		h["Content-Type"] = []string{t}
@@ -81,13 +81,13 @@ func (w *capture) ReadFrom(r io.Reader) (int64, error) {
 }
 
 // response makes a response of what was noted. It owns the file from here on.
-func (w *capture) response(ex *filter.Exchange, file found, ranges []byteRange) (*http.Response, error) {
+func (w *capture) response(ex *filter.Exchange, file found, ranges []byteRange) *http.Response {
 	resp := &http.Response{StatusCode: w.status, ProtoMajor: 1, ProtoMinor: 1, Request: ex.Request, Header: w.header, Body: http.NoBody}
 	head := ex.Request.Method == http.MethodHead
 	length := int64(len(w.text))
 	switch {
 	case len(ranges) > 1 && w.status == http.StatusPartialContent:
-		w.body = multipart(w.header, file, ranges)
+		w.body = multipartBody(w.header, file, ranges)
 		length = w.body.N
 	case w.body != nil:
 		length = w.body.N
@@ -105,12 +105,12 @@ func (w *capture) response(ex *filter.Exchange, file found, ranges []byteRange) 
 	switch {
 	case w.body != nil && !head:
 		resp.Body = &fileBody{part: w.body, f: file.f}
-		return resp, nil
+		return resp
 	case len(w.text) > 0 && !head:
 		resp.Body = io.NopCloser(bytes.NewReader(w.text))
 	}
 	file.close()
-	return resp, nil
+	return resp
 }
 
 // fileBody reads a part of a file.

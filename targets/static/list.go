@@ -11,7 +11,6 @@ import (
 	"path"
 	"slices"
 	"strconv"
-	"strings"
 
 	"cardea.dev/cardea/filter"
 )
@@ -29,7 +28,7 @@ func (s *static) list(ex *filter.Exchange, dir found) (*http.Response, error) {
 	var names []string
 	for _, e := range entries {
 		name := e.Name()
-		if !s.dotfiles && isHidden(strings.TrimPrefix(path.Join(dir.name, name), "./")) {
+		if !s.dotfiles && isHidden(path.Join(dir.name, name)) {
 			continue
 		}
 		if e.IsDir() {
@@ -38,7 +37,7 @@ func (s *static) list(ex *filter.Exchange, dir found) (*http.Response, error) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	page := listPage(dir.name, names)
+	page := listPage(dir.name, names, len(entries) == maxListed)
 	resp := &http.Response{
 		StatusCode: http.StatusOK, ProtoMajor: 1, ProtoMinor: 1, Request: ex.Request, ContentLength: int64(len(page)), Body: http.NoBody,
 		Header: http.Header{"Content-Type": {"text/html; charset=utf-8"}, "Content-Length": {strconv.Itoa(len(page))}, "X-Content-Type-Options": {"nosniff"}},
@@ -50,7 +49,7 @@ func (s *static) list(ex *filter.Exchange, dir found) (*http.Response, error) {
 }
 
 // listPage is a page with links.
-func listPage(dir string, names []string) []byte {
+func listPage(dir string, names []string, more bool) []byte {
 	title := html.EscapeString(path.Join("/", dir))
 	var b bytes.Buffer
 	b.WriteString("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>" + title +
@@ -62,7 +61,7 @@ func listPage(dir string, names []string) []byte {
 		link := url.URL{Path: "./" + name} // "./": a colon in a name is no scheme
 		b.WriteString("<li><a href=\"" + html.EscapeString(link.String()) + "\">" + html.EscapeString(name) + "</a></li>\n")
 	}
-	if len(names) == maxListed {
+	if more {
 		b.WriteString("<li>…</li>\n")
 	}
 	b.WriteString("</ul></body></html>\n")

@@ -113,8 +113,8 @@ func number(s string) (int64, bool) {
 	return n, true
 }
 
-// multipart makes the body for several ranges, and its fields (RFC 9110, section 15.3.7.2).
-func multipart(h http.Header, file found, ranges []byteRange) *io.LimitedReader {
+// multipartBody makes the body for several ranges, and its fields (RFC 9110, section 15.3.7.2).
+func multipartBody(h http.Header, file found, ranges []byteRange) *io.LimitedReader {
 	boundary := rand.Text()
 	contentType := h.Get("Content-Type")
 	var parts []io.Reader

@@ -131,7 +131,7 @@ func (s *static) Serve(ex *filter.Exchange) (*http.Response, error) {
 	case found.list:
 		return s.list(ex, found)
 	}
-	return s.file(ex, root, found)
+	return s.file(ex, root, found), nil
 }
 
 // refusal is why there is no file to serve.

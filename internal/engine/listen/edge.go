@@ -42,12 +42,12 @@ func escapes(word string) router.Escape {
 }
 
 // Redirect says whether a request must come by https instead, and to where it is sent for that. Scheme and host are those of
-// Forwarding.Apply. The location is "" where the request names no host: there is nowhere to send it.
+// Forwarding.Apply. The location is "" where the request names no host, or none that can be: there is nowhere to send it.
 func (e *Edge) Redirect(r *http.Request, scheme, host string) (location string, redirect bool) {
 	if e.RedirectHTTPS == 0 || scheme == "https" {
 		return "", false
 	}
-	if host == "" {
+	if !plausibleHost(host) {
 		return "", true
 	}
 	target := r.URL.RequestURI()

@@ -276,6 +276,7 @@ func TestRedirect(t *testing.T) {
 		{8443, "http://h/a", "http", "[::1]", "https://[::1]:8443/a", true},
 		{443, "*", "http", "h", "https://h/", true},
 		{443, "/", "http", "", "", true},
+		{443, "/", "http", "user@h", "", true},
 	} {
 		r, err := http.NewRequest("GET", c.target, nil)
 		if err != nil {

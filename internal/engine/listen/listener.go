@@ -83,7 +83,6 @@ func (l *listener) change(next *live) {
 	set := newSettings(next.config)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.servers = slices.DeleteFunc(l.servers, (*server).over)
 	if before != nil && before.server.settings == set {
 		next.server = before.server
 		l.live.Store(next)
@@ -95,6 +94,7 @@ func (l *listener) change(next *live) {
 	if before != nil {
 		before.server.retire()
 	}
+	l.servers = slices.DeleteFunc(l.servers, (*server).over)
 }
 
 // ServeHTTP hands a request to the current handler.
@@ -133,6 +133,11 @@ func (l *listener) accept() {
 // admit hands one connection to the current server, or closes it.
 func (l *listener) admit(raw net.Conn) {
 	now := l.live.Load()
+	if limit := int64(now.config.Limits.Connections); limit > 0 && l.open.Load() >= limit {
+		now.counts.overLimit.Inc()
+		refuse(raw)
+		return
+	}
 	for !now.server.hold() { // it was retired just now, and another is current; or all is over
 		next := l.live.Load()
 		if next == now {
@@ -150,25 +155,15 @@ func (l *listener) admit(raw net.Conn) {
 		l.open.Add(-1)
 		held.release()
 	}
-	if limit := int64(now.config.Limits.Connections); limit > 0 && l.open.Load() > limit {
-		now.counts.overLimit.Inc()
-		l.refuse(c, raw)
-		return
-	}
 	dressed := now.dress(c)
 	if dressed == nil {
 		now.counts.badProxy.Inc()
-		l.refuse(c, raw)
+		refuse(raw)
+		_ = c.Close() // counts it as gone
 		return
 	}
 	now.counts.accepted.Inc()
 	now.server.queue.put(dressed)
-}
-
-// refuse closes a connection that was counted already.
-func (l *listener) refuse(c *conn, raw net.Conn) {
-	refuse(raw)
-	_ = c.Close()
 }
 
 // dress puts the PROXY protocol and TLS on a connection; nil means that its peer may not connect.

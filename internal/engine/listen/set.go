@@ -172,6 +172,9 @@ func (s *Set) explain(err error, address string) error {
 // commit brings a plan into effect. It cannot fail.
 func (s *Set) commit(plan []planned) {
 	before := s.listeners
+	for _, l := range before {
+		s.metrics.expires(l.live.Load().edge.Name, nil) // names may move from one listener to another
+	}
 	s.listeners = make([]*listener, len(plan))
 	for i, p := range plan {
 		l := p.old
@@ -207,13 +210,9 @@ func (s *Set) change(l *listener, p planned) {
 	if now := l.live.Load(); now != nil {
 		next.secured = p.secured.keep(now.secured)
 		s.repermit(now.config, c)
-		if now.config.Called() != c.Called() {
-			s.metrics.expires(now.config.Called(), nil)
-		}
 	}
 	l.change(next)
 	if next.secured == nil {
-		s.metrics.expires(c.Called(), nil)
 		return
 	}
 	s.metrics.expires(c.Called(), next.secured.certificates.expiries())
@@ -256,10 +255,6 @@ func (s *Set) left(l *listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.leaving = slices.DeleteFunc(s.leaving, func(other *listener) bool { return other == l })
-	name := l.live.Load().edge.Name
-	if !slices.ContainsFunc(s.listeners, func(l *listener) bool { return l.live.Load().edge.Name == name }) {
-		s.metrics.expires(name, nil)
-	}
 }
 
 // Addr is where a listener listens.

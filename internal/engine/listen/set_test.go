@@ -66,47 +66,44 @@ func TestApplyKeepsConnections(t *testing.T) {
 	r := newRig(t, func(e *Edge) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, e.Name, " ", e.Limits.URI) })
 	})
-	addr := r.apply(`{name: a, address: "127.0.0.1:0"}`)[0]
-	address := fmt.Sprintf("address: %q", addr)
-	for i, change := range []string{
-		`{name: b, ` + address + `}`, // the same address, though it was a free port before
-		`{name: b, ` + address + `, limits: {uri: 5}}`,
-		`{name: b, ` + address + `, limits: {uri: 5, idle_timeout: 9s, streams: 7}}`,
-		`{name: b, ` + address + `, limits: {uri: 5, idle_timeout: 9s}, protocols: http1}`,
-	} {
-		_ = i
-		if i == 0 {
-			addr = reserve(t)
-			address = fmt.Sprintf("address: %q", addr)
-			r.apply(`{name: a, ` + address + `}`)
-			continue
-		}
-		for _, protocol := range []string{"http1", "h2c"} {
-			if protocol == "h2c" && i == 3 {
-				continue
-			}
-			r.apply(`{name: a, ` + address + `}`)
+	addr := reserve(t)
+	for _, protocol := range []string{"http1", "h2c"} {
+		for _, change := range []string{
+			`limits: {uri: 5}`,
+			`limits: {uri: 5, idle_timeout: 9s, streams: 7}`,
+			`limits: {uri: 5}, protocols: http1`,
+		} {
+			r.apply(fmt.Sprintf(`{name: a, address: %q}`, addr))
 			c := client(t, nil, protocol)
-			if got, err := get(c, "http://"+addr); got != "a 16384B" && got != "a 16KiB" {
-				t.Fatalf("%s: %q %v", change, got, err)
+			if got, _ := reusing(t, c, "http://"+addr); got != "a 16KiB" {
+				t.Fatalf("%s: %q", change, got)
 			}
-			change := strings.ReplaceAll(change, `"127.0.0.1:0"`, addr)
-			change = `{name: b, ` + address + change[strings.LastIndex(change, `", limits`)+1:]
-			r.apply(change)
-			reused := false
-			ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused }})
-			req, _ := http.NewRequestWithContext(ctx, "GET", "http://"+addr, nil)
-			resp, err := c.Do(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			body, _ := io.ReadAll(resp.Body)
-			resp.Body.Close()
-			if string(body) != "b 5B" || !reused {
-				t.Errorf("%s by %s: got %q, reused %v", change, protocol, body, reused)
+			r.apply(fmt.Sprintf(`{name: b, address: %q, %s}`, addr, change))
+			if got, reused := reusing(t, c, "http://"+addr); got != "b 5B" || !reused {
+				t.Errorf("%s by %s: got %q, reused %v", change, protocol, got, reused)
 			}
 		}
 	}
+}
+
+// reusing gets a page, and says whether that took no new connection.
+func reusing(t *testing.T, c *http.Client, url string) (body string, reused bool) {
+	t.Helper()
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused }})
+	req, err := http.NewRequestWithContext(ctx, "GET", url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text), reused
 }
 
 // reserve finds a port that is free.
@@ -361,9 +358,12 @@ func TestConnectionLimit(t *testing.T) {
 			t.Error(got)
 		}
 	}
-	third := dial(t, "tcp", addr)
-	if n, err := third.Read(make([]byte, 1)); n != 0 || err == nil {
-		t.Errorf("one too many was served: %d %v", n, err)
+	if third, err := net.Dial("tcp", addr); err == nil { // the reset may come at once
+		n, err := third.Read(make([]byte, 1))
+		if n != 0 || err == nil {
+			t.Errorf("one too many was served: %d %v", n, err)
+		}
+		third.Close()
 	}
 	want := `cardea_listener_connections_rejected_total{listener="a",reason="limit"} 1`
 	if got := r.metric(`listener_connections_rejected_total{listener="a",reason="limit"`); got != want {
@@ -543,7 +543,7 @@ func TestAddrs(t *testing.T) {
 	if addrs[0] == addrs[1] || strings.HasSuffix(addrs[0], ":0") {
 		t.Error(addrs)
 	}
-	if got := fmt.Sprint(r.Addrs()); got != fmt.Sprintf("[127.0.0.1:0=%s x=%s]", addrs[0], addrs[1]) && got != fmt.Sprintf("[%s x=%s]", addrs[0], addrs[1]) {
+	if got := fmt.Sprint(r.Addrs()); got != fmt.Sprintf("[%s x=%s]", addrs[0], addrs[1]) {
 		t.Error(got)
 	}
 	again := r.apply(`[{name: x, address: "127.0.0.1:0"}, "127.0.0.1:0"]`)

@@ -37,8 +37,8 @@ func openSocket(ctx context.Context, c *config.Listener, in *inheritance) (net.L
 
 // plain takes what the net package puts before the reason off an error: the address is said already.
 func plain(err error) error {
-	var op *net.OpError
-	if !errors.As(err, &op) {
+	op, ok := err.(*net.OpError)
+	if !ok {
 		return err
 	}
 	var call *os.SyscallError

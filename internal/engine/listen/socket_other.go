@@ -10,3 +10,5 @@ import (
 func reusePort(_, _ string, _ syscall.RawConn) error { return errors.ErrUnsupported }
 
 func keepFromChildren(int) {}
+
+func takeOver(int) error { return errors.ErrUnsupported }

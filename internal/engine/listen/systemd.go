@@ -94,7 +94,7 @@ func (in *inheritance) listener(network, place string) (net.Listener, error) {
 	}
 	l, err := net.FileListener(file)
 	if err != nil {
-		return nil, fmt.Errorf("it is not a listening socket: %w", err)
+		return nil, fmt.Errorf("it is not a listening socket: %w", plain(err))
 	}
 	return l, nil
 }
@@ -131,7 +131,9 @@ func (in *inheritance) numbered(place string) (*os.File, error) {
 		}
 	}
 	if in.numbers[n] == nil {
-		keepFromChildren(n)
+		if err := takeOver(n); err != nil { // before it belongs to an os.File, which would close whatever it is
+			return nil, fmt.Errorf("it is not a listening socket: %w", err)
+		}
 		in.numbers[n] = os.NewFile(uintptr(n), "fd:"+place)
 	}
 	return in.numbers[n], nil

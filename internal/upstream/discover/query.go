@@ -37,9 +37,9 @@ func (l *lookup) exchange(ctx context.Context, q *dns.Msg, server string) (*dns.
 	defer cancel()
 	q = q.Copy()
 	q.Id = dns.Id()
-	msg, _, err := (&dns.Client{Timeout: l.patience()}).ExchangeContext(ctx, q, server)
+	msg, err := l.over(ctx, "udp", q, server)
 	if err == nil && msg.Truncated {
-		msg, _, err = (&dns.Client{Net: "tcp", Timeout: l.patience()}).ExchangeContext(ctx, q, server)
+		msg, err = l.over(ctx, "tcp", q, server)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("server %s: %w", server, err)
@@ -57,6 +57,22 @@ func (l *lookup) exchange(ctx context.Context, q *dns.Msg, server string) (*dns.
 		}
 	}
 	return nil, fmt.Errorf("server %s answered %s", server, dns.RcodeToString[msg.Rcode])
+}
+
+// over asks a server over a network. The library looks at a context's deadline only; closing the connection makes it heed the rest.
+func (l *lookup) over(ctx context.Context, network string, q *dns.Msg, server string) (*dns.Msg, error) {
+	client := &dns.Client{Net: network, Timeout: l.patience()}
+	c, err := client.DialContext(ctx, server)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { c.Close() })()
+	msg, _, err := client.ExchangeWithConnContext(ctx, q, c)
+	if err != nil && ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return msg, err
 }
 
 func answers(q, msg *dns.Msg) bool {

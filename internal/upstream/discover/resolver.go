@@ -63,6 +63,7 @@ func (o Options) withDefaults() Options {
 type Resolver struct {
 	specs  []Spec
 	o      Options
+	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
@@ -103,7 +104,9 @@ type found struct {
 
 // New returns a resolver that does nothing yet.
 func New(specs []Spec, o Options) *Resolver {
-	return &Resolver{specs: specs, o: o.withDefaults(), found: make([]found, len(specs)), cancel: func() {}}
+	r := &Resolver{specs: specs, o: o.withDefaults(), found: make([]found, len(specs))}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	return r
 }
 
 // Start looks all names up and calls onChange, once, before it returns: when all names have been looked up or the time is over. It
@@ -112,16 +115,11 @@ func New(specs []Spec, o Options) *Resolver {
 // onChange gets all endpoints, in the order of the specs and sorted by address within one. When a look-up fails, its last good
 // endpoints are kept, and the error, a joined one of *Error, says so until it succeeds again. onChange must not call Close.
 func (r *Resolver) Start(ctx context.Context, onChange func([]Endpoint, error)) {
-	ctx, r.cancel = context.WithCancel(ctx)
-	r.onChange = onChange
+	ctx, cancel := context.WithCancel(ctx)
+	context.AfterFunc(r.ctx, cancel)
 	var first sync.WaitGroup
-	for i, s := range r.specs {
-		if e, ok := s.literal(); ok {
-			r.found[i].endpoints = []Endpoint{e}
-			continue
-		}
-		first.Add(1)
-		r.wg.Go(func() { r.follow(ctx, i, sync.OnceFunc(first.Done)) }) // ends with ctx, which Close ends
+	if !r.followAll(ctx, &first, onChange) {
+		return
 	}
 	r.await(ctx, &first)
 	r.mu.Lock()
@@ -135,10 +133,29 @@ func (r *Resolver) Start(ctx context.Context, onChange func([]Endpoint, error)) 
 	r.report(true)
 }
 
+// followAll starts to follow all names. It returns false when the resolver is closed already.
+func (r *Resolver) followAll(ctx context.Context, first *sync.WaitGroup, onChange func([]Endpoint, error)) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return false
+	}
+	r.onChange = onChange
+	for i, s := range r.specs {
+		if e, ok := s.literal(); ok {
+			r.found[i].endpoints = []Endpoint{e}
+			continue
+		}
+		first.Add(1)
+		r.wg.Go(func() { r.follow(ctx, i, sync.OnceFunc(first.Done)) }) // ends with ctx, which Close ends
+	}
+	return true
+}
+
 // await waits for the first look-ups, for as long as one may take.
 func (r *Resolver) await(ctx context.Context, first *sync.WaitGroup) {
 	done := make(chan struct{})
-	r.wg.Go(func() { first.Wait(); close(done) }) // ends when all followers have looked up once or ended
+	go func() { first.Wait(); close(done) }() // ends when all followers have looked up once or ended
 	limit := time.NewTimer(r.o.Timeout + 100*time.Millisecond)
 	defer limit.Stop()
 	select {

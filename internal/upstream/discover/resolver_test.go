@@ -43,15 +43,8 @@ func newZone(t testing.TB, records ...string) *zone {
 }
 
 func (z *zone) start(address string) {
-	pc, err := net.ListenPacket("udp", address)
-	if err != nil {
-		z.t.Fatal(err)
-	}
+	pc, l := listen(z.t, address)
 	z.address = pc.LocalAddr().String()
-	l, err := net.Listen("tcp", z.address)
-	if err != nil {
-		z.t.Fatal(err)
-	}
 	for _, s := range []*dns.Server{{PacketConn: pc, Handler: z}, {Listener: l, Handler: z}} {
 		up := make(chan struct{})
 		s.NotifyStartedFunc = func() { close(up) }
@@ -59,6 +52,23 @@ func (z *zone) start(address string) {
 		<-up
 		z.servers = append(z.servers, s)
 	}
+}
+
+// listen opens the same port for UDP and TCP. A free port of the one may be taken of the other.
+func listen(t testing.TB, address string) (net.PacketConn, net.Listener) {
+	for range 100 {
+		pc, err := net.ListenPacket("udp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.Listen("tcp", pc.LocalAddr().String())
+		if err == nil {
+			return pc, l
+		}
+		pc.Close()
+	}
+	t.Fatalf("cannot listen on %s", address)
+	return nil, nil
 }
 
 func (z *zone) stop() {
@@ -340,7 +350,7 @@ func TestOneFamilyFails(t *testing.T) {
 
 func TestSilentServer(t *testing.T) {
 	z := newZone(t)
-	z.silent = true
+	z.with(func() { z.silent = true })
 	began := time.Now()
 	_, ch, _ := start(t, Options{Timeout: 300 * time.Millisecond}, z, "http://10.0.0.1", "http://orders.example")
 	expect(t, ch, report{Endpoints: plain("10.0.0.1", "10.0.0.1:80"), Err: "failed"})
@@ -352,7 +362,7 @@ func TestSilentServer(t *testing.T) {
 func TestNextServer(t *testing.T) {
 	dead, failing := newZone(t), newZone(t)
 	dead.stop()
-	failing.rcode = dns.RcodeServerFailure
+	failing.with(func() { failing.rcode = dns.RcodeServerFailure })
 	z := newZone(t, "orders.example. 60 IN A 10.0.0.1")
 	_, ch, _ := start(t, Options{Servers: []string{dead.address, failing.address, z.address}}, nil, "http://orders.example")
 	expect(t, ch, report{Endpoints: plain("orders.example", "10.0.0.1:80")})
@@ -360,7 +370,7 @@ func TestNextServer(t *testing.T) {
 
 func TestTruncated(t *testing.T) {
 	z := newZone(t, "orders.example. 60 IN A 10.0.0.1")
-	z.truncate = true
+	z.with(func() { z.truncate = true })
 	_, ch, _ := start(t, Options{}, z, "http://orders.example")
 	expect(t, ch, report{Endpoints: plain("orders.example", "10.0.0.1:80")})
 }
@@ -440,7 +450,7 @@ func TestSearchDomainsAndHosts(t *testing.T) {
 }
 
 func TestNoConfiguration(t *testing.T) {
-	_, ch, _ := start(t, Options{}, nil, "http://nowhere.invalid")
+	_, ch, _ := start(t, Options{Timeout: 300 * time.Millisecond}, nil, "http://nowhere.invalid")
 	if got := <-ch; got.Err == "" || got.Endpoints != nil {
 		t.Errorf("got %+v", got)
 	}
@@ -448,7 +458,7 @@ func TestNoConfiguration(t *testing.T) {
 
 func TestCloseEnds(t *testing.T) {
 	z := newZone(t, "orders.example. 60 IN A 10.0.0.1")
-	z.silent = true
+	z.with(func() { z.silent = true })
 	var calls atomic.Int32
 	r := New([]Spec{spec(t, "http://orders.example")}, Options{Servers: []string{z.address}, Timeout: time.Minute, hostsFile: "/nowhere"})
 	started := make(chan struct{})

@@ -14,14 +14,23 @@ import (
 	"time"
 )
 
-// transport turns open connections into HTTP ones. It never dials: net/http's Transport is handed what was dialled before.
+// transport turns open connections into HTTP ones. It never dials: net/http's Transports are handed what was dialled before.
 type transport struct {
-	http *http.Transport
-	next atomic.Int64
-	open sync.Map // the address that a connection is handed over under → net.Conn
+	http1, http2 *http.Transport
+	next         atomic.Int64
+	open         sync.Map // the address that a connection is handed over under → net.Conn
 }
 
 func (t *transport) init(o Options) {
+	t.http1, t.http2 = t.one(o), t.one(o)
+	t.http1.Protocols.SetHTTP1(true)
+	t.http2.Protocols.SetHTTP2(true)
+	t.http2.Protocols.SetUnencryptedHTTP2(true)
+	// A connection that answers no ping is dead: its streams would hang for ever.
+	t.http2.HTTP2 = &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second}
+}
+
+func (t *transport) one(o Options) *http.Transport {
 	take := func(_ context.Context, _, address string) (net.Conn, error) {
 		c, ok := t.open.LoadAndDelete(address)
 		if !ok {
@@ -29,33 +38,27 @@ func (t *transport) init(o Options) {
 		}
 		return c.(net.Conn), nil
 	}
-	protocols := new(http.Protocols)
-	switch o.Protocol {
-	case "http1":
-		protocols.SetHTTP1(true)
-	case "http2", "h2c":
-		protocols.SetHTTP2(true)
-		protocols.SetUnencryptedHTTP2(true)
-	default:
-		protocols.SetHTTP1(true)
-		protocols.SetHTTP2(true)
-	}
-	t.http = &http.Transport{
-		DialContext: take, DialTLSContext: take, Protocols: protocols,
+	return &http.Transport{
+		DialContext: take, DialTLSContext: take, Protocols: new(http.Protocols),
 		DisableCompression:     true,
 		ResponseHeaderTimeout:  o.FirstByte,
 		ExpectContinueTimeout:  o.Continue,
 		MaxResponseHeaderBytes: o.MaxHeader,
-		// A connection that answers no ping is dead: its streams would hang for ever.
-		HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
 	}
 }
 
-// wrap makes an HTTP connection of an open one. With the scheme "https" nc is a *tls.Conn that speaks HTTP/2.
-func (t *transport) wrap(ctx context.Context, scheme string, nc net.Conn) (*http.ClientConn, error) {
+// wrap makes an HTTP connection of an open one.
+func (t *transport) wrap(ctx context.Context, nc net.Conn, mux bool) (*http.ClientConn, error) {
+	by, scheme := t.http1, "http"
+	if mux {
+		by = t.http2
+	}
+	if _, ok := nc.(*tls.Conn); ok { // HTTP/2 looks into it
+		scheme = "https"
+	}
 	address := "conn:" + strconv.FormatInt(t.next.Add(1), 10)
 	t.open.Store(address, nc)
-	cc, err := t.http.NewClientConn(ctx, scheme, address)
+	cc, err := by.NewClientConn(ctx, scheme, address)
 	if err != nil {
 		t.open.Delete(address)
 		nc.Close()
@@ -71,7 +74,7 @@ type dialer struct {
 }
 
 func newDialer(p *Pool, k key) dialer {
-	d := dialer{network: "tcp", address: k.Address, mux: p.muxOnly()}
+	d := dialer{network: "tcp", address: k.Address, mux: p.muxOnly(k.Target)}
 	if path, ok := strings.CutPrefix(k.Address, "unix:"); ok {
 		d.network, d.address = "unix", path
 	}
@@ -112,23 +115,20 @@ func (h *host) dial() (*conn, *Error) {
 	}
 	c := &conn{host: h, mux: h.dialer.mux, done: make(chan struct{})}
 	var nc net.Conn = &socket{Conn: raw, c: c}
-	scheme := "http"
 	if h.dialer.tls != nil {
 		tc, err := h.dialer.handshake(ctx, nc)
 		if err != nil {
 			raw.Close()
 			return nil, h.dialError(ctx, TLS, err)
 		}
-		if c.mux = tc.ConnectionState().NegotiatedProtocol == "h2"; c.mux {
-			scheme = "https" // the transport looks into the *tls.Conn
-		}
+		c.mux = tc.ConnectionState().NegotiatedProtocol == "h2"
 		nc = tc
 	}
 	if !c.mux {
 		c.wire = &wire{Conn: nc, c: c}
 		nc = c.wire
 	}
-	if c.cc, err = h.pool.transport.wrap(ctx, scheme, nc); err != nil {
+	if c.cc, err = h.pool.transport.wrap(ctx, nc, c.mux); err != nil {
 		return nil, h.dialError(ctx, Connect, err)
 	}
 	return c, nil

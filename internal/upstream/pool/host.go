@@ -57,7 +57,7 @@ type grant struct {
 func newHost(p *Pool, k key) *host {
 	h := &host{pool: p, key: k, dialer: newDialer(p, k), conns: map[*conn]struct{}{}}
 	switch {
-	case p.muxOnly():
+	case p.muxOnly(k.Target):
 		h.speaks = speaksHTTP2
 	case k.http1 || !p.mayMux(k.Target):
 		h.speaks = speaksHTTP1

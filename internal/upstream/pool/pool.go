@@ -15,8 +15,7 @@ type Options struct {
 	// prefers of HTTP/2 and HTTP/1.1. "http2" and "h2c" both mean HTTP/2 only, with or without TLS as the target says.
 	Protocol string
 
-	// TLS is how connections are secured to targets whose scheme is "https", and to those whose scheme is neither "https" nor
-	// "http". Nil: the system's roots for "https", and no TLS otherwise. Its ServerName, if set, goes before the target's.
+	// TLS is how connections are secured to targets whose scheme is "https", and to those that leave it open. Nil: the system's roots for "https", and no TLS otherwise. Its ServerName, if set, goes before the target's.
 	TLS *tls.Config
 
 	// Connect limits the time until there is a connection, TLS included, and the wait for one of MaxConns. 0: 10 seconds.
@@ -69,7 +68,7 @@ func (o Options) withDefaults() Options {
 
 // Target is an endpoint to connect to.
 type Target struct {
-	Scheme     string // "https" with TLS, "http" without; others: with TLS if there are options for it
+	Scheme     string // "https": TLS; "http": none; "h2c": HTTP/2 without TLS; "": TLS if there are options for it
 	Address    string // "10.0.0.1:8080", "orders:8080" or "unix:/run/app.sock"
 	ServerName string // for SNI and the certificate's verification; "": the host in Address
 }
@@ -136,7 +135,7 @@ func (p *Pool) RoundTrip(ctx context.Context, req *http.Request, to Target, info
 	info.Start, info.Connect, info.FirstByte, info.Reused = time.Now(), 0, 0, false
 
 	upgrade := wantsUpgrade(req.Header)
-	if upgrade && p.muxOnly() {
+	if upgrade && p.muxOnly(to) {
 		return nil, &Error{Phase: Write, Kind: BadRequest, Address: to.Address, Err: errUpgradeH2}
 	}
 	g, err := p.acquire(ctx, key{to, upgrade && p.mayMux(to)})
@@ -233,14 +232,17 @@ func (p *Pool) Stats() map[string]Stats {
 	return all
 }
 
-func (p *Pool) muxOnly() bool { return p.o.Protocol == "http2" || p.o.Protocol == "h2c" }
+// muxOnly says whether a target is spoken to in HTTP/2 whatever it prefers.
+func (p *Pool) muxOnly(to Target) bool {
+	return p.o.Protocol == "http2" || p.o.Protocol == "h2c" || to.Scheme == "h2c"
+}
 
 // mayMux says whether it is the endpoint's choice to speak HTTP/2.
 func (p *Pool) mayMux(to Target) bool { return p.o.Protocol == "auto" && p.secures(to) }
 
 // secures says whether connections to a target use TLS.
 func (p *Pool) secures(to Target) bool {
-	return to.Scheme == "https" || (p.o.TLS != nil && to.Scheme != "http")
+	return to.Scheme == "https" || (p.o.TLS != nil && to.Scheme == "")
 }
 
 func wantsUpgrade(h http.Header) bool {

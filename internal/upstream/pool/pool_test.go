@@ -28,13 +28,16 @@ func protocols(t *testing.T, test func(t *testing.T, start func(http.Handler) (*
 		name, protocol string
 		secure         bool
 	}{
-		{"http1", "http1", false}, {"h2c", "h2c", false}, {"auto", "auto", false},
+		{"http1", "http1", false}, {"h2c", "h2c", false}, {"auto", "auto", false}, {"h2c by scheme", "auto", false},
 		{"http1 TLS", "http1", true}, {"http2 TLS", "http2", true}, {"auto TLS", "auto", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			test(t, func(h http.Handler) (*Pool, Target) {
 				to, s := serve(t, c.secure, h)
 				o := Options{Protocol: c.protocol}
+				if c.name == "h2c by scheme" {
+					to.Scheme = "h2c"
+				}
 				if c.secure {
 					roots := x509.NewCertPool()
 					roots.AddCert(s.Certificate())
@@ -327,7 +330,7 @@ func TestManyAtOnce(t *testing.T) {
 			return s.Open <= 32 && s.Idle == s.Open && s.Waiting == 0
 		})
 		s := p.Stats()[to.Address]
-		if p.muxOnly() && s.Open != 1 {
+		if p.muxOnly(to) && s.Open != 1 {
 			t.Errorf("HTTP/2 took %d connections", s.Open)
 		}
 	})
