@@ -28,18 +28,38 @@ var dataPlane = []string{
 
 var rules = []rule{
 	{[]string{"config"}, []string{"..."}, nil, "config is data; what it means is decided by those that import it"},
-	{dataPlane, []string{"internal/control/...", "internal/cli/...", "internal/compile/...", "gatewaytest/..."}, nil,
-		"the request path must not know where configuration comes from, nor who looks on"},
+	{
+		dataPlane,
+		[]string{"internal/control/...", "internal/cli/...", "internal/compile/...", "gatewaytest/..."},
+		nil,
+		"the request path must not know where configuration comes from, nor who looks on",
+	},
 	{[]string{"..."}, []string{"internal/cli/..."}, []string{"."}, "flags live in cli alone"},
-	{[]string{"internal/upstream/..."}, []string{"internal/engine/...", "internal/router/...", "filters/...", "targets/..."}, nil,
-		"upstreams are unaware of routes"},
+	{
+		[]string{"internal/upstream/..."},
+		[]string{"internal/engine/...", "internal/router/...", "filters/...", "targets/..."},
+		nil,
+		"upstreams are unaware of routes",
+	},
 	{[]string{"internal/router/..."}, []string{"..."}, nil, "the router is a mechanism with input types of its own"},
-	{[]string{"internal/engine/..."}, []string{"filters/...", "targets/...", "internal/upstream/...", "internal/expr/..."}, nil,
-		"the engine knows no kind of policy or target, and opens no upstream connection"},
-	{[]string{"filters/...", "targets/..."}, []string{"internal/engine/...", "internal/router/...", "internal/upstream/..."}, nil,
-		"policies and targets know the vocabulary, not the machine: they could live outside of this repository"},
-	{[]string{"internal/engine/...", "internal/control/...", "internal/upstream/..."}, []string{"filters/...", "targets/..."}, nil,
-		"only compile knows the kinds"},
+	{
+		[]string{"internal/engine/..."},
+		[]string{"filters/...", "targets/...", "internal/upstream/...", "internal/expr/..."},
+		nil,
+		"the engine knows no kind of policy or target, and opens no upstream connection",
+	},
+	{
+		[]string{"filters/...", "targets/..."},
+		[]string{"internal/engine/...", "internal/router/...", "internal/upstream/..."},
+		nil,
+		"policies and targets know the vocabulary, not the machine: they could live outside of this repository",
+	},
+	{
+		[]string{"internal/engine/...", "internal/control/...", "internal/upstream/..."},
+		[]string{"filters/...", "targets/..."},
+		nil,
+		"only compile knows the kinds",
+	},
 }
 
 // outside are foreign packages that the request path may never import.

@@ -19,8 +19,15 @@ type unit struct {
 
 // durationUnits are what a Duration is written in, the largest first.
 var durationUnits = []unit{
-	{"w", int64(7 * day)}, {"d", int64(day)}, {"h", int64(time.Hour)}, {"min", int64(time.Minute)}, {"m", int64(time.Minute)},
-	{"s", int64(time.Second)}, {"ms", int64(time.Millisecond)}, {"us", int64(time.Microsecond)}, {"µs", int64(time.Microsecond)},
+	{"w", int64(7 * day)},
+	{"d", int64(day)},
+	{"h", int64(time.Hour)},
+	{"min", int64(time.Minute)},
+	{"m", int64(time.Minute)},
+	{"s", int64(time.Second)},
+	{"ms", int64(time.Millisecond)},
+	{"us", int64(time.Microsecond)},
+	{"µs", int64(time.Microsecond)},
 	{"ns", int64(time.Nanosecond)},
 }
 

@@ -9,10 +9,18 @@ import (
 
 // rateUnits are the times that a Rate is per.
 var rateUnits = []unit{
-	{"s", int64(time.Second)}, {"sec", int64(time.Second)}, {"second", int64(time.Second)},
-	{"m", int64(time.Minute)}, {"min", int64(time.Minute)}, {"minute", int64(time.Minute)},
-	{"h", int64(time.Hour)}, {"hour", int64(time.Hour)}, {"d", int64(day)}, {"day", int64(day)},
-	{"w", int64(7 * day)}, {"week", int64(7 * day)},
+	{"s", int64(time.Second)},
+	{"sec", int64(time.Second)},
+	{"second", int64(time.Second)},
+	{"m", int64(time.Minute)},
+	{"min", int64(time.Minute)},
+	{"minute", int64(time.Minute)},
+	{"h", int64(time.Hour)},
+	{"hour", int64(time.Hour)},
+	{"d", int64(day)},
+	{"day", int64(day)},
+	{"w", int64(7 * day)},
+	{"week", int64(7 * day)},
 }
 
 // ParseRate reads a Rate.

@@ -186,8 +186,8 @@ type Retry struct {
 	// OPTIONS, TRACE, PUT, DELETE. Name POST only for services that recognise a repeated request.
 	Methods []string `yaml:"methods"`
 
-	// Backoff is the wait before the second retry; it doubles with each that follows, and is spread at random. The first retry of a
-	// request that was not sent yet goes to another endpoint at once. By default 25ms. 0 never waits.
+	// Backoff is the wait before the first retry; it doubles with each that follows, and up to half of it is left out at random. A
+	// request that could not be sent goes to another endpoint at once the first time. By default 25ms. 0 never waits.
 	Backoff Duration `yaml:"backoff"`
 
 	// MaxBackoff is the longest wait. By default 250ms. 0 is the default.

@@ -43,7 +43,8 @@ func TestUpstreamForms(t *testing.T) {
 		{"endpoints", "{endpoints: [http://a, {url: http://b, weight: 3, priority: 1}]}", defaultUpstream(func(u *Upstream) {
 			u.Endpoints = []Endpoint{{URL: "http://a", Weight: 1}, {URL: "http://b", Weight: 3, Priority: 1}}
 		})},
-		{"short forms", "{endpoints: http://orders:8080, balance: ewma, health: /healthz, eject: 3, retry: 1, timeout: 10s, breaker: 30%}",
+		{
+			"short forms", "{endpoints: http://orders:8080, balance: ewma, health: /healthz, eject: 3, retry: 1, timeout: 10s, breaker: 30%}",
 			defaultUpstream(func(u *Upstream) {
 				u.Balance.By, u.Eject.Consecutive, u.Retry.Times, u.Timeout.Request = "ewma", 3, 1, Duration(10*time.Second)
 				u.Health = &HealthCheck{
@@ -53,7 +54,8 @@ func TestUpstreamForms(t *testing.T) {
 				u.Breaker = &Breaker{
 					ErrorRate: 0.3, MinRequests: 20, Window: seconds(10), OpenFor: seconds(5), Probes: 3, Status: []StatusRange{{500, 599}},
 				}
-			})},
+			}),
+		},
 		{"off", "{endpoints: http://orders:8080, health: off, eject: off, retry: off, breaker: off}", defaultUpstream(func(u *Upstream) {
 			u.Eject.Off, u.Retry.Off = true, true
 			u.Health, u.Breaker = new(HealthCheck), new(Breaker)
@@ -135,8 +137,11 @@ func TestStatusRange(t *testing.T) {
 		want StatusRange
 		back string
 	}{
-		{"503", StatusRange{503, 503}, "503"}, {"5xx", StatusRange{500, 599}, "5xx"}, {"4XX", StatusRange{400, 499}, "4xx"},
-		{"502-504", StatusRange{502, 504}, "502-504"}, {"200-399", StatusRange{200, 399}, "200-399"},
+		{"503", StatusRange{503, 503}, "503"},
+		{"5xx", StatusRange{500, 599}, "5xx"},
+		{"4XX", StatusRange{400, 499}, "4xx"},
+		{"502-504", StatusRange{502, 504}, "502-504"},
+		{"200-399", StatusRange{200, 399}, "200-399"},
 	} {
 		got, err := ParseStatusRange(c.text)
 		if err != nil || got != c.want || got.String() != c.back {

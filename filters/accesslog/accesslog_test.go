@@ -61,33 +61,53 @@ func TestFormats(t *testing.T) {
 		change     func(*filter.Exchange)
 		want       string
 	}{
-		{"json", `log: FILE`, same,
+		{
+			"json", `log: FILE`, same,
 			`{"time":"1999-12-31T23:59:59.987Z","request_id":"id-1","client":"192.0.2.7","method":"GET","scheme":"https","host":"api.example.com",` +
 				`"path":"/orders/7","query":"page=2&token=***","proto":"HTTP/1.1","status":200,"sent":1234,"received":5,"duration_ms":12.345,"first_byte_ms":10.000,` +
 				`"route":"orders","upstream":"orders","endpoint":"10.0.0.1:80","connect_ms":1.000,"upstream_ms":9.000,"tries":1,"subject":"ann lee","consumer":"acme",` +
-				`"auth":"jwt","user_agent":"curl/8","referer":"https://app.example.com/?code=***&x=1"}` + "\n"},
-		{"json of a failure", `log: {file: FILE, fields: [status, tries, attempts, error, cause, aborted]}`, failed,
+				`"auth":"jwt","user_agent":"curl/8","referer":"https://app.example.com/?code=***&x=1"}` + "\n",
+		},
+		{
+			"json of a failure", `log: {file: FILE, fields: [status, tries, attempts, error, cause, aborted]}`, failed,
 			`{"status":502,"tries":2,"attempts":[{"upstream":"orders","endpoint":"10.0.0.1:80","start_ms":0.000,"connect_ms":1.000,"error":"EOF"},` +
 				`{"upstream":"orders","endpoint":"10.0.0.2:80","start_ms":10.000,"connect_ms":1.000,"first_byte_ms":9.000,"status":503}],` +
-				`"error":"upstream_reset","cause":"connection reset by peer","aborted":true}` + "\n"},
-		{"json of a client that left", `log: FILE`, left,
+				`"error":"upstream_reset","cause":"connection reset by peer","aborted":true}` + "\n",
+		},
+		{
+			"json of a client that left", `log: FILE`, left,
 			`{"time":"1999-12-31T23:59:59.987Z","request_id":"id-1","client":"192.0.2.8","method":"GET","scheme":"https","host":"api.example.com",` +
-				`"path":"/orders/7","proto":"HTTP/1.1","status":499,"sent":0,"received":5,"duration_ms":12.345,"route":"orders","error":"client_closed","aborted":true}` + "\n"},
-		{"fields in their order, and more", `log: {file: FILE, fields: [status, method], add: {tenant: header.x-tenant, absent: header.x-none}}`, same,
-			`{"status":200,"method":"GET","tenant":"acme"}` + "\n"},
-		{"logfmt", `log: {file: FILE, format: logfmt, fields: [time, client, method, path, query, status, duration_ms, subject, referer]}`, same,
+				`"path":"/orders/7","proto":"HTTP/1.1","status":499,"sent":0,"received":5,"duration_ms":12.345,"route":"orders","error":"client_closed","aborted":true}` + "\n",
+		},
+		{
+			"fields in their order, and more", `log: {file: FILE, fields: [status, method], add: {tenant: header.x-tenant, absent: header.x-none}}`, same,
+			`{"status":200,"method":"GET","tenant":"acme"}` + "\n",
+		},
+		{
+			"logfmt", `log: {file: FILE, format: logfmt, fields: [time, client, method, path, query, status, duration_ms, subject, referer]}`, same,
 			`time=1999-12-31T23:59:59.987Z client=192.0.2.7 method=GET path=/orders/7 query="page=2&token=***" status=200 duration_ms=12.345 subject="ann lee" ` +
-				`referer="https://app.example.com/?code=***&x=1"` + "\n"},
-		{"logfmt of a failure", `log: {file: FILE, format: logfmt, fields: [tries, attempts, aborted]}`, failed,
-			`tries=2 attempts="orders/10.0.0.1:80 EOF, orders/10.0.0.2:80 503" aborted=true` + "\n"},
-		{"common", `log: {file: FILE, format: common}`, same,
-			`192.0.2.7 - ann\x20lee [31/Dec/1999:23:59:59 +0000] "GET /orders/7?page=2&token=*** HTTP/1.1" 200 1234` + "\n"},
-		{"combined", `log: {file: FILE, format: combined}`, same,
-			`192.0.2.7 - ann\x20lee [31/Dec/1999:23:59:59 +0000] "GET /orders/7?page=2&token=*** HTTP/1.1" 200 1234 "https://app.example.com/?code=***&x=1" "curl/8"` + "\n"},
-		{"combined of a client that left", `log: {file: FILE, format: combined, query: false}`, left,
-			`192.0.2.8 - - [31/Dec/1999:23:59:59 +0000] "GET /orders/7 HTTP/1.1" 499 - "-" "-"` + "\n"},
-		{"no query", `log: {file: FILE, fields: [path, query, referer], query: false}`, same,
-			`{"path":"/orders/7","referer":"https://app.example.com/"}` + "\n"},
+				`referer="https://app.example.com/?code=***&x=1"` + "\n",
+		},
+		{
+			"logfmt of a failure", `log: {file: FILE, format: logfmt, fields: [tries, attempts, aborted]}`, failed,
+			`tries=2 attempts="orders/10.0.0.1:80 EOF, orders/10.0.0.2:80 503" aborted=true` + "\n",
+		},
+		{
+			"common", `log: {file: FILE, format: common}`, same,
+			`192.0.2.7 - ann\x20lee [31/Dec/1999:23:59:59 +0000] "GET /orders/7?page=2&token=*** HTTP/1.1" 200 1234` + "\n",
+		},
+		{
+			"combined", `log: {file: FILE, format: combined}`, same,
+			`192.0.2.7 - ann\x20lee [31/Dec/1999:23:59:59 +0000] "GET /orders/7?page=2&token=*** HTTP/1.1" 200 1234 "https://app.example.com/?code=***&x=1" "curl/8"` + "\n",
+		},
+		{
+			"combined of a client that left", `log: {file: FILE, format: combined, query: false}`, left,
+			`192.0.2.8 - - [31/Dec/1999:23:59:59 +0000] "GET /orders/7 HTTP/1.1" 499 - "-" "-"` + "\n",
+		},
+		{
+			"no query", `log: {file: FILE, fields: [path, query, referer], query: false}`, same,
+			`{"path":"/orders/7","referer":"https://app.example.com/"}` + "\n",
+		},
 		{"nothing redacted", `log: {file: FILE, fields: [query], redact: []}`, same, `{"query":"page=2&token=s3cret"}` + "\n"},
 	}
 	for _, tt := range tests {

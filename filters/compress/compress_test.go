@@ -129,8 +129,10 @@ func TestHeaders(t *testing.T) {
 		{"what was said of the bytes", "GET", "gzip", response(200, big, "Content-Type", json, "ETag", `"x"`, "Accept-Ranges", "bytes", "Content-MD5", "x",
 			"Digest", "x", "Content-Digest", "x", "Repr-Digest", "x"), encoded("Etag", `W/"x"`)},
 		{"weak already", "GET", "gzip", response(200, big, "Content-Type", json, "ETag", `W/"x"`), encoded("Etag", `W/"x"`)},
-		{"vary of another field", "GET", "gzip", response(200, big, "Content-Type", json, "Vary", "Origin"),
-			http.Header{"Content-Type": {json}, "Content-Encoding": {"gzip"}, "Vary": {"Origin", "Accept-Encoding"}}},
+		{
+			"vary of another field", "GET", "gzip", response(200, big, "Content-Type", json, "Vary", "Origin"),
+			http.Header{"Content-Type": {json}, "Content-Encoding": {"gzip"}, "Vary": {"Origin", "Accept-Encoding"}},
+		},
 		{"vary already", "GET", "gzip", response(200, big, "Content-Type", json, "Vary", "Origin, accept-encoding"), encoded("Vary", "Origin, accept-encoding")},
 		{"vary by everything", "GET", "gzip", response(200, big, "Content-Type", json, "Vary", "*"), encoded("Vary", "*")},
 		{"identity is no encoding", "GET", "gzip", response(200, big, "Content-Type", json, "Content-Encoding", "identity"), encoded()},

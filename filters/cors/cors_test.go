@@ -130,7 +130,8 @@ func TestRequests(t *testing.T) {
 			Header: granted("Access-Control-Allow-Credentials: true", "Access-Control-Expose-Headers: X-A, X-B"), Explain: allowed, Counted: "allowed",
 		}},
 		"the upstream's own is replaced": {
-			"https://app.example.com", "GET", []string{app},
+			"https://app.example.com", "GET",
+			[]string{app},
 			http.Header{"Access-Control-Allow-Origin": {"*", "https://evil.com"}, "Access-Control-Allow-Credentials": {"true"}, "Access-Control-Max-Age": {"5"}, "Vary": {"Accept, origin"}, "X-A": {"a"}},
 			result{
 				Header:  http.Header{"Access-Control-Allow-Origin": {"https://app.example.com"}, "Vary": {"Accept, origin"}, "X-A": {"a"}},
@@ -138,7 +139,8 @@ func TestRequests(t *testing.T) {
 			},
 		},
 		"the upstream's own is removed": {
-			"https://app.example.com", "GET", nil, http.Header{"Access-Control-Allow-Origin": {"*"}, "Vary": {"Accept"}},
+			"https://app.example.com", "GET", nil,
+			http.Header{"Access-Control-Allow-Origin": {"*"}, "Vary": {"Accept"}},
 			result{Header: http.Header{"Vary": {"Accept", "Origin"}}, Explain: filter.Verdict{Action: filter.Passes, Note: "there is no Origin"}},
 		},
 		"varies by all": {"https://app.example.com", "GET", []string{app}, http.Header{"Vary": {"*"}}, result{

@@ -92,7 +92,8 @@ func TestExchange(t *testing.T) {
 		"gone": {full + "gone: true", "2026-12-31T12:00:00Z", nil, result{
 			fields,
 			&filter.Error{Code: filter.Gone, Detail: "This came to its end at 2026-12-31T13:00:00+01:00. Use https://api.example.com/v2?a=b instead."},
-			1, filter.Verdict{Action: filter.Rejects, Note: note + ", and gone since"},
+			1,
+			filter.Verdict{Action: filter.Rejects, Note: note + ", and gone since"},
 		}},
 		"not yet gone": {full + "gone: true", "2026-12-31T11:59:59.999Z", nil, result{
 			fields, nil, 1, filter.Verdict{Action: filter.Passes, Note: note},
@@ -100,7 +101,8 @@ func TestExchange(t *testing.T) {
 		"gone, without a successor": {"{since: 2026-01-01, sunset: 2026-01-02, gone: true}", "2026-12-31T12:00:00Z", nil, result{
 			http.Header{"Deprecation": {"@1767225600"}, "Sunset": {"Fri, 02 Jan 2026 00:00:00 GMT"}},
 			&filter.Error{Code: filter.Gone, Detail: "This came to its end at 2026-01-02."},
-			1, filter.Verdict{Action: filter.Rejects, Note: "deprecated since 2026-01-01, sunset 2026-01-02, and gone since"},
+			1,
+			filter.Verdict{Action: filter.Rejects, Note: "deprecated since 2026-01-01, sunset 2026-01-02, and gone since"},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

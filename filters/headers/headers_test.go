@@ -187,7 +187,8 @@ func TestExplain(t *testing.T) {
 		{"response: {remove: Server}", filter.Verdict{Action: filter.Passes, Note: "answer: removes Server"}, http.Header{"Cookie": {"c"}}},
 		{
 			"{request: {remove: Cookie}, response: {set: {X-A: a}}}",
-			filter.Verdict{Action: filter.Changes, Note: "request: removes Cookie; answer: sets X-A"}, http.Header{},
+			filter.Verdict{Action: filter.Changes, Note: "request: removes Cookie; answer: sets X-A"},
+			http.Header{},
 		},
 		{"request: {set: {Host: '{jwt.sub}'}}", filter.Verdict{Action: filter.Rejects, Note: "the template of Host does not give a host"}, http.Header{"Cookie": {"c"}}},
 	} {

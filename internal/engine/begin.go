@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"math/rand/v2"
@@ -21,17 +22,17 @@ func (x *exchange) begin(e *Engine, s *Snapshot, edge *listen.Edge, w http.Respo
 	x.engine, x.snapshot, x.edge, x.writer = e, s, edge, w
 	x.Request, x.Start = r, time.Now()
 	upgrade := upgradeOf(r)
-	listen.StripHopByHop(r.Header) // first, so that a client cannot have stripped what is set below
 	trusted := edge.Forward.Trusts(r)
-	client, scheme, host := edge.Forward.Apply(r)
+	client, scheme, host := edge.Forward.Apply(r) // strips hop-by-hop fields too; nothing that is set below can be stripped by a client
 	if upgrade != "" {
 		r.Header["Connection"] = []string{"Upgrade"}
 		r.Header["Upgrade"] = []string{upgrade}
 	}
 	x.Client = client
-	x.ID = requestID(r, trusted)
+	x.id = requestID(r, trusted)
+	x.ID = x.id[0]
 	x.Original = filter.Original{Method: r.Method, Scheme: scheme, Host: host, Query: r.URL.RawQuery, Proto: r.Proto}
-	x.Interim = x.interim
+	x.Interim = x.passInterim
 	if x.Err = acceptable(r, edge); x.Err == nil {
 		x.Err = insecure(r, edge, scheme, host)
 	}
@@ -160,20 +161,19 @@ func upgradeOf(r *http.Request) string {
 
 const requestIDHeader = "X-Request-Id"
 
-// requestID returns the id of the request and puts it where the upstream sees it. A trusted client's own is kept.
-func requestID(r *http.Request, trusted bool) string {
-	if given := r.Header.Get(requestIDHeader); trusted && wellFormedID(given) {
+// requestID returns the id of the request, as a field's value, and puts it where the upstream sees it. A trusted client's own
+// is kept.
+func requestID(r *http.Request, trusted bool) []string {
+	if given := r.Header[requestIDHeader]; trusted && len(given) == 1 && wellFormedID(given[0]) {
 		return given
 	}
 	var raw [16]byte
-	a, b := rand.Uint64(), rand.Uint64()
-	for i := range 8 {
-		raw[i], raw[8+i] = byte(a>>(8*i)), byte(b>>(8*i))
-	}
+	binary.NativeEndian.PutUint64(raw[:8], rand.Uint64())
+	binary.NativeEndian.PutUint64(raw[8:], rand.Uint64())
 	var text [32]byte
 	hex.Encode(text[:], raw[:])
-	id := string(text[:])
-	r.Header[requestIDHeader] = []string{id}
+	id := []string{string(text[:])}
+	r.Header[requestIDHeader] = id
 	return id
 }
 

@@ -39,7 +39,11 @@ func New(o Options) *Engine {
 		o.Recent = 4096
 	}
 	e := &Engine{log: o.Log, metrics: newMetrics(o.Metrics), recent: newRecent(o.Recent)}
-	e.exchanges.New = func() any { return &exchange{} }
+	e.exchanges.New = func() any {
+		x := &exchange{}
+		x.passInterim = x.interim
+		return x
+	}
 	return e
 }
 
@@ -134,6 +138,9 @@ type exchange struct {
 	lookup   router.Request
 	params   router.Params
 	body     *countedBody
-	wrote    bool // the head of the answer has gone
-	upgraded bool
+	id       []string // of the request, as a field's value
+
+	passInterim func(status int, header http.Header) // the method interim, made once
+	wrote       bool                                 // the head of the answer has gone
+	upgraded    bool
 }

@@ -156,7 +156,7 @@ func (x *exchange) end() (abort bool) {
 	x.Exchange.Release()
 	x.params.Reset()
 	x.lookup = router.Request{}
-	x.engine, x.snapshot, x.edge, x.writer, x.route, x.body = nil, nil, nil, nil, nil, nil
+	x.engine, x.snapshot, x.edge, x.writer, x.route, x.body, x.id = nil, nil, nil, nil, nil, nil, nil
 	x.reached, x.wrote, x.upgraded = 0, false, false
 	e.exchanges.Put(x)
 	e.running.Add(-1)

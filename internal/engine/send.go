@@ -43,10 +43,7 @@ func (x *exchange) head(resp *http.Response) {
 	for name, values := range resp.Header {
 		h[name] = values
 	}
-	h[requestIDHeader] = []string{x.ID}
-	if _, ok := h["Date"]; !ok && resp.Header["Date"] != nil {
-		h["Date"] = resp.Header["Date"]
-	}
+	h[requestIDHeader] = x.id
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // net/http must not guess
 	}

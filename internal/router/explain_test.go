@@ -110,17 +110,25 @@ func TestExplainNoMatch(t *testing.T) {
 		"noslash": {"/a/b/", "GET x/a/b", nil, Failure{Kind: "path", Wanted: "/a/b/", Got: "/a/b", Hint: "the pattern has a slash at the end"}},
 		"case":    {"/A/{b}", "GET x/a/B", nil, Failure{Kind: "path", Wanted: "/A/{b}", Got: "/a/B", Hint: "upper and lower case differ"}},
 		"method":  {"GET,PUT /a", "POST x/a", nil, Failure{Kind: "method", Wanted: "GET or PUT", Got: "POST"}},
-		"header": {"/a", "GET x/a", func(r *Rule) { r.Headers = []ValueRule{{Name: "authorization", Matches: regexp.MustCompile("^B")}} },
-			Failure{Kind: "header", Name: "Authorization", Wanted: `matching "^B"`, Got: "(not shown)"}},
-		"query": {"/a", "GET x/a?q=1&q=%32", func(r *Rule) { r.Queries = []ValueRule{{Name: "q", Present: -1}} },
-			Failure{Kind: "query", Name: "q", Wanted: "absent", Got: "1, 2"}},
-		"cookie": {"/a", "GET x/a", func(r *Rule) { r.Cookies = []ValueRule{{Name: "c", Is: "1"}} },
-			Failure{Kind: "cookie", Name: "c", Wanted: `= "1"`, Got: "(not shown)"}},
+		"header": {
+			"/a", "GET x/a", func(r *Rule) { r.Headers = []ValueRule{{Name: "authorization", Matches: regexp.MustCompile("^B")}} },
+			Failure{Kind: "header", Name: "Authorization", Wanted: `matching "^B"`, Got: "(not shown)"},
+		},
+		"query": {
+			"/a", "GET x/a?q=1&q=%32", func(r *Rule) { r.Queries = []ValueRule{{Name: "q", Present: -1}} },
+			Failure{Kind: "query", Name: "q", Wanted: "absent", Got: "1, 2"},
+		},
+		"cookie": {
+			"/a", "GET x/a", func(r *Rule) { r.Cookies = []ValueRule{{Name: "c", Is: "1"}} },
+			Failure{Kind: "cookie", Name: "c", Wanted: `= "1"`, Got: "(not shown)"},
+		},
 		"address": {"/a", "GET x/a", func(r *Rule) {
 			r.Addresses = []netip.Prefix{netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("10.1.2.3/8")}
 		}, Failure{Kind: "address", Wanted: "10.0.0.0/8 or fd00::/8", Got: "192.0.2.1"}},
-		"when": {"/a", "GET x/a?q", func(r *Rule) { r.When, r.WhenText = yes, "no query" },
-			Failure{Kind: "when", Wanted: "no query", Got: "false"}},
+		"when": {
+			"/a", "GET x/a?q", func(r *Rule) { r.When, r.WhenText = yes, "no query" },
+			Failure{Kind: "when", Wanted: "no query", Got: "false"},
+		},
 	} {
 		rules := rulesOf(t, c.line)
 		if c.change != nil {

@@ -246,8 +246,8 @@ func (x *call) retryReason(failed *failure) string {
 // wait waits before a retry. It reports false when there is no time for one, or the client has left.
 func (x *call) wait(failed *failure) bool {
 	pause := x.cluster.retry.pause(x.tries)
-	if x.tries == 1 && failed != nil && !failed.sent {
-		pause = 0
+	if x.tries == 1 && failed != nil && !failed.sent && x.cluster.table.Load().inUse > 1 {
+		pause = 0 // another endpoint is not burdened by what this one could not take
 	}
 	if !x.limit.IsZero() && time.Until(x.limit) <= pause {
 		return false

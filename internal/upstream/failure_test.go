@@ -73,7 +73,9 @@ func TestClassify(t *testing.T) {
 // A client that leaves while a retry waits is not kept.
 func TestClientLeavesDuringBackoff(t *testing.T) {
 	b := newBackend(t, says(503, "busy"))
-	c := newCluster(t, func(u *config.Upstream) { u.Retry.Backoff, u.Retry.MaxBackoff = config.Duration(time.Hour), config.Duration(time.Hour) }, b.URL)
+	c := newCluster(t, func(u *config.Upstream) {
+		u.Retry.Backoff, u.Retry.MaxBackoff = config.Duration(time.Hour), config.Duration(time.Hour)
+	}, b.URL)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		for b.hits.Load() == 0 {

@@ -15,7 +15,7 @@
 //
 //	to:
 //	  upstream: [{upstream: orders, weight: 9}, orders-v2]
-//	  sticky: header.x-user                  # a user stays with his upstream
+//	  sticky: header.x-user                  # a user stays with his upstream; `cookie` for a cookie of the gateway's
 //
 //	to:
 //	  upstream: [orders, orders-v2]
@@ -29,7 +29,7 @@
 //     weights change, only as many values move as must: raising a weight moves values to that upstream, and none between the
 //     others (rendezvous hashing).
 //   - `cookie` is for those without a value. The gateway chooses at random and sets a cookie that holds the choice. It stays when
-//     weights change. `sticky: {cookie: {}}` takes the cookie's defaults.
+//     weights change. `sticky: cookie` takes the cookie's defaults.
 //   - Without either, a request without a value goes anywhere.
 //
 // An upstream with weight 0 gets nothing: those who were with it are chosen for anew. So do those whose upstream is gone. The

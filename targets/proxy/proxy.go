@@ -38,6 +38,7 @@ func (a *Arm) Default() { a.Weight = 1 }
 // Sticky says how a user is known again. The short form is By.
 type Sticky struct {
 	// By is a variable, such as "header.x-user" or "jwt.sub", or a CEL expression: requests with the same value go to the same upstream.
+	// "cookie" alone is a cookie that the gateway sets.
 	By string `yaml:"by,short"`
 
 	// Cookie is a cookie that the gateway sets for users without a value of By. An empty object takes its defaults. By default
@@ -58,6 +59,18 @@ type Cookie struct {
 
 	// Path is the path under which it is sent. By default "/".
 	Path string `yaml:"path"`
+}
+
+// settle takes "cookie" for the cookie with its defaults.
+func (s *Sticky) settle() {
+	if s.By != "cookie" {
+		return
+	}
+	s.By = ""
+	if s.Cookie == nil {
+		s.Cookie = &Cookie{}
+		s.Cookie.Default()
+	}
 }
 
 // Default sets name and path.
@@ -117,6 +130,9 @@ func unfit(r rune) bool { return r < ' ' || r > '~' || r == ';' || r == ',' }
 func Kind() target.Kind { return target.Define("to", build) }
 
 func build(env *filter.Env, c *Config) (target.Target, error) {
+	if c.Sticky != nil {
+		c.Sticky.settle()
+	}
 	var errs []error
 	upstreams := make([]filter.Upstream, len(c.Upstream))
 	for i, arm := range c.Upstream {

@@ -170,8 +170,10 @@ func TestShares(t *testing.T) {
 		{"to: [{upstream: a, weight: 0}, b]", atRandom, map[string]float64{"b": 1}},
 		{"to: {upstream: [{upstream: a, weight: 9}, b], sticky: header.x-user}", byUser, map[string]float64{"a": 0.9, "b": 0.1}},
 		{"to: {upstream: [{upstream: a, weight: 9}, b], sticky: header.x-user}", atRandom, map[string]float64{"a": 0.9, "b": 0.1}},
-		{"to: {upstream: [{upstream: a, weight: 5}, {upstream: b, weight: 3}, {upstream: c, weight: 2}], sticky: header.x-user}", byUser,
-			map[string]float64{"a": 0.5, "b": 0.3, "c": 0.2}},
+		{
+			"to: {upstream: [{upstream: a, weight: 5}, {upstream: b, weight: 3}, {upstream: c, weight: 2}], sticky: header.x-user}", byUser,
+			map[string]float64{"a": 0.5, "b": 0.3, "c": 0.2},
+		},
 		{"to: {upstream: [{upstream: a, weight: 0}, b], sticky: header.x-user}", byUser, map[string]float64{"b": 1}},
 	} {
 		if got := shares(t, abc(t, tt.text), 20000, tt.ex); !near(got, tt.want) {
@@ -255,19 +257,19 @@ func TestConfigErrors(t *testing.T) {
 		"to: nowhere":         `there is no upstream "nowhere"`,
 		"to:\n- a\n- nowhere": "test.yaml:3:3",
 		"to:\n  upstream:\n  - {weight: 3, upstream: x}\n  - a": "test.yaml:3:27",
-		"to: [x, y]":                                      `there is no upstream "y"`,
-		"to: {}":                                          `the key "upstream" is missing`,
-		"to: []":                                          "there is no upstream",
-		"to: [a, a]":                                      "a stands there twice",
-		"to: [{upstream: a, weight: 0}]":                  "all weights are 0",
-		"to: [{upstream: a, weight: -1}, b]":              "weight",
-		"to: {upstream: a, sticky: header.x}":             "only one upstream",
-		"to: {upstream: [a, b], sticky: {}}":              "name what a user is known by",
-		"to: {upstream: [a, b], sticky: nonsense}":        "undeclared reference to nonsense",
-		`to: {upstream: [a, b], sticky: {cookie: "a b"}}`: `"a b" cannot be the name of a cookie`,
+		"to: [x, y]":                                               `there is no upstream "y"`,
+		"to: {}":                                                   `the key "upstream" is missing`,
+		"to: []":                                                   "there is no upstream",
+		"to: [a, a]":                                               "a stands there twice",
+		"to: [{upstream: a, weight: 0}]":                           "all weights are 0",
+		"to: [{upstream: a, weight: -1}, b]":                       "weight",
+		"to: {upstream: a, sticky: header.x}":                      "only one upstream",
+		"to: {upstream: [a, b], sticky: {}}":                       "name what a user is known by",
+		"to: {upstream: [a, b], sticky: nonsense}":                 "undeclared reference to nonsense",
+		`to: {upstream: [a, b], sticky: {cookie: "a b"}}`:          `"a b" cannot be the name of a cookie`,
 		`to: {upstream: [a, b], sticky: {cookie: {path: "x;"}}}`:   "cannot be the path",
 		`to: {upstream: [a, b], sticky: {cookie: {domain: "x;"}}}`: "cannot be the domain",
-		"to: {a: 90, b: 10}": `unknown key "a"`,
+		"to: {a: 90, b: 10}":                                       `unknown key "a"`,
 	} {
 		_, err := newTarget(t, newEnv(&fakeUpstream{name: "a"}, &fakeUpstream{name: "b"}), text)
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -104,8 +104,11 @@ func TestAnswers(t *testing.T) {
 		{`respond: {body: "{}", status: 400, content_type: application/json}`, 400, map[string]string{"Content-Type": "application/json"}, "{}"},
 		{`respond: {body: x, status: 400, headers: {content-type: text/css}}`, 400, map[string]string{"Content-Type": "text/css"}, "x"},
 		{`respond: {body: x, headers: {etag: '"own"'}}`, 200, map[string]string{"Content-Type": plain, "Etag": `"own"`}, "x"},
-		{`respond: {status: 201, json: {z: 1, a: [true, null, 1.5, "1", <&>], m: {}, e: []}}`, 201, map[string]string{"Content-Type": "application/json"},
-			`{"z":1,"a":[true,null,1.5,"1","<&>"],"m":{},"e":[]}` + "\n"},
+		{
+			`respond: {status: 201, json: {z: 1, a: [true, null, 1.5, "1", <&>], m: {}, e: []}}`, 201,
+			map[string]string{"Content-Type": "application/json"},
+			`{"z":1,"a":[true,null,1.5,"1","<&>"],"m":{},"e":[]}` + "\n",
+		},
 		{`respond: {status: 201, json: null}`, 201, map[string]string{"Content-Type": "application/json"}, "null\n"},
 		{`respond: {status: 201, json: ok}`, 201, map[string]string{"Content-Type": "application/json"}, `"ok"` + "\n"},
 		{`respond: {status: 201, file: robots.txt}`, 201, map[string]string{"Content-Type": plain}, "User-agent: *\n"},
@@ -113,8 +116,11 @@ func TestAnswers(t *testing.T) {
 		{`respond: {status: 201, file: noend}`, 201, map[string]string{"Content-Type": "image/png"}, "\x89PNG\x0D\x0A\x1A\x0A"},
 		{`respond: {template: "you are {query.name}"}`, 200, map[string]string{"Content-Type": plain}, `you are <i>"é`},
 		{`respond: {template: "<b>{query.name}</b>"}`, 200, map[string]string{"Content-Type": page}, `<b>&lt;i&gt;&#34;é</b>`},
-		{`respond: {template: '{{"you": "{ query.name }"}}', content_type: application/json}`, 200, map[string]string{"Content-Type": "application/json"},
-			`{"you": "\u003ci\u003e\"é"}`},
+		{
+			`respond: {template: '{{"you": "{ query.name }"}}', content_type: application/json}`, 200,
+			map[string]string{"Content-Type": "application/json"},
+			`{"you": "\u003ci\u003e\"é"}`,
+		},
 		{`respond: {status: 302, headers: {location: "/x?{query.line}"}}`, 302, map[string]string{"Location": "/x?a  b"}, ""},
 	}
 	for _, tt := range tests {

@@ -230,7 +230,8 @@ func TestFields(t *testing.T) {
 		{"more than the whole", "GET", []string{"Range", "bytes=0-,0-,0-"}, answer{200, "0123456789", whole}},
 		{"several, one of them there", "GET", []string{"Range", "bytes=2-4,20-"}, answer{206, "234", part}},
 		{"behind the end", "GET", []string{"Range", "bytes=10-"}, answer{416, "invalid range: failed to overlap\n", map[string]string{
-			"Content-Range": "bytes */10", "Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff", "Content-Length": "33"}}},
+			"Content-Range": "bytes */10", "Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff", "Content-Length": "33",
+		}}},
 		{"POST", "POST", nil, answer{405, "method_not_allowed", map[string]string{}}},
 	}
 	tg := newTarget(t, dir, "", "static: {dir: www, cache_control: max-age=60}")

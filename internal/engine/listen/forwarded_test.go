@@ -128,8 +128,10 @@ func TestForwardingOfTrustedProxies(t *testing.T) {
 		"octal":             {http.Header{"X-Forwarded-For": {"010.0.0.1"}}, out{"10.0.0.1", "http", "10.0.0.1"}},
 		"huge":              {http.Header{"X-Forwarded-For": {strings.Repeat("1", 1<<16)}}, out{"10.0.0.1", "http", "10.0.0.1"}},
 		"no RFC 7239":       {http.Header{"Forwarded": {"for=192.0.2.7;proto=https"}}, out{"10.0.0.1", "http", "10.0.0.1"}},
-		"named in Connection": {http.Header{"X-Forwarded-For": {"192.0.2.7"}, "X-Forwarded-Proto": {"https"}, "Connection": {"X-Forwarded-For, X-Forwarded-Proto"}},
-			out{"192.0.2.7", "https", "192.0.2.7, 10.0.0.1"}},
+		"named in Connection": {
+			http.Header{"X-Forwarded-For": {"192.0.2.7"}, "X-Forwarded-Proto": {"https"}, "Connection": {"X-Forwarded-For, X-Forwarded-Proto"}},
+			out{"192.0.2.7", "https", "192.0.2.7, 10.0.0.1"},
+		},
 		"scheme":              {http.Header{"X-Forwarded-For": {"192.0.2.7"}, "X-Forwarded-Proto": {"HTTPS"}}, out{"192.0.2.7", "https", "192.0.2.7, 10.0.0.1"}},
 		"scheme, WebSocket":   {http.Header{"X-Forwarded-Proto": {"wss"}}, out{"10.0.0.1", "https", "10.0.0.1"}},
 		"scheme, junk":        {http.Header{"X-Forwarded-Proto": {"gopher"}}, out{"10.0.0.1", "http", "10.0.0.1"}},
@@ -137,8 +139,10 @@ func TestForwardingOfTrustedProxies(t *testing.T) {
 		"scheme, spoofed":     {http.Header{"X-Forwarded-For": {"192.0.2.7"}, "X-Forwarded-Proto": {"https, http"}}, out{"192.0.2.7", "http", "192.0.2.7, 10.0.0.1"}},
 		"scheme, lines":       {http.Header{"X-Forwarded-For": {"192.0.2.7, 10.0.0.2"}, "X-Forwarded-Proto": {"https", "http"}}, out{"192.0.2.7", "https", "192.0.2.7, 10.0.0.2, 10.0.0.1"}},
 		"scheme, one for two": {http.Header{"X-Forwarded-For": {"192.0.2.7, 10.0.0.2"}, "X-Forwarded-Proto": {"https"}}, out{"192.0.2.7", "https", "192.0.2.7, 10.0.0.2, 10.0.0.1"}},
-		"thousands": {http.Header{"X-Forwarded-For": {"192.0.2.7, " + long + "10.0.0.2"}},
-			out{"10.0.0.9", "http", strings.Repeat("10.0.0.9, ", maxHops-1) + "10.0.0.2, 10.0.0.1"}},
+		"thousands": {
+			http.Header{"X-Forwarded-For": {"192.0.2.7, " + long + "10.0.0.2"}},
+			out{"10.0.0.9", "http", strings.Repeat("10.0.0.9, ", maxHops-1) + "10.0.0.2, 10.0.0.1"},
+		},
 	} {
 		got := apply(f, "10.0.0.1:5", "a.example", false, c.header)
 		if diff := cmp.Diff(c.want, out{got.Client, got.Scheme, got.Header.Get("X-Forwarded-For")}); diff != "" {
@@ -158,10 +162,14 @@ func TestForwardingByRFC7239(t *testing.T) {
 		"":                           {"10.0.0.1", "http", "a.example", http.Header{"Forwarded": {"for=10.0.0.1;host=a.example;proto=http"}}},
 		"for=192.0.2.7":              {"192.0.2.7", "http", "a.example", http.Header{"Forwarded": {"for=192.0.2.7;host=a.example;proto=http, for=10.0.0.1"}}},
 		"For=192.0.2.7; Proto=HTTPS": {"192.0.2.7", "https", "a.example", http.Header{"Forwarded": {"for=192.0.2.7;host=a.example;proto=https, for=10.0.0.1"}}},
-		`for="[2001:db8::7]:80";host="b.example:81";by=10.0.0.1`: {"2001:db8::7", "http", "b.example",
-			http.Header{"Forwarded": {`for="[2001:db8::7]";host="b.example:81";proto=http, for=10.0.0.1`}}},
-		"for=1.1.1.1;host=evil;proto=http, for=192.0.2.7;host=b;proto=https,for=10.0.0.2;proto=http": {"192.0.2.7", "https", "b",
-			http.Header{"Forwarded": {"for=192.0.2.7;host=b;proto=https, for=10.0.0.2, for=10.0.0.1"}}},
+		`for="[2001:db8::7]:80";host="b.example:81";by=10.0.0.1`: {
+			"2001:db8::7", "http", "b.example",
+			http.Header{"Forwarded": {`for="[2001:db8::7]";host="b.example:81";proto=http, for=10.0.0.1`}},
+		},
+		"for=1.1.1.1;host=evil;proto=http, for=192.0.2.7;host=b;proto=https,for=10.0.0.2;proto=http": {
+			"192.0.2.7", "https", "b",
+			http.Header{"Forwarded": {"for=192.0.2.7;host=b;proto=https, for=10.0.0.2, for=10.0.0.1"}},
+		},
 		"for=1.1.1.1, for=_hidden;proto=https": {"10.0.0.1", "https", "a.example", http.Header{"Forwarded": {"for=10.0.0.1;host=a.example;proto=https"}}},
 		"for=1.1.1.1, for=unknown":             {"10.0.0.1", "http", "a.example", http.Header{"Forwarded": {"for=10.0.0.1;host=a.example;proto=http"}}},
 		`for="1.1.1.1, for=192.0.2.7`:          {"192.0.2.7", "http", "a.example", http.Header{"Forwarded": {"for=192.0.2.7;host=a.example;proto=http, for=10.0.0.1"}}},

@@ -73,8 +73,12 @@ func TestFailuresBeforeTheHead(t *testing.T) {
 		{"unknown coding", Options{}, says("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n"), malformed},
 		{"bad field", Options{}, says("HTTP/1.1 200 OK\r\nno colon\r\n\r\n"), malformed},
 		{"switched unasked", Options{}, says("HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"), malformed},
-		{"endless head", Options{MaxHeader: 4096}, says("HTTP/1.1 200 OK\r\n" + strings.Repeat("X-A: aaaaaaaaaaaaaaaaaaaaaa\r\n", 1000) + "\r\n"),
-			Error{Phase: Header, Kind: TooLarge, Sent: true}},
+		{
+			"endless head",
+			Options{MaxHeader: 4096},
+			says("HTTP/1.1 200 OK\r\n" + strings.Repeat("X-A: aaaaaaaaaaaaaaaaaaaaaa\r\n", 1000) + "\r\n"),
+			Error{Phase: Header, Kind: TooLarge, Sent: true},
+		},
 		{"endless interim answers", Options{}, says(strings.Repeat("HTTP/1.1 102 Wait\r\n\r\n", 200)), malformed},
 	} {
 		t.Run(c.name, func(t *testing.T) {

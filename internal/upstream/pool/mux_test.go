@@ -62,30 +62,52 @@ func TestHTTP2Failures(t *testing.T) {
 		do   func(f *http2.Framer, stream uint32)
 		want Error
 	}{
-		{"refused stream", func(f *http2.Framer, s uint32) { f.WriteRSTStream(s, http2.ErrCodeRefusedStream) },
-			Error{Phase: Header, Kind: Refused}},
-		{"goaway before it", func(f *http2.Framer, s uint32) { f.WriteGoAway(0, http2.ErrCodeNo, nil) },
-			Error{Phase: Header, Kind: Refused}},
-		{"goaway with an error", func(f *http2.Framer, s uint32) { f.WriteGoAway(0, http2.ErrCodeEnhanceYourCalm, nil) },
-			Error{Phase: Header, Kind: Refused}},
-		{"internal error", func(f *http2.Framer, s uint32) { f.WriteRSTStream(s, http2.ErrCodeInternal) },
-			Error{Phase: Header, Kind: Reset, Sent: true}},
-		{"protocol error of ours, they say", func(f *http2.Framer, s uint32) { f.WriteRSTStream(s, http2.ErrCodeProtocol) },
-			Error{Phase: Header, Kind: Reset, Sent: true}},
-		{"no status", func(f *http2.Framer, s uint32) { answer(f, s, "a", "b") },
-			Error{Phase: Header, Kind: Malformed, Sent: true}},
-		{"bad status", func(f *http2.Framer, s uint32) { answer(f, s, ":status", "abc") },
-			Error{Phase: Header, Kind: Malformed, Sent: true}},
-		{"upper case field", func(f *http2.Framer, s uint32) { answer(f, s, ":status", "200", "A", "b") },
-			Error{Phase: Header, Kind: Malformed, Sent: true}},
-		{"data before headers", func(f *http2.Framer, s uint32) { f.WriteData(s, true, []byte("x")) },
-			Error{Phase: Header, Kind: Malformed, Sent: true}},
-		{"frame of a stream that is not", func(f *http2.Framer, s uint32) { f.WriteData(s+100, true, []byte("x")) },
-			Error{Phase: Header, Kind: Malformed, Sent: true}},
-		{"large head", func(f *http2.Framer, s uint32) {
-			answer(f, s, strings.Split(":status,200"+strings.Repeat(",a,"+strings.Repeat("a", 1000), 9), ",")...)
+		{
+			"refused stream", func(f *http2.Framer, s uint32) { f.WriteRSTStream(s, http2.ErrCodeRefusedStream) },
+			Error{Phase: Header, Kind: Refused},
 		},
-			Error{Phase: Header, Kind: TooLarge, Sent: true}},
+		{
+			"goaway before it", func(f *http2.Framer, s uint32) { f.WriteGoAway(0, http2.ErrCodeNo, nil) },
+			Error{Phase: Header, Kind: Refused},
+		},
+		{
+			"goaway with an error", func(f *http2.Framer, s uint32) { f.WriteGoAway(0, http2.ErrCodeEnhanceYourCalm, nil) },
+			Error{Phase: Header, Kind: Refused},
+		},
+		{
+			"internal error", func(f *http2.Framer, s uint32) { f.WriteRSTStream(s, http2.ErrCodeInternal) },
+			Error{Phase: Header, Kind: Reset, Sent: true},
+		},
+		{
+			"protocol error of ours, they say", func(f *http2.Framer, s uint32) { f.WriteRSTStream(s, http2.ErrCodeProtocol) },
+			Error{Phase: Header, Kind: Reset, Sent: true},
+		},
+		{
+			"no status", func(f *http2.Framer, s uint32) { answer(f, s, "a", "b") },
+			Error{Phase: Header, Kind: Malformed, Sent: true},
+		},
+		{
+			"bad status", func(f *http2.Framer, s uint32) { answer(f, s, ":status", "abc") },
+			Error{Phase: Header, Kind: Malformed, Sent: true},
+		},
+		{
+			"upper case field", func(f *http2.Framer, s uint32) { answer(f, s, ":status", "200", "A", "b") },
+			Error{Phase: Header, Kind: Malformed, Sent: true},
+		},
+		{
+			"data before headers", func(f *http2.Framer, s uint32) { f.WriteData(s, true, []byte("x")) },
+			Error{Phase: Header, Kind: Malformed, Sent: true},
+		},
+		{
+			"frame of a stream that is not", func(f *http2.Framer, s uint32) { f.WriteData(s+100, true, []byte("x")) },
+			Error{Phase: Header, Kind: Malformed, Sent: true},
+		},
+		{
+			"large head", func(f *http2.Framer, s uint32) {
+				answer(f, s, strings.Split(":status,200"+strings.Repeat(",a,"+strings.Repeat("a", 1000), 9), ",")...)
+			},
+			Error{Phase: Header, Kind: TooLarge, Sent: true},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			to := frames(t, nil, func(_ int, f *http2.Framer, stream uint32) { c.do(f, stream) })

@@ -28,8 +28,13 @@ func protocols(t *testing.T, test func(t *testing.T, start func(http.Handler) (*
 		name, protocol string
 		secure         bool
 	}{
-		{"http1", "http1", false}, {"h2c", "h2c", false}, {"auto", "auto", false}, {"h2c by scheme", "auto", false},
-		{"http1 TLS", "http1", true}, {"http2 TLS", "http2", true}, {"auto TLS", "auto", true},
+		{"http1", "http1", false},
+		{"h2c", "h2c", false},
+		{"auto", "auto", false},
+		{"h2c by scheme", "auto", false},
+		{"http1 TLS", "http1", true},
+		{"http2 TLS", "http2", true},
+		{"auto TLS", "auto", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			test(t, func(h http.Handler) (*Pool, Target) {
