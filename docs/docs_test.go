@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"cardea.dev/cardea/filter"
-	"cardea.dev/cardea/filters/deprecation"
 	"cardea.dev/cardea/internal/compile"
 	"cardea.dev/cardea/internal/expr"
 )
@@ -46,10 +45,8 @@ func TestLinksLeadSomewhere(t *testing.T) {
 
 func TestEachErrorCodeHasItsPage(t *testing.T) {
 	overview := read(t, "docs/manual/errors.md")
-	codes := filter.Codes()
-	codes = append(codes, filter.CodeInfo{Code: deprecation.Gone, Status: 410, Source: filter.FromClient})
 	known := map[string]bool{}
-	for _, info := range codes {
+	for _, info := range filter.Codes() {
 		known[string(info.Code)+".md"] = true
 		page := read(t, "docs/manual/errors/"+string(info.Code)+".md")
 		for _, want := range []string{
@@ -103,6 +100,21 @@ func TestEachVariableIsDescribed(t *testing.T) {
 	for _, v := range expr.Variables() {
 		if !strings.Contains(page, "| `"+v.Name+"` |") {
 			t.Errorf("expressions.md does not describe %s", v.Name)
+		}
+	}
+}
+
+func TestConditionsOfTheManualCompile(t *testing.T) {
+	expressions, err := expr.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(read(t, "docs/manual/expressions.md"), "\n| condition | true when |\n| --- | --- |\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	for row := range strings.SplitSeq(table, "\n") {
+		source := strings.Split(row, "`")[1]
+		if _, err := expressions.Condition(source); err != nil {
+			t.Errorf("the condition %s does not compile: %v", source, err)
 		}
 	}
 }

@@ -116,9 +116,6 @@ func options(dir string) config.Options {
 	return config.Options{
 		Dir: dir,
 		Env: func(string) (string, bool) { return "", false },
-		ReadFile: func(name string) ([]byte, error) {
-			return os.ReadFile(inside(dir, name))
-		},
 	}
 }
 

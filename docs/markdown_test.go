@@ -113,7 +113,7 @@ func (d *document) prose() string {
 	return strings.Join(kept, "\n")
 }
 
-var unfit = regexp.MustCompile("[^\\p{L}\\p{N} _-]")
+var unfit = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 
 // anchors are the names that links to parts of the page may use, as GitHub makes them of headings.
 func (d *document) anchors() map[string]bool {

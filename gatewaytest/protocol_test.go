@@ -493,3 +493,19 @@ func TestAPortInUseIsNamed(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestASlowBodyTimesOut(t *testing.T) {
+	g := gatewaytest.New(t, "listen: {address: '127.0.0.1:0', limits: {body_idle: 100ms}}\n"+one(upstream(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+	})))
+	c, r := dial(t, g)
+	fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nhello")
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(resp.Body)
+	if resp.StatusCode != 408 || !strings.Contains(string(body), "request_timeout") {
+		t.Errorf("got %d %s", resp.StatusCode, body)
+	}
+}

@@ -137,7 +137,7 @@ func (b *bench) do(job load.Job) (load.Result, error) {
 type measured struct {
 	benchCase benchCase
 	cores     int
-	rate      float64                 // of the open loop, requests per second
+	rate      float64                  // of the open loop, requests per second
 	closed    map[string][]load.Result // by label, one for each round
 	open      map[string][]load.Result // by label, one for each round; with direct
 }
@@ -150,7 +150,7 @@ func (b *bench) run(ctx context.Context, c benchCase) (*measured, error) {
 	}
 	if m.cores > len(b.cpus) {
 		fmt.Fprintf(b.progress, "%s is left out: it wants %d cores, there are %d\n", c.name, m.cores, len(b.cpus)) //nolint:errcheck // only news
-		return nil, nil                                                                                           //nolint:nilnil // nothing to show
+		return nil, nil                                                                                            //nolint:nilnil // nothing to show
 	}
 	var gateways []*gateway
 	defer func() {
@@ -185,10 +185,7 @@ func (b *bench) rootsFor(c *benchCase) string {
 
 // start starts a contender.
 func (b *bench) start(c *benchCase, one contender, cores int) (*gateway, error) {
-	label := one.label
-	if label == "" {
-		label = one.peer
-	}
+	label := one.called()
 	s := setup{dir: filepath.Join(b.dir, c.name, label), origin: b.address, cores: cores, routes: one.routes, all: one.all}
 	if c.tls {
 		s.cert = b.cert

@@ -29,6 +29,14 @@ type contender struct {
 	all    bool
 }
 
+// called is its label.
+func (c contender) called() string {
+	if c.label != "" {
+		return c.label
+	}
+	return c.peer
+}
+
 // every lists each peer, plainly configured.
 var every = []contender{{peer: "nginx"}, {peer: "haproxy"}, {peer: "reverseproxy"}, {peer: "cardea"}}
 

@@ -3,17 +3,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"time"
-
-	"cardea.dev/cardea/bench/run/load"
 )
 
-// profileAll takes a CPU profile of each Cardea of a case under full load, after the rounds, so that it does not disturb them.
+// profileAll takes profiles of CPU time and of allocations of each Cardea of a case under full load, after the rounds, so that it does not disturb them.
 func (b *bench) profileAll(m *measured, gateways []*gateway) error {
 	if b.profile == "" {
 		return nil
@@ -29,25 +28,27 @@ func (b *bench) profileAll(m *measured, gateways []*gateway) error {
 	return nil
 }
 
+// profileOne takes both profiles under one load, one after the other.
 func (b *bench) profileOne(m *measured, g *gateway) error {
 	seconds := max(int(b.time/time.Second), 3)
 	job := b.job(m, g, 0)
-	job.Warmup, job.Time = 500*time.Millisecond, time.Duration(seconds)*time.Second+500*time.Millisecond
+	job.Warmup, job.Time = 500*time.Millisecond, time.Duration(2*seconds)*time.Second+500*time.Millisecond
 	loaded := make(chan error, 1)
 	go func() { // ends with the job
 		_, err := b.do(job)
 		loaded <- err
 	}()
 	time.Sleep(job.Warmup)
-	file := filepath.Join(b.profile, m.benchCase.name+"."+g.label+".pprof")
-	err := download(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", g.setup.admin, seconds), file)
-	if failed := <-loaded; failed != nil {
-		return failed
+	var failed error
+	for _, kind := range []string{"profile", "allocs"} {
+		file := filepath.Join(b.profile, m.benchCase.name+"."+g.label+"."+kind+".pprof")
+		err := download(fmt.Sprintf("http://%s/debug/pprof/%s?seconds=%d", g.setup.admin, kind, seconds), file)
+		failed = errors.Join(failed, err)
+		if err == nil {
+			fmt.Fprintf(b.progress, "%s: go tool pprof -top %s\n", m.benchCase.name, file) //nolint:errcheck // only news
+		}
 	}
-	if err == nil {
-		fmt.Fprintf(b.progress, "%s: go tool pprof -top %s\n", m.benchCase.name, file) //nolint:errcheck // only news
-	}
-	return err
+	return errors.Join(failed, <-loaded)
 }
 
 func download(url, file string) error {
@@ -69,4 +70,3 @@ func download(url, file string) error {
 	}
 	return os.WriteFile(file, body, 0o600)
 }
-

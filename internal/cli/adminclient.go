@@ -99,9 +99,6 @@ func (a *app) reload() *cobra.Command {
 			if err != nil {
 				return wrong(err)
 			}
-			if a.json {
-				_, _ = a.Out.Write(body)
-			}
 			return a.printReload(body, status)
 		},
 	}
@@ -115,16 +112,18 @@ func (a *app) printReload(body []byte, status int) error {
 		Routes int
 		Took   config.Duration
 	}
-	switch {
-	case status == http.StatusOK && a.json:
-		return nil
-	case status == http.StatusUnprocessableEntity && a.json:
-		return &saidError{}
-	case status != http.StatusOK && status != http.StatusUnprocessableEntity:
+	if status != http.StatusOK && status != http.StatusUnprocessableEntity {
 		return wrong(adminError(body, status))
 	}
 	if err := json.Unmarshal(body, &report); err != nil {
 		return wrong(fmt.Errorf("cannot read the answer of the admin API: %w", err))
+	}
+	if a.json {
+		_, _ = a.Out.Write(body)
+		if status != http.StatusOK {
+			return &saidError{}
+		}
+		return nil
 	}
 	if status != http.StatusOK {
 		return wrong(errors.New(report.Error + "\nnothing changed: what ran goes on running"))

@@ -49,14 +49,14 @@ func (a *app) check() *cobra.Command {
 
 func (a *app) printCheck(path string, s *engine.Snapshot, warnings config.Errors) {
 	if a.json {
-		if warnings == nil {
-			warnings = config.Errors{}
-		}
-		a.printJSON(map[string]any{"ok": true, "routes": len(s.Routes), "upstreams": len(s.Upstreams), "warnings": warnings, "left_out": s.Left})
+		a.printJSON(map[string]any{
+			"ok": true, "routes": len(s.Routes), "upstreams": len(s.Upstreams),
+			"warnings": append(config.Errors{}, warnings...), "left_out": append([]engine.LeftOut{}, s.Left...),
+		})
 		return
 	}
 	for _, w := range warnings {
-		fmt.Fprintf(a.Err, "warning: %v\n", w)
+		fmt.Fprintf(a.Err, "%v\n", w)
 	}
 	for _, left := range s.Left {
 		fmt.Fprintf(a.Err, "left out: %s %s\n%s\n", left.Kind, left.Name, left.Text)

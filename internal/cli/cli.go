@@ -26,6 +26,9 @@ const (
 	exitUsage = 2 // the command line is wrong
 )
 
+// maxInput is more than a configuration may have, so that one with too much is refused and not cut.
+const maxInput = 64 << 20
+
 // Streams are where a command reads and writes.
 type Streams struct {
 	In  io.Reader
@@ -41,7 +44,7 @@ func Main(args []string, s Streams, extra ...filter.Kind) int {
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
-	err := root.Execute()
+	command, err := root.ExecuteC()
 	if err == nil {
 		return exitOK
 	}
@@ -55,6 +58,9 @@ func Main(args []string, s Streams, extra ...filter.Kind) int {
 		return exitWrong
 	}
 	fmt.Fprintf(s.Err, "cardea: %v\n", err)
+	if command != root {
+		fmt.Fprintf(s.Err, "usage: %s\n", command.UseLine())
+	}
 	return exitUsage
 }
 
@@ -82,6 +88,7 @@ type app struct {
 	logLevel   string
 	logFormat  string
 	quarantine bool
+	input      []byte // the standard input, once it has been read
 }
 
 func (a *app) root() *cobra.Command {
@@ -100,12 +107,40 @@ Ask it why:      cardea explain cardea.yaml GET https://api.example.com/orders/7
 	}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print the result as JSON")
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetHelpCommand(help(root))
 	root.AddCommand(a.run(), a.demo(), a.check(), a.explain(), a.routes(), a.schema(), a.reload(), a.version())
 	return root
 }
 
-// load reads a configuration: a file, a folder, or "-".
-func (a *app) load(path string) (*config.Config, error) { return config.Load(path, config.Options{}) }
+// help tells of a command. Cobra's own one takes an unknown name for a fine one.
+func help(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Tell more of a command", Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			about, _, err := root.Find(args)
+			if err != nil {
+				return err
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
+}
+
+// load reads a configuration: a file, a folder, or "-". The standard input can be read once only, so that its text is kept.
+func (a *app) load(path string) (*config.Config, error) {
+	if path != "-" {
+		return config.Load(path, config.Options{})
+	}
+	if a.input == nil {
+		text, err := io.ReadAll(io.LimitReader(a.In, maxInput))
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the configuration from the standard input: %w", err)
+		}
+		a.input = text
+	}
+	return config.Parse("-", a.input, config.Options{})
+}
 
 // dir is where relative names in a configuration start.
 func dir(path string) string {

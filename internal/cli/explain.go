@@ -90,6 +90,9 @@ func (a *app) explainRunning(running adminFlags, q admin.Question, args []string
 		q.ID = args[0]
 	case 2:
 		q.Method, q.URL = args[0], args[1]
+		if _, _, err := q.Request(); err != nil {
+			return err
+		}
 	default:
 		return errors.New("expected --running METHOD URL, or --running REQUEST-ID")
 	}

@@ -56,24 +56,46 @@ func (a *app) serve(path string, log *slog.Logger, watching bool, started func(*
 		Load: func() (*config.Config, error) { return a.load(path) }, Dir: dir(path), Kinds: a.kinds, Log: log,
 		Version: Version(), Quarantine: a.quarantine,
 	})
+	watchers, unwatch := context.WithCancel(ctx)
+	defer unwatch()
+	runs := make(chan struct{})
+	if watching && path != "-" {
+		go a.watch(watchers, runs, path, g, log) // from before the files are read: no change goes unseen
+	}
 	if _, err := g.Start(ctx); err != nil {
 		g.Close()
 		return wrong(err)
 	}
+	close(runs)
 	a.notify(log, "READY=1")
 	if started != nil {
 		started(g)
 	}
-	if watching && path != "-" {
-		go func() { // ends with ctx
-			err := watch.Files(ctx, func() ([]string, error) { return config.Files(path) }, func() { a.reloadNow(ctx, g, log, "file change") })
-			if err != nil {
-				log.Warn("cannot watch the configuration: send SIGHUP after a change", "error", err)
-			}
-		}()
-	}
 	a.obey(ctx, g, log, signals)
+	unwatch() // a change is of no interest any more
+	a.notify(log, "STOPPING=1")
+	a.shutdown(ctx, g, log, signals)
 	return nil
+}
+
+// watch reloads when the files change, once the gateway runs. It ends with ctx.
+func (a *app) watch(ctx context.Context, runs <-chan struct{}, path string, g *control.Gateway, log *slog.Logger) {
+	list := func() ([]string, error) { return config.Files(path) }
+	err := watch.Files(ctx, list, func() {
+		select {
+		case <-ctx.Done():
+		case <-runs:
+			a.reloadNow(ctx, g, log, "file change")
+		}
+	})
+	if err == nil {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-runs:
+		log.Warn("cannot watch the configuration: send SIGHUP after a change", "error", err)
+	}
 }
 
 // obey does what signals say, until one says to end.
@@ -83,21 +105,36 @@ func (a *app) obey(ctx context.Context, g *control.Gateway, log *slog.Logger, si
 		case syscall.SIGHUP:
 			a.reloadNow(ctx, g, log, "SIGHUP")
 		case syscall.SIGUSR1:
-			log.Info("opening log files anew")
-			g.ReopenLogs()
+			reopenLogs(g, log)
 		default:
-			a.notify(log, "STOPPING=1")
-			ctx, cancel := context.WithCancel(ctx)
-			defer cancel()
-			go func() { // ends with the process, or when the signals do
-				<-signals
-				log.Warn("told to end twice: cutting what runs")
-				cancel()
-			}()
-			g.Shutdown(ctx)
 			return
 		}
 	}
+}
+
+// shutdown drains the gateway. A second signal to end cuts it short; log files can still be opened anew.
+func (a *app) shutdown(ctx context.Context, g *control.Gateway, log *slog.Logger, signals <-chan os.Signal) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { // ends with the process
+		for s := range signals {
+			switch s {
+			case syscall.SIGHUP:
+				log.Warn("the configuration is not loaded anew: the gateway is shutting down")
+			case syscall.SIGUSR1:
+				reopenLogs(g, log)
+			default:
+				log.Warn("told to end twice: cutting what runs")
+				cancel()
+			}
+		}
+	}()
+	g.Shutdown(ctx)
+}
+
+func reopenLogs(g *control.Gateway, log *slog.Logger) {
+	log.Info("opening log files anew")
+	g.ReopenLogs()
 }
 
 func (a *app) reloadNow(ctx context.Context, g *control.Gateway, log *slog.Logger, trigger string) {

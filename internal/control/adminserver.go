@@ -3,11 +3,9 @@ package control
 import (
 	"context"
 	"errors"
-	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -23,47 +21,42 @@ type adminServer struct {
 	listener net.Listener
 }
 
-// apply serves as the settings want it. Where the address stays, so do connections. An error changes nothing.
-func (s *adminServer) apply(g *Gateway, settings config.Admin) error {
-	handler := admin.Handler(g.adminView(), settings)
-	if s.server != nil && s.address == settings.Address && !settings.Off {
-		s.handler.Store(&handler)
-		return nil
+// open does all of a change that can fail: it opens the address that the settings want, if it is another one than now. The socket
+// is for apply; it is nil where none is needed.
+func (s *adminServer) open(ctx context.Context, g *Gateway, settings config.Admin) (net.Listener, error) {
+	if settings.Off || s.server != nil && s.address == settings.Address {
+		return nil, nil
 	}
+	l, err := g.Listen.Open(ctx, settings.Address)
+	if err != nil {
+		return nil, config.FieldErrorf("address", "%w", err)
+	}
+	return l, nil
+}
+
+// apply serves as the settings want it, on a socket that open has opened. Where the address stays, so do connections.
+func (s *adminServer) apply(g *Gateway, settings config.Admin, l net.Listener) {
 	if settings.Off {
 		s.close()
-		return nil
+		return
 	}
-	l, err := listenAdmin(settings.Address)
-	if err != nil {
-		return err
+	handler := admin.Handler(g.adminView(), settings)
+	s.handler.Store(&handler)
+	if l == nil {
+		return
 	}
 	s.close()
-	s.handler.Store(&handler)
 	s.address, s.listener = settings.Address, l
 	s.server = &http.Server{
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.handler.Load()).ServeHTTP(w, r) }),
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(g.o.Log.Handler(), slog.LevelWarn),
 	}
 	go func(server *http.Server) { // ends with close
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			g.o.Log.Error("the admin API ended", "error", err)
 		}
 	}(s.server)
-	return nil
-}
-
-func listenAdmin(address string) (net.Listener, error) {
-	network := "tcp"
-	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		network, address = "unix", path
-		_ = os.Remove(path)
-	}
-	l, err := net.Listen(network, address)
-	if err != nil {
-		return nil, fmt.Errorf("cannot listen for the admin API: %w", err)
-	}
-	return l, nil
 }
 
 // close ends it. What it is answering, a reload perhaps that moves it elsewhere, gets a moment in the background.

@@ -39,6 +39,7 @@ type Gateway struct {
 	last     atomic.Pointer[Report]
 	metrics  reloadMetrics
 	admin    adminServer // guarded by reloads
+	serving  atomic.Bool // all listeners have been opened once
 	draining atomic.Bool
 	started  time.Time
 }
@@ -74,16 +75,21 @@ func (g *Gateway) Reload(ctx context.Context, trigger string) (Report, error) {
 	return g.load(ctx, trigger)
 }
 
-// Last reports the last load.
-func (g *Gateway) Last() Report { return *g.last.Load() }
+// Last reports the last load; before the first has ended, it is empty.
+func (g *Gateway) Last() Report {
+	if last := g.last.Load(); last != nil {
+		return *last
+	}
+	return Report{}
+}
 
 // Ready says whether requests are welcome, and why not.
 func (g *Gateway) Ready() error {
 	switch {
 	case g.draining.Load():
 		return errors.New("draining")
-	case g.Engine.Snapshot() == nil:
-		return errors.New("no configuration is loaded yet")
+	case !g.serving.Load():
+		return errors.New("it does not listen yet")
 	}
 	return nil
 }
@@ -94,6 +100,7 @@ func (g *Gateway) load(ctx context.Context, trigger string) (Report, error) {
 	began := time.Now()
 	report := Report{Time: began, Trigger: trigger}
 	err := g.apply(ctx, &report)
+	g.serving.CompareAndSwap(false, err == nil)
 	report.OK, report.Took = err == nil, config.Duration(time.Since(began).Round(100*time.Microsecond))
 	if err != nil {
 		report.Error = err.Error()
@@ -134,12 +141,17 @@ func (g *Gateway) apply(ctx context.Context, report *Report) error {
 
 // listen opens what the configuration says and is not open yet, and closes what it does not say any more.
 func (g *Gateway) listen(ctx context.Context, cfg *config.Config) error {
-	if err := g.admin.apply(g, cfg.Admin); err != nil {
+	admin, err := g.admin.open(ctx, g, cfg.Admin)
+	if err != nil {
 		return cfg.Self.Field("admin").Locate(err).Err()
 	}
 	if err := g.Listen.Apply(ctx, cfg.Listen, g.o.Dir); err != nil {
+		if admin != nil {
+			_ = admin.Close()
+		}
 		return cfg.Self.Field("listen").Locate(err).Err()
 	}
+	g.admin.apply(g, cfg.Admin, admin)
 	return nil
 }
 

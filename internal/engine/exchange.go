@@ -103,6 +103,9 @@ func (x *exchange) classify(err error) *filter.Error {
 	if errors.As(err, &refused) && refused.Code != filter.ClientClosed {
 		return refused
 	}
+	if x.body != nil && x.body.late.Load() {
+		return filter.Reject(filter.RequestTimeout, "").Because(err) // net/http takes it for a client that left
+	}
 	ctx := x.Request.Context()
 	if errors.As(context.Cause(ctx), &cause) {
 		return cause

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strings"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -152,14 +152,15 @@ func (x *exchange) interim(status int, header http.Header) {
 // countedBody counts what is read of a request's body. The transport may read it after the exchange has ended.
 type countedBody struct {
 	io.ReadCloser
-	n atomic.Int64
+	n    atomic.Int64
+	late atomic.Bool // it was too long in coming
 }
 
 func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.n.Add(int64(n))
-	var tooLarge *http.MaxBytesError
-	if err != nil && err != io.EOF && !errors.As(err, &tooLarge) && strings.Contains(err.Error(), "timeout") {
+	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		b.late.Store(true)
 		err = filter.Reject(filter.RequestTimeout, "").Because(err)
 	}
 	return n, err

@@ -28,13 +28,11 @@ type polled struct {
 
 	window  window
 	started time.Time
-	issued  int64     // requests that became due, in an open loop
-	open    int       // requests on their way
-	due     []dueTime // requests that are due and found no connection
-	alive   int       // connections that did not fail
+	issued  int64       // requests that became due, in an open loop
+	open    int         // requests on their way
+	due     []time.Time // requests that are due and found no connection
+	alive   int         // connections that did not fail
 }
-
-type dueTime = time.Time
 
 // polledConn is one connection.
 type polledConn struct {
@@ -68,7 +66,7 @@ func runPolled(job Job, clock Clock) (Result, error) {
 	if err := p.loop(); err != nil {
 		return Result{}, fmt.Errorf("cannot load %s: %w", job.Address, err)
 	}
-	return p.window.result(), nil
+	return p.window.result()
 }
 
 func (p *polled) setUp() error {

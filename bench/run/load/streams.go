@@ -41,8 +41,8 @@ func runStreams(job Job, clock Clock) (Result, error) {
 	}
 	start := time.Now()
 	s.window.plan(start)
-	s.expires = s.window.until.Add(stall)
-	s.due = make(chan time.Time, int(job.Rate*(job.Warmup+job.Time).Seconds())+1)
+	s.expires = s.window.until.Add(2 * stall)
+	s.due = make(chan time.Time, int(job.Rate*(job.Warmup+job.Time+stall).Seconds())+1)
 	var all sync.WaitGroup
 	for _, conn := range conns {
 		all.Go(func() { s.work(conn) })
@@ -50,18 +50,28 @@ func runStreams(job Job, clock Clock) (Result, error) {
 	if job.Rate > 0 {
 		all.Go(func() { s.pace(start) })
 	}
-	time.Sleep(time.Until(s.window.from))
-	began := s.turn()
-	time.Sleep(time.Until(s.window.until))
-	ended := s.turn()
+	time.Sleep(job.Warmup)
+	err = s.turn()
+	time.Sleep(time.Until(s.until()))
+	err = errors.Join(err, s.turn())
 	all.Wait()
-	return s.window.result(), errors.Join(began, ended)
+	if err != nil {
+		return Result{}, err
+	}
+	return s.window.result()
 }
 
 func (s *streams) turn() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.window.turn(time.Now())
+}
+
+// until is when the window ends, as far as is known.
+func (s *streams) until() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.window.until
 }
 
 // connectAll opens all connections, or none where each request has its own.
@@ -98,7 +108,7 @@ func (s *streams) pace(start time.Time) {
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 	for i := 0; ; i++ {
 		due := start.Add(time.Duration(float64(i) * float64(time.Second) / s.job.Rate))
-		if !due.Before(s.window.until) {
+		if !due.Before(s.until()) {
 			return
 		}
 		if wait := time.Until(due); wait > 0 {
@@ -107,7 +117,7 @@ func (s *streams) pace(start time.Time) {
 		}
 		select {
 		case s.due <- due:
-		default: // cannot be: there is room for all
+		default: // the window is late by more than there is patience for
 			return
 		}
 	}

@@ -3,6 +3,7 @@
 package load
 
 import (
+	"errors"
 	"time"
 )
 
@@ -11,7 +12,7 @@ type window struct {
 	job   *Job
 	clock Clock
 
-	from, until time.Time // planned
+	from, until time.Time // planned, until it begins
 	began       time.Time // when it really began; zero before
 	over        bool
 
@@ -28,7 +29,7 @@ func (w *window) plan(start time.Time) {
 // turn is told the time again and again, and begins and ends the window.
 func (w *window) turn(now time.Time) (err error) {
 	if w.began.IsZero() && !now.Before(w.from) {
-		w.began = now
+		w.began, w.from, w.until = now, now, now.Add(w.job.Time) // not shorter, when the machine let us wait
 		w.total, w.system, err = w.clock(w.job.Processes)
 	}
 	if !w.over && !now.Before(w.until) {
@@ -47,7 +48,8 @@ func (w *window) close(now time.Time) error {
 		return nil
 	}
 	total, system, err := w.clock(w.job.Processes)
-	w.out.CPU, w.out.System, w.out.Elapsed = total-w.total, system-w.system, now.Sub(w.began)
+	w.out.CPU, w.out.Elapsed = total-w.total, now.Sub(w.began)
+	w.out.System = min(system-w.system, w.out.CPU) // it is counted more coarsely
 	return err
 }
 
@@ -69,7 +71,11 @@ func (w *window) fail(err error) {
 	w.out.Errors++
 }
 
-func (w *window) result() Result {
+// result is what was measured, which must be something: numbers by nothing would look good.
+func (w *window) result() (Result, error) {
+	if w.out.Errors == 0 && (w.out.Requests == 0 || len(w.samples) == 0) {
+		return Result{}, errors.New("no request was answered in the time that was measured")
+	}
 	w.out.Latency = latencyOf(w.samples)
-	return w.out
+	return w.out, nil
 }

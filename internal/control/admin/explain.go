@@ -2,6 +2,7 @@ package admin
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -76,7 +77,7 @@ func (q Question) Request() (*http.Request, netip.Addr, error) {
 	if q.Client != "" {
 		var err error
 		if client, err = netip.ParseAddr(q.Client); err != nil {
-			return nil, client, err
+			return nil, client, fmt.Errorf("cannot use client %q: expected an IP address", q.Client)
 		}
 	}
 	r, err := engine.AskedRequest(q.Method, q.URL, q.Headers)

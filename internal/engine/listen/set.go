@@ -89,6 +89,18 @@ func (s *Set) Apply(ctx context.Context, listeners []config.Listener, dir string
 	return nil
 }
 
+// Open opens the socket of an address that is not one of the listeners, such as that of the admin API, in the way theirs are. It is
+// the caller's. A Unix socket is its owner's alone.
+func (s *Set) Open(ctx context.Context, address string) (net.Listener, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l, err := openSocket(ctx, &config.Listener{Address: address, Mode: "0600"}, &s.inherited)
+	if err != nil {
+		return nil, s.explain(err, address)
+	}
+	return l, nil
+}
+
 // Check says what is wrong with listeners as far as that can be seen without opening them: names and addresses that stand twice,
 // certificates that cannot be read or used.
 func Check(listeners []config.Listener, dir string) error {
