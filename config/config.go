@@ -4,7 +4,7 @@ package config
 //
 // A key at the root that is none of these is a policy that holds for every route.
 type Config struct {
-	// Listen is where the gateway accepts connections: an address such as ":8080", a list of them, or objects.
+	// Listen is where the gateway accepts connections: an address such as ":8080", a list of them, or objects. By default ":8080".
 	Listen []Listener `yaml:"listen"`
 
 	// Admin is the operators' listener: health, metrics, the running configuration, explain, reload. It is on loopback

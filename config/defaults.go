@@ -6,6 +6,13 @@ import (
 	"time"
 )
 
+// Default listens on port 8080 of all addresses.
+func (c *Config) Default() {
+	l := Listener{Address: ":8080"}
+	l.Default()
+	c.Listen = []Listener{l}
+}
+
 // Default sets 30s for Drain.
 func (s *Shutdown) Default() { s.Drain = Duration(30 * time.Second) }
 

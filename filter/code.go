@@ -31,7 +31,6 @@ const (
 	UpstreamReset         Code = "upstream_reset"
 	UpstreamBadResponse   Code = "upstream_bad_response"
 	UpstreamTimeout       Code = "upstream_timeout"
-	Draining              Code = "draining"
 )
 
 // Source is whose fault an error is.
@@ -80,7 +79,6 @@ var codes = [...]CodeInfo{
 	{UpstreamUnavailable, 503, FromUpstream, slog.LevelWarn, false, "Service unavailable", "No healthy endpoint of the service is left."},
 	{UpstreamOverloaded, 503, FromUpstream, slog.LevelWarn, false, "Service unavailable", "The service has as many requests as it may have."},
 	{UpstreamBreakerOpen, 503, FromUpstream, slog.LevelWarn, false, "Service unavailable", "The service failed too often and is given a rest."},
-	{Draining, 503, FromGateway, slog.LevelInfo, false, "Service unavailable", "The gateway is shutting down."},
 	{UpstreamTimeout, 504, FromUpstream, slog.LevelWarn, true, "Gateway timeout", "The service did not answer in time."},
 }
 

@@ -74,7 +74,7 @@ type Kind struct {
 	stage  Stage
 	config reflect.Type
 	build  func(env *Env, node config.Node) (*Filter, error)
-	check  func(node config.Node) error
+	always bool
 }
 
 // Define makes a Kind. C is its configuration: a struct whose fields are decoded by package config, with Default and
@@ -83,7 +83,6 @@ type Kind struct {
 func Define[C any](name string, stage Stage, build func(env *Env, c *C) (*Filter, error)) Kind {
 	return Kind{
 		name: name, stage: stage, config: reflect.TypeFor[C](),
-		check: func(node config.Node) error { return node.Decode(new(C)) },
 		build: func(env *Env, node config.Node) (*Filter, error) {
 			c := new(C)
 			if err := node.Decode(c); err != nil {
@@ -107,8 +106,14 @@ func (k Kind) Stage() Stage { return k.stage }
 // Config is the type of the kind's configuration.
 func (k Kind) Config() reflect.Type { return k.config }
 
-// Check decodes a configuration and forgets it. It returns all that is wrong with it.
-func (k Kind) Check(node config.Node) error { return k.check(node) }
+// OnByDefault returns the kind as one that holds for every route, with its defaults, unless the configuration says otherwise.
+func (k Kind) OnByDefault() Kind {
+	k.always = true
+	return k
+}
+
+// IsOnByDefault says whether the kind holds for every route unless the configuration says otherwise.
+func (k Kind) IsOnByDefault() bool { return k.always }
 
 // Build makes a filter of a configuration.
 func (k Kind) Build(env *Env, node config.Node) (*Filter, error) { return k.build(env, node) }

@@ -32,13 +32,18 @@ func TestMain(m *testing.M) {
 func TestMeasure(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	o, err := parse([]string{
-		"-peers", "reverseproxy", "-cases", "get-1k,get-1m,post-64k,connect,tls", "-rounds", "1", "-time", "40ms", "-connections", "4", "-json",
+		"-peers", "reverseproxy", "-cases", "get-1k,get-1m,post-64k,connect,tls", "-rounds", "1", "-time", "50ms", "-connections", "4", "-json",
 	}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := measure(t.Context(), o, &out, io.Discard); err != nil {
+	err = measure(t.Context(), o, &out, io.Discard)
+	for err != nil && strings.Contains(err.Error(), "no request was answered") && o.time < time.Minute {
+		o.time *= 4 // the machine is busy
+		err = measure(t.Context(), o, &out, io.Discard)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	var report Report

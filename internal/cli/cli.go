@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -106,6 +107,8 @@ Ask it why:      cardea explain cardea.yaml GET https://api.example.com/orders/7
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print the result as JSON")
+	root.Version = versionText()
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetHelpCommand(help(root))
 	root.AddCommand(a.run(), a.demo(), a.check(), a.explain(), a.routes(), a.schema(), a.reload(), a.version())
@@ -207,20 +210,18 @@ func Version() string {
 	return version
 }
 
+// versionText is the version for people, with that of Go.
+func versionText() string { return fmt.Sprintf("cardea %s (%s)", Version(), runtime.Version()) }
+
 func (a *app) version() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Say which version this is", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			info, _ := debug.ReadBuildInfo()
-			goVersion := ""
-			if info != nil {
-				goVersion = info.GoVersion
-			}
 			if a.json {
-				a.printJSON(map[string]string{"version": Version(), "go": goVersion})
+				a.printJSON(map[string]string{"version": Version(), "go": runtime.Version()})
 				return nil
 			}
-			fmt.Fprintf(a.Out, "cardea %s (%s)\n", Version(), goVersion)
+			fmt.Fprintln(a.Out, versionText())
 			return nil
 		},
 	}

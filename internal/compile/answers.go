@@ -30,7 +30,7 @@ func (c *compiler) answers() *engine.Answers {
 			status, _ := strconv.Atoi(key)
 			a.ByStatus[status] = built
 		default:
-			c.checkCode(key, node)
+			c.checkCode(key, c.cfg.Self.Field("errors").Key(key))
 			a.ByCode[filter.Code(key)] = built
 		}
 	}

@@ -40,6 +40,9 @@ func Build(cfg *config.Config, o Options) (snapshot *engine.Snapshot, warnings c
 		return nil, nil, fmt.Errorf("cannot prepare expressions: %w", err)
 	}
 	c := &compiler{Options: o, cfg: cfg, scope: o.Keeper.Scope(), expr: expressions, upstreams: map[string]*upstream.Cluster{}}
+	if c.empty, err = config.ParseTree("", []byte("{}"), config.Options{}); err != nil {
+		return nil, nil, err
+	}
 	c.kinds()
 	if !c.sortFound() {
 		return nil, nil, c.errs
@@ -50,6 +53,7 @@ func Build(cfg *config.Config, o Options) (snapshot *engine.Snapshot, warnings c
 	c.buildRoutes(snapshot)
 	snapshot.Unmatched = c.unmatched()
 	c.unusedUpstreams()
+	c.checkEmpty(snapshot)
 	c.errs = append(c.errs, c.found...) // those that belong to nothing that could be read
 	snapshot.Left = c.left
 	for _, name := range slices.Sorted(maps.Keys(c.upstreams)) {
@@ -68,11 +72,12 @@ type compiler struct {
 	cfg       *config.Config
 	scope     *keep.Scope
 	expr      *expr.Expressions
+	empty     config.Node // an object that says nothing: all defaults
 	filters   map[string]filter.Kind
 	order     []filter.Kind // by stage
 	upstreams map[string]*upstream.Cluster
 	broken    map[string]bool // upstreams that are wrong
-	adrift    bool            // the route that is being built uses one of them
+	adrift    error           // which of them the route that is being built uses, as a reason why that cannot run
 	found     config.Errors   // about routes, from reading them; each goes to its route
 	used      map[string]bool // upstreams that something refers to
 	errs      config.Errors
@@ -105,7 +110,7 @@ func (c *compiler) upstream(name string) (filter.Upstream, error) {
 		return u, nil
 	}
 	if c.broken[name] {
-		c.adrift = true
+		c.adrift = fmt.Errorf("upstream %q is wrong", name)
 		return standIn(name), nil
 	}
 	names := slices.Sorted(maps.Keys(c.cfg.Upstreams))
@@ -143,24 +148,23 @@ func (c *compiler) buildUpstreams() {
 			errs = node.Locate(err)
 		}
 		c.broken[name] = true
-		c.refuse("upstream", name, node, errs)
+		c.refuse("upstream", name, node, errs.Err())
 	}
 }
 
 // refuse leaves out what is wrong, or refuses the whole configuration for it.
-func (c *compiler) refuse(kind, name string, node config.Node, errs config.Errors) {
+func (c *compiler) refuse(kind, name string, node config.Node, err error) {
 	if !c.Quarantine {
-		c.errs = append(c.errs, errs...)
+		c.errs = append(c.errs, node.Locate(err)...)
 		return
 	}
-	err := errs.Err()
-	if err == nil {
-		err = errAdrift
-	}
-	c.left = append(c.left, engine.LeftOut{Kind: kind, Name: name, Where: node.Pos().String(), Error: err, Text: err.Error()})
+	c.leaveOut(kind, name, node, err)
 }
 
-var errAdrift = errors.New("what it builds on is wrong")
+// leaveOut notes what is left out, and why.
+func (c *compiler) leaveOut(kind, name string, node config.Node, err error) {
+	c.left = append(c.left, engine.LeftOut{Kind: kind, Name: name, Where: node.Pos().String(), Error: err, Text: err.Error()})
+}
 
 // sortFound takes in what reading the configuration has found wrong. It says whether there is a configuration to go on with.
 func (c *compiler) sortFound() bool {
@@ -201,10 +205,19 @@ func (c *compiler) foundBelow(path string) (errs config.Errors) {
 func (c *compiler) unusedUpstreams() {
 	for name := range c.cfg.Upstreams {
 		if !c.used[name] {
-			w := c.cfg.Self.Field("upstreams").Field(name).Errorf("nothing uses upstream %q", name)
+			w := c.cfg.Self.Field("upstreams").Key(name).Errorf("nothing uses upstream %q", name)
 			w.Warning = true
 			c.warnings = append(c.warnings, w)
 		}
+	}
+}
+
+// checkEmpty warns of a configuration without routes: an empty file perhaps, or one in the wrong place.
+func (c *compiler) checkEmpty(s *engine.Snapshot) {
+	if len(s.Routes) == 0 && len(c.left) == 0 {
+		w := c.cfg.Self.Errorf("there are no routes: every request gets a 404")
+		w.Warning = true
+		c.warnings = append(c.warnings, w)
 	}
 }
 

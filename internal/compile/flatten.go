@@ -20,19 +20,35 @@ type flatRoute struct {
 	kind     string            // of the target
 	target   config.Node
 	errs     config.Errors // what is wrong with this route alone
-	adrift   bool          // an outer route is wrong, so that what is inherited means nothing
+	adrift   error         // why it cannot run though nothing is wrong with it: something that it builds on is
 }
 
-// policy is where a policy is configured, and for which route it was.
-type policy struct {
-	node config.Node
-	from string // "" for the root's
+// policy is where a policy is configured.
+type policy struct{ node config.Node }
+
+// where tells it.
+func (c *compiler) where(p policy) string {
+	if p.node == c.empty {
+		return "the default"
+	}
+	return p.node.Pos().String()
+}
+
+// root is what all routes inherit: the policies at the root, and those that hold unless the configuration says otherwise.
+func (c *compiler) root() *flatRoute {
+	root := &flatRoute{policies: map[string]policy{}}
+	for _, k := range c.Kinds.Filters {
+		if k.IsOnByDefault() {
+			root.policies[k.Name()] = policy{node: c.empty}
+		}
+	}
+	c.inherit(root, root, c.cfg.Policies)
+	return root
 }
 
 // flatten makes a list of the tree of routes: of each that has a target of its own, or inherits one and has no routes inside.
 func (c *compiler) flatten() []*flatRoute {
-	root := &flatRoute{policies: map[string]policy{}}
-	c.inherit(root, root, c.cfg.Policies, "")
+	root := c.root()
 	c.errs = append(c.errs, root.errs...)
 	var flat []*flatRoute
 	for i := range c.cfg.Routes {
@@ -43,14 +59,17 @@ func (c *compiler) flatten() []*flatRoute {
 
 func (c *compiler) flattenRoute(root, outer *flatRoute, r *config.Route) []*flatRoute {
 	f := &flatRoute{name: r.Name, named: r.Name != "", node: r.Self, kind: outer.kind, target: outer.target}
-	f.adrift = outer.adrift || outer != root && len(outer.errs) > 0
+	f.adrift = outer.adrift
+	if outer != root && len(outer.errs) > 0 {
+		f.adrift = fmt.Errorf("the outer route %s is wrong", outer.name)
+	}
 	f.errs = c.foundBelow(r.Self.Path())
 	f.policies = maps.Clone(outer.policies)
 	f.rules = c.rules(f, outer.rules, r)
 	if f.name == "" {
 		f.name = matchText(r, f.rules)
 	}
-	own := c.inherit(f, outer, r.Rest, f.name)
+	own := c.inherit(f, outer, r.Rest)
 	var flat []*flatRoute
 	if own || len(r.Routes) == 0 {
 		flat = append(flat, f)
@@ -65,7 +84,7 @@ func (c *compiler) flattenRoute(root, outer *flatRoute, r *config.Route) []*flat
 }
 
 // inherit lays a route's own keys over what it inherits. It says whether a target is among them.
-func (c *compiler) inherit(f, outer *flatRoute, rest map[string]config.Node, from string) (target bool) {
+func (c *compiler) inherit(f, outer *flatRoute, rest map[string]config.Node) (target bool) {
 	var targets []string
 	for _, key := range slices.Sorted(maps.Keys(rest)) {
 		node := rest[key]
@@ -73,7 +92,7 @@ func (c *compiler) inherit(f, outer *flatRoute, rest map[string]config.Node, fro
 			if node.IsOff() {
 				delete(f.policies, key)
 			} else {
-				f.policies[key] = policy{node, from}
+				f.policies[key] = policy{node}
 			}
 			continue
 		}

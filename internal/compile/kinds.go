@@ -29,7 +29,7 @@ type Kinds struct {
 func Builtin(extra ...filter.Kind) Kinds {
 	return Kinds{
 		Filters: append([]filter.Kind{
-			accesslog.Kind(),
+			accesslog.Kind().OnByDefault(),
 			ip.Kind(),
 			cors.Kind(),
 			timeout.Kind(),

@@ -17,8 +17,12 @@ func (c *compiler) buildRoutes(s *engine.Snapshot) {
 	var owners []*flatRoute
 	for _, f := range c.uniqueNames(c.flatten()) {
 		route := c.buildRoute(f)
-		if f.adrift || f.errs.Err() != nil {
-			c.refuse("route", f.name, f.node, f.errs)
+		if err := f.errs.Err(); err != nil {
+			c.refuse("route", f.name, f.node, err)
+			continue
+		}
+		if f.adrift != nil {
+			c.leaveOut("route", f.name, f.node, f.adrift)
 			continue
 		}
 		for _, rule := range f.rules {
@@ -36,31 +40,32 @@ func (c *compiler) buildRoutes(s *engine.Snapshot) {
 	}
 }
 
-// uniqueNames makes sure that no two routes are called the same.
+// uniqueNames makes sure that no two routes are called the same. Names that were given come first; the others get a number.
 func (c *compiler) uniqueNames(flat []*flatRoute) []*flatRoute {
-	first := make(map[string]*flatRoute, len(flat))
+	taken := make(map[string]*flatRoute, len(flat))
 	for _, f := range flat {
-		other, taken := first[f.name]
-		switch {
-		case !taken:
-		case f.named && other.named:
+		if !f.named {
+			continue
+		}
+		if other := taken[f.name]; other != nil {
 			e := f.node.At("name").Errorf("two routes are called %q", f.name)
 			f.errs = append(f.errs, e.RelatedAt(other.node.At("name"), "the other is here"))
-		default:
-			f.name = freeName(first, f.name)
+			continue
 		}
-		first[f.name] = f
+		taken[f.name] = f
+	}
+	last := map[string]int{} // the number that was given last, by name
+	for _, f := range flat {
+		if f.named {
+			continue
+		}
+		for name := f.name; taken[f.name] != nil; {
+			last[name] = max(last[name], 1) + 1
+			f.name = fmt.Sprintf("%s #%d", name, last[name])
+		}
+		taken[f.name] = f
 	}
 	return flat
-}
-
-func freeName(taken map[string]*flatRoute, name string) string {
-	for i := 2; ; i++ {
-		next := fmt.Sprintf("%s #%d", name, i)
-		if taken[next] == nil {
-			return next
-		}
-	}
 }
 
 // buildRoute builds the policies and the target of a route. What is wrong with them goes to f.
@@ -74,11 +79,13 @@ func (c *compiler) buildRoute(f *flatRoute) *engine.Route {
 	}}
 	route.ExplicitOPTIONS = slices.ContainsFunc(f.rules, func(r router.Rule) bool { return slices.Contains(r.Methods, "OPTIONS") })
 	env := c.env(&route.Route)
-	c.adrift = false
+	c.adrift = nil
 	route.Steps = c.steps(f, env, func(filter.Kind) bool { return true })
 	route.TargetKind = f.kind
 	route.Target = c.buildTarget(f, env)
-	f.adrift = f.adrift || c.adrift
+	if f.adrift == nil {
+		f.adrift = c.adrift
+	}
 	route.Slots = env.Slots()
 	return route
 }
@@ -96,7 +103,7 @@ func (c *compiler) steps(f *flatRoute, env *filter.Env, wanted func(filter.Kind)
 			f.errs = append(f.errs, p.node.Locate(err)...)
 			continue
 		}
-		steps = append(steps, engine.Step{Filter: *built, Kind: kind.Name(), Stage: kind.Stage(), Where: p.node.Pos().String()})
+		steps = append(steps, engine.Step{Filter: *built, Kind: kind.Name(), Stage: kind.Stage(), Where: c.where(p)})
 	}
 	return steps
 }
@@ -121,8 +128,7 @@ func (c *compiler) buildTarget(f *flatRoute, env *filter.Env) target.Target {
 
 // unmatched is the route of requests that match none: the root's policies that watch and guard, and a refusal.
 func (c *compiler) unmatched() *engine.Route {
-	root := &flatRoute{policies: map[string]policy{}}
-	c.inherit(root, root, c.cfg.Policies, "")
+	root := c.root()
 	root.errs = nil // flatten has told them
 	route := &engine.Route{Route: filter.Route{Name: ""}, Target: engine.Refusal{}, TargetKind: "refusal"}
 	env := c.env(&route.Route)

@@ -109,10 +109,10 @@ func (x *exchange) match() {
 }
 
 func (x *exchange) find() *Route {
-	if x.Err != nil {
+	r := x.Request
+	if x.Err != nil || r.URL.Path == "*" {
 		return x.snapshot.Unmatched
 	}
-	r := x.Request
 	x.lookup = router.Request{
 		Method: r.Method, Host: x.Original.Host, Path: x.Original.Path, Header: r.Header,
 		RawQuery: r.URL.RawQuery, Client: x.Client, Subject: &x.Exchange, Params: &x.params,

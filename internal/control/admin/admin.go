@@ -126,7 +126,7 @@ func (a *api) config(w http.ResponseWriter, _ *http.Request) {
 
 func (a *api) routes(w http.ResponseWriter, _ *http.Request) {
 	if s := a.current(w); s != nil {
-		writeJSON(w, http.StatusOK, map[string]any{"routes": engine.ListRoutes(s), "left_out": s.Left})
+		writeJSON(w, http.StatusOK, map[string]any{"routes": engine.ListRoutes(s), "left_out": append([]engine.LeftOut{}, s.Left...)})
 	}
 }
 

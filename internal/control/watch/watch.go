@@ -23,7 +23,7 @@ func Files(ctx context.Context, list func() ([]string, error), changed func()) e
 	if err != nil {
 		return fmt.Errorf("cannot watch files: %w", err)
 	}
-	defer w.Close()
+	defer func() { _ = w.Close() }()
 	files, err := list()
 	if err != nil {
 		return err
