@@ -35,10 +35,7 @@ type sample struct {
 	Inner    inner             `yaml:"inner"`
 	Inners   []inner           `yaml:"inners"`
 	Named    map[string]inner  `yaml:"named"`
-	shared   `yaml:"-"`
 }
-
-type shared struct{}
 
 // inner has a short form, a default, a required field and a check.
 type inner struct {

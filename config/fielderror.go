@@ -59,6 +59,9 @@ func (n Node) locate(err error, path string) Errors {
 	if inner := positioned(err); inner != nil {
 		return inner
 	}
+	if inner := errors.Unwrap(err); inner != nil && inner.Error() == err.Error() {
+		return n.locate(inner, path) // "%w" alone: the error below knows its place
+	}
 	return Errors{n.errorAt(path, err.Error())}
 }
 

@@ -52,41 +52,45 @@ type CodeInfo struct {
 	Retry  bool       // the same request may be tried again at another endpoint, if it may be repeated at all
 	Title  string     // the problem's title
 	Detail string     // what the client is told, unless the error says more
+
+	known bool // it stands in the table
 }
 
 // codes is the one table from code to what follows from it. It is never written.
 var codes = [...]CodeInfo{
-	{HTTPSRequired, 308, FromClient, slog.LevelDebug, false, "Use https", "This is served by https only."},
-	{BadRequest, 400, FromClient, slog.LevelInfo, false, "Bad request", "The request is not well formed."},
-	{BadPath, 400, FromClient, slog.LevelInfo, false, "Bad path", "The path of the request is not well formed."},
-	{AddressDenied, 403, FromClient, slog.LevelInfo, false, "Address denied", "Requests from this address are not accepted here."},
-	{CORSRejected, 403, FromClient, slog.LevelInfo, false, "Cross-origin request rejected", "This origin, method or header is not allowed across origins."},
-	{RouteNotFound, 404, FromClient, slog.LevelInfo, false, "Not found", "No route matches this request."},
-	{FileNotFound, 404, FromClient, slog.LevelInfo, false, "Not found", "There is no such file."},
-	{MethodNotAllowed, 405, FromClient, slog.LevelInfo, false, "Method not allowed", "This method is not allowed here."},
-	{RequestTimeout, 408, FromClient, slog.LevelInfo, false, "Request timeout", "The request did not arrive in time."},
-	{Gone, 410, FromClient, slog.LevelInfo, false, "Gone", "This is no longer offered."},
-	{BodyTooLarge, 413, FromClient, slog.LevelInfo, false, "Body too large", "The body of the request is too large."},
-	{URITooLong, 414, FromClient, slog.LevelInfo, false, "URI too long", "The target of the request is too long."},
-	{HeaderTooLarge, 431, FromClient, slog.LevelInfo, false, "Header too large", "The header of the request is too large."},
-	{ClientClosed, 499, FromClient, slog.LevelInfo, false, "Client closed the request", "The client left before the answer."},
-	{InternalError, 500, FromGateway, slog.LevelError, false, "Internal error", "The gateway could not handle the request."},
-	{UpstreamConnectFailed, 502, FromUpstream, slog.LevelWarn, true, "Bad gateway", "The service could not be reached."},
-	{UpstreamNotResolved, 502, FromUpstream, slog.LevelWarn, true, "Bad gateway", "The address of the service could not be found."},
-	{UpstreamTLSFailed, 502, FromUpstream, slog.LevelWarn, true, "Bad gateway", "No secure connection to the service could be made."},
-	{UpstreamReset, 502, FromUpstream, slog.LevelWarn, true, "Bad gateway", "The service broke off before it answered."},
-	{UpstreamBadResponse, 502, FromUpstream, slog.LevelWarn, false, "Bad gateway", "The answer of the service is not well formed."},
-	{UpstreamUnavailable, 503, FromUpstream, slog.LevelWarn, false, "Service unavailable", "No healthy endpoint of the service is left."},
-	{UpstreamOverloaded, 503, FromUpstream, slog.LevelWarn, false, "Service unavailable", "The service has as many requests as it may have."},
-	{UpstreamBreakerOpen, 503, FromUpstream, slog.LevelWarn, false, "Service unavailable", "The service failed too often and is given a rest."},
-	{UpstreamTimeout, 504, FromUpstream, slog.LevelWarn, true, "Gateway timeout", "The service did not answer in time."},
+	{Code: HTTPSRequired, Status: 308, Source: FromClient, Level: slog.LevelDebug, Title: "Use https", Detail: "This is served by https only."},
+	{Code: BadRequest, Status: 400, Source: FromClient, Level: slog.LevelInfo, Title: "Bad request", Detail: "The request is not well formed."},
+	{Code: BadPath, Status: 400, Source: FromClient, Level: slog.LevelInfo, Title: "Bad path", Detail: "The path of the request is not well formed."},
+	{Code: AddressDenied, Status: 403, Source: FromClient, Level: slog.LevelInfo, Title: "Address denied", Detail: "Requests from this address are not accepted here."},
+	{Code: CORSRejected, Status: 403, Source: FromClient, Level: slog.LevelInfo, Title: "Cross-origin request rejected", Detail: "This origin, method or header is not allowed across origins."},
+	{Code: RouteNotFound, Status: 404, Source: FromClient, Level: slog.LevelInfo, Title: "Not found", Detail: "No route matches this request."},
+	{Code: FileNotFound, Status: 404, Source: FromClient, Level: slog.LevelInfo, Title: "Not found", Detail: "There is no such file."},
+	{Code: MethodNotAllowed, Status: 405, Source: FromClient, Level: slog.LevelInfo, Title: "Method not allowed", Detail: "This method is not allowed here."},
+	{Code: RequestTimeout, Status: 408, Source: FromClient, Level: slog.LevelInfo, Title: "Request timeout", Detail: "The request did not arrive in time."},
+	{Code: Gone, Status: 410, Source: FromClient, Level: slog.LevelInfo, Title: "Gone", Detail: "This is no longer offered."},
+	{Code: BodyTooLarge, Status: 413, Source: FromClient, Level: slog.LevelInfo, Title: "Body too large", Detail: "The body of the request is too large."},
+	{Code: URITooLong, Status: 414, Source: FromClient, Level: slog.LevelInfo, Title: "URI too long", Detail: "The target of the request is too long."},
+	{Code: HeaderTooLarge, Status: 431, Source: FromClient, Level: slog.LevelInfo, Title: "Header too large", Detail: "The header of the request is too large."},
+	{Code: ClientClosed, Status: 499, Source: FromClient, Level: slog.LevelInfo, Title: "Client closed the request", Detail: "The client left before the answer."},
+	{Code: InternalError, Status: 500, Source: FromGateway, Level: slog.LevelError, Title: "Internal error", Detail: "The gateway could not handle the request."},
+	{Code: UpstreamConnectFailed, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Retry: true, Title: "Bad gateway", Detail: "The service could not be reached."},
+	{Code: UpstreamNotResolved, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Retry: true, Title: "Bad gateway", Detail: "The address of the service could not be found."},
+	{Code: UpstreamTLSFailed, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Retry: true, Title: "Bad gateway", Detail: "No secure connection to the service could be made."},
+	{Code: UpstreamReset, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Retry: true, Title: "Bad gateway", Detail: "The service broke off before it answered."},
+	{Code: UpstreamBadResponse, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "The answer of the service is not well formed."},
+	{Code: UpstreamUnavailable, Status: 503, Source: FromUpstream, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "No healthy endpoint of the service is left."},
+	{Code: UpstreamOverloaded, Status: 503, Source: FromUpstream, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "The service has as many requests as it may have."},
+	{Code: UpstreamBreakerOpen, Status: 503, Source: FromUpstream, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "The service failed too often and is given a rest."},
+	{Code: UpstreamTimeout, Status: 504, Source: FromUpstream, Level: slog.LevelWarn, Retry: true, Title: "Gateway timeout", Detail: "The service did not answer in time."},
 }
 
 // Info returns what follows from a code. A code that the gateway does not know is an internal error's, with its own name.
 func (c Code) Info() CodeInfo {
 	for i := range codes {
 		if codes[i].Code == c {
-			return codes[i]
+			info := codes[i]
+			info.known = true
+			return info
 		}
 	}
 	return CodeInfo{Code: c, Status: 500, Source: FromGateway, Level: slog.LevelError, Title: "Error"}

@@ -3,6 +3,7 @@ package filter
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 )
 
@@ -59,6 +60,19 @@ func (e *Error) HTTPStatus() int {
 		return e.Status
 	}
 	return e.Code.Info().Status
+}
+
+// Info returns what follows from the error: what follows from its code, or, for a code of a policy's own, from its status.
+func (e *Error) Info() CodeInfo {
+	info := e.Code.Info()
+	if info.known || e.Status == 0 {
+		return info
+	}
+	info.Status, info.Title = e.Status, http.StatusText(e.Status)
+	if e.Status < http.StatusInternalServerError {
+		info.Source, info.Level = FromClient, slog.LevelInfo
+	}
+	return info
 }
 
 // AsError makes an *Error of any error: itself where it is one, else an internal error with it as the cause.

@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +21,10 @@ import (
 // compiled compiles a configuration without starting anything. The caller discards the snapshot.
 func (a *app) compiled(path string) (*engine.Snapshot, config.Errors, error) {
 	cfg, found := a.load(path)
+	return a.build(path, cfg, found)
+}
+
+func (a *app) build(path string, cfg *config.Config, found error) (*engine.Snapshot, config.Errors, error) {
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	return compile.Build(cfg, compile.Options{
 		Kinds: a.kinds, Keeper: keep.New(), Metrics: observe.NewMetrics(), Log: quiet,
@@ -31,13 +38,13 @@ func (a *app) check() *cobra.Command {
 		Long: "Say all that is wrong with a configuration, a file or a folder of them, without starting anything.\nThe exit code is 0 when it is right, and 1 when it is wrong.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			s, warnings, err := a.compiled(args[0])
-			if err != nil {
-				return wrong(err)
+			cfg, found := a.load(args[0])
+			s, warnings, err := a.build(args[0], cfg, found)
+			if err == nil {
+				defer func() { _ = s.Discard() }()
 			}
-			defer func() { _ = s.Discard() }()
-			if err := listen.Check(s.Config.Listen, dir(args[0])); err != nil {
-				return wrong(s.Config.Self.Field("listen").Locate(err).Err())
+			if err = withListeners(err, cfg, dir(args[0])); err != nil {
+				return wrong(err)
 			}
 			a.printCheck(args[0], s, warnings)
 			return nil
@@ -45,6 +52,18 @@ func (a *app) check() *cobra.Command {
 	}
 	c.Flags().BoolVar(&a.quarantine, "quarantine", false, "leave out routes that are wrong, as `run --quarantine` would")
 	return c
+}
+
+// withListeners adds to an error what is wrong with the listeners, such as certificates, unless they could not even be read.
+func withListeners(err error, cfg *config.Config, dir string) error {
+	var errs config.Errors
+	if cfg == nil || err != nil && !errors.As(err, &errs) {
+		return err
+	}
+	if slices.ContainsFunc(errs, func(e *config.Error) bool { return strings.HasPrefix(e.Path, "listen") }) {
+		return err
+	}
+	return slices.Concat(errs, cfg.Self.Field("listen").Locate(listen.Check(cfg.Listen, dir))).Err()
 }
 
 func (a *app) printCheck(path string, s *engine.Snapshot, warnings config.Errors) {

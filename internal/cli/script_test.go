@@ -36,7 +36,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "get": get, "signal": sendSignal, "taken": taken, "post": post, "fill": fill,
+			"exits": exits, "get": get, "signal": sendSignal, "taken": taken, "post": post, "fill": fill, "hang": hang, "capture": capture,
 		},
 	})
 }
@@ -127,6 +127,22 @@ func taken(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Defer(func() { _ = l.Close() })
 	ts.Setenv(args[0], l.Addr().String())
+}
+
+// hang listens on a Unix socket for the rest of the script, and never answers: hang SOCKET.
+func hang(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("unix", ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Defer(func() { _ = l.Close() })
+}
+
+// capture puts what the group of a pattern matches in the last standard output into a variable: capture NAME PATTERN.
+func capture(ts *testscript.TestScript, _ bool, args []string) {
+	match := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if match == nil {
+		ts.Fatalf("%s does not match", args[1])
+	}
+	ts.Setenv(args[0], match[1])
 }
 
 // fill writes a file of many times the same: fill FILE BYTES CHARACTER-CODE….

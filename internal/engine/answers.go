@@ -62,7 +62,7 @@ func (a *Answers) response(ex *filter.Exchange, e *filter.Error) *http.Response 
 
 // Problem is what a client is told of an error.
 func (c Answer) Problem(ex *filter.Exchange, e *filter.Error) Problem {
-	info := e.Code.Info()
+	info := e.Info()
 	return Problem{
 		Type: "about:blank", Code: e.Code, RequestID: ex.ID,
 		Status: cmp.Or(c.Status, e.HTTPStatus()), Title: cmp.Or(c.Title, info.Title), Detail: cmp.Or(c.Detail, e.Detail, info.Detail),

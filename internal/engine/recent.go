@@ -78,7 +78,7 @@ func (e *Engine) Failure(id string) (Failure, bool) { return e.recent.find(id) }
 
 // note counts, logs and remembers an answer that the gateway itself made, or a break in the middle of one.
 func (x *exchange) note(refused *filter.Error) {
-	info := refused.Code.Info()
+	info := refused.Info()
 	if info.Status < http.StatusBadRequest {
 		return // it went as it should
 	}

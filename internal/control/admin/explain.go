@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
+
 	"cardea.dev/cardea/internal/engine"
 )
 
@@ -78,6 +80,13 @@ func (q Question) Request() (*http.Request, netip.Addr, error) {
 		var err error
 		if client, err = netip.ParseAddr(q.Client); err != nil {
 			return nil, client, fmt.Errorf("cannot use client %q: expected an IP address", q.Client)
+		}
+	}
+	for name, values := range q.Headers {
+		for _, value := range values {
+			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+				return nil, client, fmt.Errorf("cannot use header %q: no request can have it", name+": "+value)
+			}
 		}
 	}
 	r, err := engine.AskedRequest(q.Method, q.URL, q.Headers)

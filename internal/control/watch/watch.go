@@ -38,7 +38,10 @@ func Files(ctx context.Context, list func() ([]string, error), changed func()) e
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-w.Errors: // an overflow: something has changed, the digest will tell
+		case _, ok := <-w.Errors: // an overflow, mostly: something has changed, and the digest will tell
+			if !ok {
+				return nil
+			}
 			quiet.Reset(settle)
 		case event, ok := <-w.Events:
 			if !ok {
