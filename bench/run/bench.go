@@ -85,7 +85,7 @@ func (b *bench) helper(subcommand string, stdin bool) (*process.Process, *bufio.
 		return nil, nil, err
 	}
 	b.files = append(b.files, in)
-	defer out.Close() //nolint:errcheck // the helper has its own handle
+	defer out.Close()
 	self, err := os.Executable()
 	if err != nil {
 		return nil, nil, err
@@ -149,8 +149,8 @@ func (b *bench) run(ctx context.Context, c benchCase) (*measured, error) {
 		m.cores = b.cores
 	}
 	if m.cores > len(b.cpus) {
-		fmt.Fprintf(b.progress, "%s is left out: it wants %d cores, there are %d\n", c.name, m.cores, len(b.cpus)) //nolint:errcheck // only news
-		return nil, nil                                                                                            //nolint:nilnil // nothing to show
+		fmt.Fprintf(b.progress, "%s is left out: it wants %d cores, there are %d\n", c.name, m.cores, len(b.cpus))
+		return nil, nil
 	}
 	var gateways []*gateway
 	defer func() {
@@ -227,7 +227,7 @@ func (b *bench) round(ctx context.Context, m *measured, gateways []*gateway, rou
 		}
 		m.open[label] = append(m.open[label], result)
 	}
-	fmt.Fprintf(b.progress, "%s: round %d of %d\n", m.benchCase.name, round+1, b.rounds) //nolint:errcheck // only news
+	fmt.Fprintf(b.progress, "%s: round %d of %d\n", m.benchCase.name, round+1, b.rounds)
 	return nil
 }
 

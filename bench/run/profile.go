@@ -45,7 +45,7 @@ func (b *bench) profileOne(m *measured, g *gateway) error {
 		err := download(fmt.Sprintf("http://%s/debug/pprof/%s?seconds=%d", g.setup.admin, kind, seconds), file)
 		failed = errors.Join(failed, err)
 		if err == nil {
-			fmt.Fprintf(b.progress, "%s: go tool pprof -top %s\n", m.benchCase.name, file) //nolint:errcheck // only news
+			fmt.Fprintf(b.progress, "%s: go tool pprof -top %s\n", m.benchCase.name, file)
 		}
 	}
 	return errors.Join(failed, <-loaded)
@@ -60,7 +60,7 @@ func download(url, file string) error {
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close() //nolint:errcheck // read to its end below
+	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		return err

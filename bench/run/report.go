@@ -159,11 +159,11 @@ func (c *CaseReport) writeText(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "\n%s: %s (%d %s)\n", c.Name, c.About, c.Cores, cores)
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "gateway\tCPU µs\tratio\t(min–max)\tsystem\treq/s\tbusy\tp50 µs\tp99 µs\tp99.9 µs\t\n") //nolint:errcheck // to memory
+	fmt.Fprintf(t, "gateway\tCPU µs\tratio\t(min–max)\tsystem\treq/s\tbusy\tp50 µs\tp99 µs\tp99.9 µs\t\n")
 	for _, g := range c.Gateways {
-		fmt.Fprintf(t, "%s\t%.1f\t%.2f\t%.2f–%.2f\t%.0f%%\t%.0f\t%.0f%%\t%+.0f\t%+.0f\t%+.0f\t\n", //nolint:errcheck // to memory
+		fmt.Fprintf(t, "%s\t%.1f\t%.2f\t%.2f–%.2f\t%.0f%%\t%.0f\t%.0f%%\t%+.0f\t%+.0f\t%+.0f\t\n",
 			g.Name, g.CPU, g.Ratio, g.Spread[0], g.Spread[1], 100*g.System, g.Rate, 100*g.Busy, g.Added.P50, g.Added.P99, g.Added.P999)
 	}
-	fmt.Fprintf(t, "%s at %.0f/s\t\t\t\t\t\t\t%.0f\t%.0f\t%.0f\t\n", direct, c.Rate, c.Direct.P50, c.Direct.P99, c.Direct.P999) //nolint:errcheck // to memory
+	fmt.Fprintf(t, "%s at %.0f/s\t\t\t\t\t\t\t%.0f\t%.0f\t%.0f\t\n", direct, c.Rate, c.Direct.P50, c.Direct.P99, c.Direct.P999)
 	_ = t.Flush()
 }

@@ -138,7 +138,7 @@ func (c *verifyClient) do(method, path string, body []byte) (http.Header, []byte
 	if err != nil {
 		return nil, nil, err
 	}
-	defer response.Body.Close() //nolint:errcheck // read to its end below
+	defer response.Body.Close()
 	got, err := io.ReadAll(response.Body)
 	if err != nil {
 		return nil, nil, err

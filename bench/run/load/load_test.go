@@ -35,8 +35,16 @@ func TestPercentile(t *testing.T) {
 		share   float64
 		want    int
 	}{
-		{numbers(1), 0.5, 1}, {numbers(1), 0.999, 1}, {numbers(2), 0.5, 1}, {numbers(3), 0.5, 2}, {numbers(10), 0.99, 10},
-		{numbers(100), 0.99, 99}, {numbers(101), 0.99, 100}, {numbers(1000), 0.999, 999}, {numbers(100), 0, 1}, {numbers(100), 1, 100},
+		{numbers(1), 0.5, 1},
+		{numbers(1), 0.999, 1},
+		{numbers(2), 0.5, 1},
+		{numbers(3), 0.5, 2},
+		{numbers(10), 0.99, 10},
+		{numbers(100), 0.99, 99},
+		{numbers(101), 0.99, 100},
+		{numbers(1000), 0.999, 999},
+		{numbers(100), 0, 1},
+		{numbers(100), 1, 100},
 	} {
 		if got := percentile(c.samples, c.share); got != c.want {
 			t.Errorf("of %d samples %g%% are at most %d, want %d", len(c.samples), 100*c.share, got, c.want)

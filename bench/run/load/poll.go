@@ -113,7 +113,7 @@ func (p *polled) tearDown() {
 }
 
 func (p *polled) watch(op, fd int, events uint32) error {
-	return unix.EpollCtl(p.poll, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)}) //nolint:gosec // fits
+	return unix.EpollCtl(p.poll, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
 }
 
 // connect begins a connection. It need not be there yet: the first write waits for it.
@@ -132,7 +132,7 @@ func (p *polled) connect() (*polledConn, error) {
 		return nil, err
 	}
 	c := &polledConn{fd: fd, response: response{want: p.job.Want}}
-	p.conns[int32(fd)] = c //nolint:gosec // fits
+	p.conns[int32(fd)] = c
 	return c, nil
 }
 
@@ -312,6 +312,6 @@ func (p *polled) lose(c *polledConn, err error) {
 }
 
 func (p *polled) drop(c *polledConn) {
-	delete(p.conns, int32(c.fd)) //nolint:gosec // fits
+	delete(p.conns, int32(c.fd))
 	_ = unix.Close(c.fd)
 }

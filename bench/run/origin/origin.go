@@ -87,7 +87,7 @@ func open() (*server, string, error) {
 }
 
 func (s *server) watch(op, fd int, events uint32) error {
-	return unix.EpollCtl(s.poll, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)}) //nolint:gosec // fits
+	return unix.EpollCtl(s.poll, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
 }
 
 func (s *server) handle(e unix.EpollEvent) {
@@ -117,12 +117,12 @@ func (s *server) accept() {
 			_ = unix.Close(fd)
 			continue
 		}
-		s.conns[int32(fd)] = &conn{fd: fd} //nolint:gosec // fits
+		s.conns[int32(fd)] = &conn{fd: fd}
 	}
 }
 
 func (s *server) close(c *conn) {
-	delete(s.conns, int32(c.fd)) //nolint:gosec // fits
+	delete(s.conns, int32(c.fd))
 	_ = unix.Close(c.fd)
 }
 
@@ -160,7 +160,7 @@ func (s *server) receive(c *conn) {
 // send writes an answer, or goes on with what is left of an earlier one.
 func (s *server) send(c *conn, b []byte) {
 	if len(c.out) > 0 {
-		b = append(c.out, b...) //nolint:gocritic // out is set below
+		b = append(c.out, b...)
 	}
 	c.out = nil
 	n, err := unix.Write(c.fd, b)

@@ -87,7 +87,7 @@ func TestOriginRaw(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer conn.Close() //nolint:errcheck // only read from
+			defer conn.Close()
 			for _, piece := range c.pieces {
 				if _, err := io.WriteString(conn, piece); err != nil {
 					t.Fatal(err)

@@ -48,7 +48,7 @@ func Exec(cpus string, command []string) error {
 	if err != nil {
 		return err
 	}
-	return syscall.Exec(path, command, os.Environ()) //nolint:gosec // running the given program is what it is for
+	return syscall.Exec(path, command, os.Environ())
 }
 
 // List writes cores as Exec takes them.

@@ -38,7 +38,7 @@ type Process struct {
 // Start starts a program. Stop must be called, and ends the goroutine that waits for it. When the caller dies without that,
 // the program is told to end by the kernel.
 func Start(p Program) (*Process, error) {
-	cmd := exec.Command(p.Command[0], p.Command[1:]...) //nolint:gosec // running the given program is what it is for
+	cmd := exec.Command(p.Command[0], p.Command[1:]...)
 	cmd.Env, cmd.Dir = append(os.Environ(), p.Env...), p.Dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
 	if p.Stdout != nil {
@@ -48,7 +48,7 @@ func Start(p Program) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot start %s: %w", p.Name, err)
 	}
-	defer log.Close() //nolint:errcheck // the program has its own handle
+	defer log.Close()
 	cmd.Stderr = log
 	started := &Process{program: p, cmd: cmd, ended: make(chan struct{})}
 	if p.Stdin {

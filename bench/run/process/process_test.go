@@ -122,7 +122,7 @@ func TestExecRunsOnTheGivenCores(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := List(cpus[len(cpus)-1:])
-	cmd := exec.Command(os.Args[0], "-test.run", "^TestExecRunsOnTheGivenCores$") //nolint:gosec // itself
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestExecRunsOnTheGivenCores$")
 	cmd.Env = append(os.Environ(), "BENCH_TEST_CPUS="+last)
 	out, err := cmd.Output()
 	if err != nil {
