@@ -40,15 +40,27 @@ routes:
 		want, method, path string
 		fields             []string
 	}{
-		{"any", "GET", "/x/y", nil}, {"exact", "GET", "/exact", nil}, {"user 7", "GET", "/users/7", nil}, {"user a b", "GET", "/users/a%20b", nil},
-		{"me", "GET", "/users/me", nil}, {"file a/b", "GET", "/files/a/b", nil}, {"version 12", "GET", "/v12/x", nil},
-		{"host", "GET", "/x", []string{"Host: api.example.com"}}, {"host", "GET", "/x", []string{"Host: API.example.com:8443"}},
-		{"wildcard", "GET", "/x", []string{"Host: a.b.example.com"}}, {"method", "POST", "/exact", nil},
-		{"header", "GET", "/exact", []string{"X-V: 2"}}, {"header expression", "GET", "/exact", []string{"X-V: 4"}}, {"exact", "GET", "/exact", []string{"X-V: 44"}},
-		{"query", "GET", "/exact?debug", nil}, {"cookie", "GET", "/exact", []string{"Cookie: a=b; sid=1"}},
-		{"address", "GET", "/exact", []string{"X-Forwarded-For: 10.1.2.3"}}, {"exact", "GET", "/exact", []string{"X-Forwarded-For: 11.1.2.3"}},
+		{"any", "GET", "/x/y", nil},
+		{"exact", "GET", "/exact", nil},
+		{"user 7", "GET", "/users/7", nil},
+		{"user a b", "GET", "/users/a%20b", nil},
+		{"me", "GET", "/users/me", nil},
+		{"file a/b", "GET", "/files/a/b", nil},
+		{"version 12", "GET", "/v12/x", nil},
+		{"host", "GET", "/x", []string{"Host: api.example.com"}},
+		{"host", "GET", "/x", []string{"Host: API.example.com:8443"}},
+		{"wildcard", "GET", "/x", []string{"Host: a.b.example.com"}},
+		{"method", "POST", "/exact", nil},
+		{"header", "GET", "/exact", []string{"X-V: 2"}},
+		{"header expression", "GET", "/exact", []string{"X-V: 4"}},
+		{"exact", "GET", "/exact", []string{"X-V: 44"}},
+		{"query", "GET", "/exact?debug", nil},
+		{"cookie", "GET", "/exact", []string{"Cookie: a=b; sid=1"}},
+		{"address", "GET", "/exact", []string{"X-Forwarded-For: 10.1.2.3"}},
+		{"exact", "GET", "/exact", []string{"X-Forwarded-For: 11.1.2.3"}},
 		{"condition", "GET", "/exact", []string{"X-A: 1"}},
-		{"media type", "GET", "/exact", []string{"Accept: text/html, application/vnd.example.v2+json;q=0.9"}}, {"exact", "GET", "/exact", []string{"Accept: */*"}},
+		{"media type", "GET", "/exact", []string{"Accept: text/html, application/vnd.example.v2+json;q=0.9"}},
+		{"exact", "GET", "/exact", []string{"Accept: */*"}},
 	} {
 		if _, body := g.Do(c.method, c.path, "", c.fields...); body != c.want {
 			t.Errorf("%s %s %v: got %q, want %q", c.method, c.path, c.fields, body, c.want)
