@@ -60,6 +60,7 @@ var rules = []rule{
 		nil,
 		"only compile knows the kinds",
 	},
+	{[]string{"..."}, []string{"filter/filtertest"}, nil, "it is for tests alone"},
 }
 
 // outside are foreign packages that the request path may never import.

@@ -18,6 +18,7 @@ const (
 	maxDepth = 100      // levels of objects and lists
 	maxAlias = 1 << 18  // values that aliases add
 	maxNest  = 300      // levels of syntax that the parser may see
+	maxKeys  = 1 << 20  // keys of all objects
 )
 
 // parseText reads a text into a tree. The tree is nil when the text is no YAML at all.
@@ -42,7 +43,7 @@ func parseText(name string, text []byte, x *expander) (*value, Errors) {
 func readSource(name string, text []byte) (*source, *Error) {
 	if len(text) > maxFile {
 		src := newSource(name, "")
-		return nil, src.errorf(0, 0, "the file has %s; at most %s are read", Size(len(text)), Size(maxFile))
+		return nil, src.errorf(0, 0, "the file is too large: at most %s are read", Size(maxFile))
 	}
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	src := newSource(name, strings.ReplaceAll(string(text), "\r\n", "\n"))
@@ -127,27 +128,41 @@ func onlyDocument(src *source, file *ast.File) (ast.Node, *Error) {
 	return body, nil
 }
 
-// checkNesting refuses texts that are nested so deeply that parsing them would exhaust the stack.
+// checkNesting refuses texts that are nested so deeply, or have so many keys, that parsing them would exhaust the stack: the parser
+// goes one call deeper for each level, and for each further key of an object.
 func checkNesting(src *source, tokens token.Tokens) *Error {
-	var columns []int
-	flow, line := 0, 0
+	var columns []int // where levels began that end with a lesser indentation, and within brackets with the next comma
+	var flow []int    // for each open bracket, how many columns there were before it
+	line, keys := 0, 0
 	for _, t := range tokens {
 		first := t.Position.Line != line
 		line = t.Position.Line
+		open := len(flow)
 		switch t.Type {
 		case token.MappingStartType, token.SequenceStartType:
-			flow++
+			flow = append(flow, len(columns))
+		case token.CollectEntryType:
+			if open > 0 {
+				columns = columns[:flow[open-1]]
+			}
 		case token.MappingEndType, token.SequenceEndType:
-			flow = max(0, flow-1)
+			if open > 0 {
+				columns, flow = columns[:flow[open-1]], flow[:open-1]
+			}
+		case token.MappingValueType:
+			keys++
 		}
-		if nests(t.Type) || first && flow == 0 {
-			for len(columns) > 0 && columns[len(columns)-1] >= t.Position.Column {
+		if nests(t.Type) || first && len(flow) == 0 {
+			for len(flow) == 0 && len(columns) > 0 && columns[len(columns)-1] >= t.Position.Column {
 				columns = columns[:len(columns)-1]
 			}
 			columns = append(columns, t.Position.Column)
 		}
-		if flow+len(columns) > maxNest {
+		if len(flow)+len(columns) > maxNest {
 			return src.errorf(t.Position.Line, t.Position.Column, "this is nested too deeply; at most %d levels are read", maxDepth)
+		}
+		if keys > maxKeys {
+			return src.errorf(t.Position.Line, t.Position.Column, "the file has too many keys; at most %d are read", maxKeys)
 		}
 	}
 	return nil

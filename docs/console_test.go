@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -158,7 +159,21 @@ func (s *shell) run(t *testing.T, command string) string {
 	if err != nil && !errors.As(err, &failed) {
 		t.Fatalf("cannot run %s: %v", command, err)
 	}
-	return strings.TrimRight(strings.ReplaceAll(string(out), "\r", ""), "\n")
+	return sortFields(strings.TrimRight(strings.ReplaceAll(string(out), "\r", ""), "\n"))
+}
+
+// sortFields sorts the header that `curl -i` prints: its order says nothing, and is not always the same.
+func sortFields(out string) string {
+	if !strings.HasPrefix(out, "HTTP/") {
+		return out
+	}
+	lines := strings.Split(out, "\n")
+	end := slices.Index(lines, "")
+	if end < 0 {
+		end = len(lines)
+	}
+	slices.Sort(lines[1:end])
+	return strings.Join(lines, "\n")
 }
 
 // pattern makes an expression of what is shown, for a text that ends in a line end.

@@ -44,6 +44,11 @@ type Expressions interface {
 
 	// Template compiles a text with values in braces: "/v2/{path.id}?user={jwt.sub}". "{{" and "}}" are braces.
 	Template(source string) (Template, error)
+
+	// Parts compiles the parts of a template, for those who treat each value by itself: they escape it for its place, or
+	// refuse a request without it. What stands in braces is shown to own first, without the spaces around it. Own returns nil
+	// for what Value is to compile; it may itself be nil.
+	Parts(source string, own func(source string) (Value, error)) (Parts, error)
 }
 
 // Condition says whether something holds for an exchange. An error means that it cannot be said; what that means is the
@@ -52,9 +57,6 @@ type Condition func(ex *Exchange) (bool, error)
 
 // Value is a text taken from an exchange. False means that there is none.
 type Value func(ex *Exchange) (string, bool)
-
-// Template makes a text of an exchange. What is absent is empty.
-type Template func(ex *Exchange) string
 
 // Keeper keeps what must outlive a reload.
 type Keeper interface {

@@ -509,3 +509,32 @@ func TestASlowBodyTimesOut(t *testing.T) {
 		t.Errorf("got %d %s", resp.StatusCode, body)
 	}
 }
+
+func TestUnreadableMessagesAreRefusedAndRemembered(t *testing.T) {
+	g := gatewaytest.New(t, "routes: [{match: /**, respond: ok}]")
+	for message, want := range map[string]int{
+		"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n":                                                  400,
+		"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n": 400,
+		"GET / HTTP/1.1\r\nHost : a\r\n\r\n":                                                            400,
+		"GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n":                                                       400,
+		"GET / HTTP/1.1\r\nHost: a\r\n folded: b\r\n\r\n":                                               400,
+		"GET / HTTP/3.7\r\nHost: a\r\n\r\n":                                                             505,
+		"GET / HTTP/1.1\r\n\r\n":                                                                        400,
+	} {
+		c, r := dial(t, g)
+		fmt.Fprint(c, message)
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Errorf("%q: %v", message, err)
+			continue
+		}
+		body, _ := io.ReadAll(resp.Body)
+		failure, known := g.Engine.Failure(resp.Header.Get("X-Request-Id"))
+		if resp.StatusCode != want || !strings.Contains(string(body), `"code":"bad_request"`) || !resp.Close || !known || failure.Cause == "" {
+			t.Errorf("%q: %d %s, remembered as %+v", message, resp.StatusCode, body, failure)
+		}
+		if _, err := r.ReadByte(); err != io.EOF {
+			t.Errorf("%q: the connection goes on: %v", message, err)
+		}
+	}
+}

@@ -11,7 +11,7 @@ func TestFinishDoesNotAllocate(t *testing.T) {
 		t.Skip("under the race detector, pools forget at random")
 	}
 	for _, format := range []string{"json", "logfmt", "combined"} {
-		env, _ := newEnv(t, t.TempDir())
+		env := newEnv(t, t.TempDir())
 		f := newFilter(t, env, `log: {file: a.log, format: `+format+`}`)
 		ex := exchange(env, failed)
 		for range 2000 { // grows the buffers
@@ -30,7 +30,7 @@ func TestFinishDoesNotAllocate(t *testing.T) {
 func BenchmarkFinish(b *testing.B) {
 	for _, format := range []string{"json", "logfmt", "combined"} {
 		b.Run(format, func(b *testing.B) {
-			env, _ := newEnv(b, b.TempDir())
+			env := newEnv(b, b.TempDir())
 			f := newFilter(b, env, `log: {file: /dev/null, format: `+format+`}`)
 			ex := exchange(env, func(*filter.Exchange) {})
 			b.ReportAllocs()

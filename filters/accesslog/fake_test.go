@@ -1,93 +1,29 @@
 package accesslog
 
 import (
-	"errors"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
-	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
-	"cardea.dev/cardea/observe"
+	"cardea.dev/cardea/filter/filtertest"
 )
 
-// fakeExpressions knows two conditions and headers.
-type fakeExpressions struct{}
-
-func (fakeExpressions) Condition(source string) (filter.Condition, error) {
-	switch source {
-	case "response.status >= 400":
-		return func(ex *filter.Exchange) (bool, error) { return ex.Status >= 400, nil }, nil
-	case "broken":
-		return func(*filter.Exchange) (bool, error) { return false, errors.New("no such key") }, nil
-	}
-	return nil, errors.New("undeclared reference to " + source)
-}
-
-func (fakeExpressions) Value(source string) (filter.Value, error) {
-	name, ok := strings.CutPrefix(source, "header.")
-	if !ok {
-		return nil, errors.New("undeclared reference to " + source)
-	}
-	return func(ex *filter.Exchange) (string, bool) {
-		v := ex.Request.Header.Get(name)
-		return v, v != ""
-	}, nil
-}
-
-func (fakeExpressions) Template(string) (filter.Template, error) { return nil, errors.New("not here") }
-
-// fakeKeeper keeps for the length of a test.
-type fakeKeeper struct{ values map[string]any }
-
-func (k *fakeKeeper) Keep(key string, make func() (any, error)) (any, error) {
-	if v, ok := k.values[key]; ok {
-		return v, nil
-	}
-	v, err := make()
-	if err == nil {
-		k.values[key] = v
-	}
-	return v, err
-}
-
-func (k *fakeKeeper) close(t testing.TB) {
-	for _, v := range k.values {
-		if err := v.(*Writer).Close(); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-func newEnv(t testing.TB, dir string) (*filter.Env, *fakeKeeper) {
-	keeper := &fakeKeeper{values: map[string]any{}}
-	t.Cleanup(func() { keeper.close(t) })
-	return &filter.Env{
-		Route: &filter.Route{Name: "orders"}, Dir: dir, Log: slog.New(slog.DiscardHandler), Metrics: observe.NewMetrics(),
-		Expr: fakeExpressions{}, Keeper: keeper,
-	}, keeper
-}
-
-// parse returns the configuration of the policy in a text.
-func parse(t testing.TB, text string) config.Node {
-	t.Helper()
-	root, err := config.ParseTree("test.yaml", []byte(text), config.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return root.Field("log")
+// newEnv is the environment of a route in a folder.
+func newEnv(t testing.TB, dir string) *filter.Env {
+	env := filtertest.NewEnv(t, "orders")
+	env.Dir = dir
+	return env
 }
 
 func newFilter(t testing.TB, env *filter.Env, text string) *filter.Filter {
 	t.Helper()
-	f, err := Kind().Build(env, parse(t, text))
+	f, err := Kind().Build(env, filtertest.Parse(t, text).Field("log"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,13 +13,14 @@ import (
 	"go.uber.org/goleak"
 
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/filter/filtertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func testWriter(t *testing.T, dir, name string) (*Writer, *filter.Env) {
 	t.Helper()
-	env, _ := newEnv(t, dir)
+	env := newEnv(t, dir)
 	w, err := keptWriter(env, name)
 	if err != nil {
 		t.Fatal(err)
@@ -145,7 +146,7 @@ func TestAStuckPipeDropsLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer wr.Close()
-	env, _ := newEnv(t, t.TempDir())
+	env := newEnv(t, t.TempDir())
 	w := newWriter(env, "pipe", stream{wr})
 	line := append(bytes.Repeat([]byte("x"), 64<<10-1), '\n')
 	const n = 2*maxPending/(64<<10) + 50
@@ -172,21 +173,21 @@ func TestAStuckPipeDropsLines(t *testing.T) {
 
 func TestRoutesShareAWriter(t *testing.T) {
 	dir := t.TempDir()
-	env, keeper := newEnv(t, dir)
+	env := newEnv(t, dir)
 	one := newFilter(t, env, `log: a.log`)
 	two := newFilter(t, env, `log: {file: `+filepath.Join(dir, "x", "..", "a.log")+`, fields: [status]}`)
 	run(t, one, exchange(env, nil))
 	run(t, two, exchange(env, nil))
-	if len(keeper.values) != 1 {
-		t.Errorf("there are %d writers", len(keeper.values))
+	if n := len(env.Keeper.(filtertest.Keeper)); n != 1 {
+		t.Errorf("there are %d writers", n)
 	}
 }
 
 func TestACheckLeavesNothingBehind(t *testing.T) {
 	dir := t.TempDir()
-	env, keeper := newEnv(t, dir)
+	env := newEnv(t, dir)
 	newFilter(t, env, `log: a.log`)
-	keeper.close(t)
+	env.Keeper.(filtertest.Keeper).Close(t)
 	if entries, _ := os.ReadDir(dir); len(entries) != 0 {
 		t.Errorf("there is %v", entries)
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
-	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/filter/filtertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -24,12 +24,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // newFilter builds the policy from its configuration as a user writes it, and an exchange for its route.
 func newFilter(t testing.TB, text string) (*filter.Filter, func(*http.Request) *filter.Exchange, error) {
 	t.Helper()
-	node, err := config.ParseTree("test", []byte(text), config.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	env := &filter.Env{Route: &filter.Route{Name: "r"}}
-	f, err := Kind().Build(env, node)
+	env := filtertest.NewEnv(t, "r")
+	f, err := Kind().Build(env, filtertest.Parse(t, text))
 	return f, func(req *http.Request) *filter.Exchange {
 		ex := &filter.Exchange{Request: req, Route: env.Route}
 		ex.Prepare(env.Slots())

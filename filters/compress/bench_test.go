@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/filter/filtertest"
 )
 
 func BenchmarkEncode(b *testing.B) {
 	for _, algorithm := range []string{"gzip", "br", "zstd"} {
 		b.Run(algorithm, func(b *testing.B) {
-			env := newEnv()
+			env := filtertest.NewEnv(b, "pages")
 			f := newFilter(b, env, "compress: "+algorithm)
 			b.SetBytes(int64(len(page)))
 			b.ReportAllocs()
@@ -25,7 +26,7 @@ func BenchmarkEncode(b *testing.B) {
 }
 
 func BenchmarkPass(b *testing.B) {
-	env := newEnv()
+	env := filtertest.NewEnv(b, "pages")
 	f := newFilter(b, env, "compress: {}")
 	ex := exchange(b, env, f, "GET", "gzip, deflate, br", response(200, "", "Content-Type", "image/png"))
 	ex.Request.Header.Set("Accept-Encoding", "gzip, deflate, br")
@@ -42,7 +43,7 @@ func pass(f *filter.Filter, ex *filter.Exchange) {
 }
 
 func TestPassingDoesNotAllocate(t *testing.T) {
-	env := newEnv()
+	env := filtertest.NewEnv(t, "pages")
 	f := newFilter(t, env, "compress: {}")
 	ex := exchange(t, env, f, "GET", "", response(200, "", "Content-Type", "image/png"))
 	ex.Request.Header.Set("Accept-Encoding", "gzip, deflate, br;q=0.9")

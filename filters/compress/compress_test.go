@@ -10,6 +10,7 @@ import (
 	"testing/iotest"
 
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/filter/filtertest"
 )
 
 var page = strings.Repeat("<p>the same again and again</p>\n", 1000)
@@ -67,7 +68,7 @@ func TestNegotiation(t *testing.T) {
 }
 
 func TestEncodingAndBack(t *testing.T) {
-	env := newEnv()
+	env := filtertest.NewEnv(t, "pages")
 	for _, level := range []string{"fast", "default", "best"} {
 		for _, algorithm := range []string{"gzip", "br", "zstd"} {
 			f := newFilter(t, env, "compress: {algorithms: "+algorithm+", level: "+level+"}")
@@ -96,7 +97,7 @@ func TestEncodingAndBack(t *testing.T) {
 
 func TestEmptyBodyOfUnknownLength(t *testing.T) {
 	for _, algorithm := range []string{"gzip", "br", "zstd"} {
-		env := newEnv()
+		env := filtertest.NewEnv(t, "pages")
 		f := newFilter(t, env, "compress: "+algorithm)
 		resp := response(200, "", "Content-Type", "text/plain")
 		resp.ContentLength = -1
@@ -155,7 +156,7 @@ func TestHeaders(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			env := newEnv()
+			env := filtertest.NewEnv(t, "pages")
 			f := newFilter(t, env, "compress: {}")
 			before := tt.resp.Header.Clone()
 			resp := exchange(t, env, f, tt.method, tt.accept, tt.resp).Response
@@ -184,7 +185,7 @@ func TestNotModifiedGivesTheValidatorThatTheClientKnows(t *testing.T) {
 		{"gzip", `"x"`, `"x"`},
 		{"", `W/"x"`, `"x"`},
 	} {
-		env := newEnv()
+		env := filtertest.NewEnv(t, "pages")
 		f := newFilter(t, env, "compress: {}")
 		r, _ := http.NewRequest("GET", "http://example.com/", nil)
 		r.Header = http.Header{"If-None-Match": {tt.known}}
@@ -223,7 +224,7 @@ func TestABodyThatBreaksOffNeverEndsWell(t *testing.T) {
 	reset := errors.New("connection reset by peer")
 	for _, algorithm := range []string{"gzip", "br", "zstd"} {
 		for _, length := range []int64{-1, 100000} {
-			env := newEnv()
+			env := filtertest.NewEnv(t, "pages")
 			f := newFilter(t, env, "compress: "+algorithm)
 			src := &broken{Reader: strings.NewReader(page), err: reset}
 			resp := response(200, "", "Content-Type", "text/html")
@@ -248,7 +249,7 @@ func TestABodyThatBreaksOffNeverEndsWell(t *testing.T) {
 }
 
 func TestCloseInTheMiddle(t *testing.T) {
-	env := newEnv()
+	env := filtertest.NewEnv(t, "pages")
 	f := newFilter(t, env, "compress: gzip")
 	src := &broken{Reader: strings.NewReader(strings.Repeat(page, 50)), err: io.EOF}
 	resp := response(200, "", "Content-Type", "text/html")
@@ -277,7 +278,7 @@ func TestConfigErrors(t *testing.T) {
 		`compress: {min: small}`:                 "compress.min",
 		"compress:\n  types:\n  - text/*\n  - x": "test.yaml:4:5",
 	} {
-		_, err := Kind().Build(newEnv(), parse(t, text))
+		_, err := Kind().Build(filtertest.NewEnv(t, "pages"), filtertest.Parse(t, text).Field("compress"))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q in it", text, err, want)
 		}
@@ -307,7 +308,7 @@ func TestTypePatterns(t *testing.T) {
 }
 
 func TestExplain(t *testing.T) {
-	env := newEnv()
+	env := filtertest.NewEnv(t, "pages")
 	f := newFilter(t, env, "compress: {}")
 	for accept, want := range map[string]string{
 		"br": "a response of a suitable type would be encoded as br",

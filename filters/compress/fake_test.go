@@ -3,7 +3,6 @@ package compress
 import (
 	"compress/gzip"
 	"io"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -12,40 +11,13 @@ import (
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
 
-	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
-	"cardea.dev/cardea/observe"
+	"cardea.dev/cardea/filter/filtertest"
 )
-
-type fakeKeeper map[string]any
-
-func (k fakeKeeper) Keep(key string, make func() (any, error)) (any, error) {
-	if v, ok := k[key]; ok {
-		return v, nil
-	}
-	v, err := make()
-	if err == nil {
-		k[key] = v
-	}
-	return v, err
-}
-
-func newEnv() *filter.Env {
-	return &filter.Env{Route: &filter.Route{Name: "pages"}, Log: slog.New(slog.DiscardHandler), Metrics: observe.NewMetrics(), Keeper: fakeKeeper{}}
-}
-
-func parse(t testing.TB, text string) config.Node {
-	t.Helper()
-	root, err := config.ParseTree("test.yaml", []byte(text), config.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return root.Field("compress")
-}
 
 func newFilter(t testing.TB, env *filter.Env, text string) *filter.Filter {
 	t.Helper()
-	f, err := Kind().Build(env, parse(t, text))
+	f, err := Kind().Build(env, filtertest.Parse(t, text).Field("compress"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/filter/filtertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -59,7 +60,7 @@ func TestEventsArriveOneByOne(t *testing.T) {
 
 // through passes requests on to an upstream, and its answers back through the policy.
 func through(t *testing.T, upstream, text string) http.Handler {
-	env := newEnv()
+	env := filtertest.NewEnv(t, "pages")
 	f := newFilter(t, env, text)
 	transport := &http.Transport{DisableCompression: true}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -133,7 +134,7 @@ func TestFlushes(t *testing.T) {
 	} {
 		enc, _ := newEncoder["gzip"]("fast")
 		counting := &countingEncoder{encoder: enc}
-		env := newEnv()
+		env := filtertest.NewEnv(t, "pages")
 		f := newFilter(t, env, "compress: gzip")
 		resp := response(200, "", "Content-Type", "text/plain")
 		resp.ContentLength = -1

@@ -9,9 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	dto "github.com/prometheus/client_model/go"
 
-	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
-	"cardea.dev/cardea/observe"
+	"cardea.dev/cardea/filter/filtertest"
 )
 
 // policy is the policy, and what its exchanges need.
@@ -23,12 +22,8 @@ type policy struct {
 // newPolicy builds the policy from its configuration as a user writes it.
 func newPolicy(t testing.TB, text string) (policy, error) {
 	t.Helper()
-	node, err := config.ParseTree("test", []byte(text), config.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	env := &filter.Env{Route: &filter.Route{Name: "r"}, Metrics: observe.NewMetrics()}
-	f, err := Kind().Build(env, node)
+	env := filtertest.NewEnv(t, "r")
+	f, err := Kind().Build(env, filtertest.Parse(t, text))
 	return policy{f, env}, err
 }
 

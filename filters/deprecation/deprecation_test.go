@@ -12,19 +12,16 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/filter/filtertest"
 	"cardea.dev/cardea/observe"
 )
 
 // newFilter builds the policy from its configuration as a user writes it.
 func newFilter(t testing.TB, text string) (*filter.Filter, *observe.Metrics, error) {
 	t.Helper()
-	node, err := config.ParseTree("test", []byte(text), config.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	metrics := observe.NewMetrics()
-	f, err := Kind().Build(&filter.Env{Route: &filter.Route{Name: "r"}, Metrics: metrics}, node)
-	return f, metrics, err
+	env := filtertest.NewEnv(t, "r")
+	f, err := Kind().Build(env, filtertest.Parse(t, text))
+	return f, env.Metrics, err
 }
 
 // count is how many requests were counted.

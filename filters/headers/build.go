@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
+
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
 )
@@ -44,17 +46,21 @@ func newField(env *filter.Env, action action, name string, texts []string) (fiel
 	f := field{action: action, name: http.CanonicalHeaderKey(name)}
 	constant := make([]string, 0, len(texts))
 	for _, text := range texts {
-		if plain, ok := constantText(text); ok {
-			plain = strings.Trim(plain, " \t")
-			constant = append(constant, plain)
-			f.values = append(f.values, value{constant: plain})
-			continue
-		}
-		template, err := env.Expr.Template(text)
+		parts, err := env.Expr.Parts(text, nil)
 		if err != nil {
 			return field{}, err
 		}
-		f.values = append(f.values, value{template: template})
+		plain, ok := parts.Constant()
+		if !ok {
+			f.values = append(f.values, value{template: parts.Template()})
+			continue
+		}
+		if err := checkText(f.name, plain); err != nil {
+			return field{}, err
+		}
+		plain = strings.Trim(plain, " \t")
+		constant = append(constant, plain)
+		f.values = append(f.values, value{constant: plain})
 	}
 	if len(constant) == len(texts) {
 		f.constant = slices.Clip(constant)
@@ -62,12 +68,15 @@ func newField(env *filter.Env, action action, name string, texts []string) (fiel
 	return f, nil
 }
 
-// constantText returns what a template without values stands for; ok is false when it has some, or is none.
-func constantText(source string) (text string, ok bool) {
-	if strings.ContainsAny(strings.NewReplacer("{{", "", "}}", "").Replace(source), "{}") {
-		return "", false
+// checkText says why a text cannot be the value of a field.
+func checkText(name, text string) error {
+	switch {
+	case !httpguts.ValidHeaderFieldValue(text):
+		return fmt.Errorf("the value of %s has a control character", name)
+	case name == "Host" && !filter.ValidHost(text):
+		return fmt.Errorf("%q is not a host", text)
 	}
-	return strings.NewReplacer("{{", "{", "}}", "}").Replace(source), true
+	return nil
 }
 
 // note says for operators what is changed, by name.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,23 +109,13 @@ func checkName(name string, mayBeHost bool) error {
 	return nil
 }
 
-// checkValues says what is wrong with the values of a field, as far as it can be known.
+// checkValues says whether a field has the wrong number of values.
 func checkValues(path, name string, values []string) error {
 	if len(values) == 0 {
 		return config.FieldErrorf(path, "%s has no value; to take a field away use `remove`", name)
 	}
-	isHost := http.CanonicalHeaderKey(name) == "Host"
-	if isHost && len(values) > 1 {
+	if http.CanonicalHeaderKey(name) == "Host" && len(values) > 1 {
 		return config.FieldErrorf(path, "Host has one value")
-	}
-	for _, v := range values {
-		text, constant := constantText(v)
-		if constant && !httpguts.ValidHeaderFieldValue(text) {
-			return config.FieldErrorf(path, "the value of %s has a control character", name)
-		}
-		if constant && isHost && !validHost(text) {
-			return config.FieldErrorf(path, "%q is not a host", text)
-		}
 	}
 	return nil
 }
@@ -139,13 +128,4 @@ func ofConnection(canonical string) bool {
 		return true
 	}
 	return false
-}
-
-// validHost says whether a text is a host, with or without a port.
-func validHost(s string) bool {
-	if s == "" || strings.ContainsAny(s, "/\\?#@,;'\"!$&()*+= <>{}|^`%") || !httpguts.ValidHostHeader(s) {
-		return false
-	}
-	u, err := url.Parse("http://" + s)
-	return err == nil && u.Host == s && u.Hostname() != ""
 }

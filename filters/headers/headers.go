@@ -41,7 +41,7 @@ func build(env *filter.Env, c *Config) (*filter.Filter, error) {
 func (p *headers) changeRequest(ex *filter.Exchange) error {
 	host := ""
 	if v := p.request.host; v != nil {
-		if host = v.text(ex); v.template != nil && !validHost(host) {
+		if host = v.text(ex); v.template != nil && !filter.ValidHost(host) {
 			return filter.Reject(filter.BadRequest, "The request does not name a host that it could be for.")
 		}
 	}

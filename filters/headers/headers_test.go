@@ -1,53 +1,21 @@
 package headers
 
 import (
-	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/filter/filtertest"
 )
-
-// expressions knows "jwt.sub" and "header.…".
-type expressions struct{ filter.Expressions }
-
-var braces = regexp.MustCompile(`\{\{|\}\}|\{[^}]*\}`)
-
-func (expressions) Template(source string) (filter.Template, error) {
-	for _, m := range braces.FindAllString(source, -1) {
-		if m[0] == '{' && m != "{{" && m != "{jwt.sub}" && !strings.HasPrefix(m, "{header.") {
-			return nil, fmt.Errorf("%s is not known", m)
-		}
-	}
-	return func(ex *filter.Exchange) string {
-		return braces.ReplaceAllStringFunc(source, func(m string) string {
-			switch {
-			case m == "{{", m == "}}":
-				return m[:1]
-			case m == "{jwt.sub}" && ex.Identity == nil:
-				return ""
-			case m == "{jwt.sub}":
-				return ex.Identity.Subject
-			}
-			return ex.Request.Header.Get(m[len("{header.") : len(m)-1])
-		})
-	}, nil
-}
 
 // newFilter builds the policy from its configuration as a user writes it.
 func newFilter(t testing.TB, text string) (*filter.Filter, error) {
 	t.Helper()
-	node, err := config.ParseTree("test", []byte(text), config.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Kind().Build(&filter.Env{Route: &filter.Route{Name: "r"}, Expr: expressions{}}, node)
+	return Kind().Build(filtertest.NewEnv(t, "r"), filtertest.Parse(t, text))
 }
 
 func TestRequest(t *testing.T) {
@@ -96,7 +64,7 @@ func TestRequest(t *testing.T) {
 			}
 			ex := &filter.Exchange{Request: httptest.NewRequest("GET", "/", nil)}
 			if test.subject != "" {
-				ex.Identity = &filter.Identity{Subject: test.subject}
+				ex.Identity = &filter.Identity{Subject: test.subject, Claims: map[string]any{"sub": test.subject}}
 			}
 			if test.header != nil {
 				ex.Request.Header = test.header
@@ -230,7 +198,7 @@ func TestRefusedConfig(t *testing.T) {
 		"request: {set: {X-A: []}}":                    "no value",
 		`request: {set: {X-A: "a\r\nX-B: b"}}`:         "control character",
 		`response: {add: {X-A: ["a", "\0"]}}`:          "control character",
-		"request: {set: {X-A: '{unknown}'}}":           `request.set["X-A"]: {unknown} is not known`,
+		"request: {set: {X-A: '{unknown}'}}":           `request.set["X-A"]: unknown variable "unknown"`,
 		"request: {remove: ['X-*-Y']}":                 "",
 		"request: {remove: ['a b*']}":                  "cannot be the name",
 		"request: {remove: ['']}":                      "cannot be the name",

@@ -10,16 +10,13 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/filter/filtertest"
 )
 
 // newFilter builds the policy from its configuration as a user writes it.
 func newFilter(t testing.TB, text string) (*filter.Filter, error) {
 	t.Helper()
-	node, err := config.ParseTree("test", []byte(text), config.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Kind().Build(&filter.Env{Route: &filter.Route{Name: "r"}}, node)
+	return Kind().Build(filtertest.NewEnv(t, "r"), filtertest.Parse(t, text))
 }
 
 func TestRequest(t *testing.T) {

@@ -1,38 +1,9 @@
 package mirror
 
 import (
-	"os"
-	"strings"
 	"testing"
 
-	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/filter/filtertest"
 )
 
-// TestExamplesOfTheManual decodes what stands under Syntax in doc.go. An example begins with its key at the margin.
-func TestExamplesOfTheManual(t *testing.T) {
-	source, err := os.ReadFile("doc.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, syntax, _ := strings.Cut(string(source), "# Syntax\n")
-	syntax, _, _ = strings.Cut(syntax, "\n// # ")
-	n := 0
-	for _, example := range strings.Split(syntax, "\n//\tmirror:")[1:] {
-		text := "mirror:" + strings.ReplaceAll(example, "\n//", "\n")
-		root, err := config.ParseTree("doc.go", []byte(strings.ReplaceAll(text, "\t", "")), config.Options{})
-		if err != nil {
-			t.Errorf("%s\n%v", text, err)
-			continue
-		}
-		node := root.Field("mirror")
-		if n++; node.IsOff() {
-			continue
-		}
-		if err := node.Decode(new(Config)); err != nil {
-			t.Errorf("%s\n%v", text, err)
-		}
-	}
-	if n < 3 {
-		t.Errorf("only %d examples are found", n)
-	}
-}
+func TestExamplesOfTheManual(t *testing.T) { filtertest.Examples[Config](t, "mirror", 3) }

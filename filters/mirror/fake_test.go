@@ -1,68 +1,22 @@
 package mirror
 
 import (
-	"errors"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"testing"
 
 	dto "github.com/prometheus/client_model/go"
 
-	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
-	"cardea.dev/cardea/observe"
+	"cardea.dev/cardea/filter/filtertest"
 )
 
-// upstreamFunc is an upstream that is a function.
-type upstreamFunc func(ex *filter.Exchange, r *http.Request) (*http.Response, error)
-
-func (f upstreamFunc) Name() string { return "next" }
-func (f upstreamFunc) Do(ex *filter.Exchange, r *http.Request) (*http.Response, error) {
-	return f(ex, r)
-}
-
-// server is an upstream that is a real server.
-func server(t *testing.T, h http.HandlerFunc) filter.Upstream {
-	s := httptest.NewServer(h)
-	to, _ := url.Parse(s.URL)
-	transport := &http.Transport{}
-	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		s.Close()
-	})
-	return upstreamFunc(func(_ *filter.Exchange, r *http.Request) (*http.Response, error) {
-		r = r.Clone(r.Context())
-		r.URL.Scheme, r.URL.Host = to.Scheme, to.Host
-		return transport.RoundTrip(r)
-	})
-}
-
-func newEnv(next filter.Upstream) *filter.Env {
-	return &filter.Env{
-		Route: &filter.Route{Name: "orders"}, Log: slog.New(slog.DiscardHandler), Metrics: observe.NewMetrics(),
-		Upstream: func(name string) (filter.Upstream, error) {
-			if name != "next" {
-				return nil, errors.New("there is no upstream " + name)
-			}
-			return next, nil
-		},
-	}
-}
-
-func parse(t testing.TB, text string) config.Node {
-	t.Helper()
-	root, err := config.ParseTree("test.yaml", []byte(text), config.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return root.Field("mirror")
+func newEnv(t testing.TB, next func(*filter.Exchange, *http.Request) (*http.Response, error)) *filter.Env {
+	return filtertest.NewEnv(t, "orders", filtertest.Upstream("next", next))
 }
 
 func newFilter(t testing.TB, env *filter.Env, text string) *filter.Filter {
 	t.Helper()
-	f, err := Kind().Build(env, parse(t, text))
+	f, err := Kind().Build(env, filtertest.Parse(t, text).Field("mirror"))
 	if err != nil {
 		t.Fatal(err)
 	}

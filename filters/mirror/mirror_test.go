@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/filter/filtertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -57,7 +58,7 @@ func TestCopies(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := make(chan received, 1)
-			env := newEnv(server(t, func(w http.ResponseWriter, r *http.Request) { receive(r, got) }))
+			env := filtertest.NewEnv(t, "orders", filtertest.Server(t, "next", func(w http.ResponseWriter, r *http.Request) { receive(r, got) }))
 			f := newFilter(t, env, "mirror: next")
 			ex := exchange(env, tt.method, tt.body)
 			if tt.chunked {
@@ -96,10 +97,10 @@ func eventually(t *testing.T, env *filter.Env, want map[string]float64) {
 
 func TestABodyIsCompleteWhenItsLengthIsThere(t *testing.T) {
 	got := make(chan received, 1)
-	env := newEnv(upstreamFunc(func(_ *filter.Exchange, r *http.Request) (*http.Response, error) {
+	env := newEnv(t, func(_ *filter.Exchange, r *http.Request) (*http.Response, error) {
 		receive(r, got)
 		return &http.Response{StatusCode: 503, Body: http.NoBody}, nil
-	}))
+	})
 	f := newFilter(t, env, "mirror: next")
 	ex := exchange(env, "PUT", "hello")
 	_ = f.Request(ex)
@@ -115,7 +116,7 @@ func TestABodyIsCompleteWhenItsLengthIsThere(t *testing.T) {
 }
 
 func TestWhatIsNotMirrored(t *testing.T) {
-	never := upstreamFunc(func(*filter.Exchange, *http.Request) (*http.Response, error) { panic("mirrored") })
+	never := func(*filter.Exchange, *http.Request) (*http.Response, error) { panic("mirrored") }
 	tests := []struct {
 		name, text string
 		change     func(*filter.Exchange)
@@ -136,7 +137,7 @@ func TestWhatIsNotMirrored(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			env := newEnv(never)
+			env := newEnv(t, never)
 			f := newFilter(t, env, tt.text)
 			for range 3 { // places are given back
 				ex := exchange(env, "POST", "hello")
@@ -172,7 +173,7 @@ func TestBusyTimeoutFailureAndClose(t *testing.T) {
 			return nil, context.Cause(r.Context())
 		}
 		behave := stuck
-		env := newEnv(upstreamFunc(func(ex *filter.Exchange, r *http.Request) (*http.Response, error) { return behave(ex, r) }))
+		env := newEnv(t, func(ex *filter.Exchange, r *http.Request) (*http.Response, error) { return behave(ex, r) })
 		f := newFilter(t, env, "mirror: {to: next, max_in_flight: 2, timeout: 3s}")
 		go1 := func() {
 			ex := exchange(env, "GET", "")
@@ -223,7 +224,7 @@ func TestACopyIsIndependent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		free := make(chan bool)
 		got := ""
-		env := newEnv(upstreamFunc(func(ex *filter.Exchange, r *http.Request) (*http.Response, error) {
+		env := newEnv(t, func(ex *filter.Exchange, r *http.Request) (*http.Response, error) {
 			<-free
 			ex.Attempts = append(ex.Attempts, filter.Attempt{})
 			ex.Limit(time.Second, errors.New("slow"))
@@ -232,7 +233,7 @@ func TestACopyIsIndependent(t *testing.T) {
 			b2, _ := io.ReadAll(again)
 			got = r.URL.Path + " " + r.Header.Get("X") + " " + ex.Param("id") + " " + string(b) + " " + string(b2)
 			return &http.Response{StatusCode: 200, Body: http.NoBody}, r.Context().Err()
-		}))
+		})
 		f := newFilter(t, env, "mirror: next")
 		ex := exchange(env, "POST", "hello")
 		ctx, leave := context.WithCancel(ex.Context())
@@ -263,7 +264,7 @@ func TestACopyIsIndependent(t *testing.T) {
 
 func TestShare(t *testing.T) {
 	n := 0
-	env := newEnv(upstreamFunc(nil))
+	env := newEnv(t, nil)
 	m := &mirror{share: 0.05}
 	for range 20000 {
 		if m.chosen(exchange(env, "GET", "")) {
@@ -278,14 +279,14 @@ func TestShare(t *testing.T) {
 func TestConfigErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		"mirror: {}":                             `the key "to" is missing`,
-		"mirror: nowhere":                        "there is no upstream nowhere",
+		"mirror: nowhere":                        `there is no upstream "nowhere"`,
 		"mirror:\n  share: 5%\n  to: nowhere":    "test.yaml:3:7",
 		"mirror: {to: next, share: 101%}":        "mirror.share",
 		"mirror: {to: next, timeout: off}":       "mirror.timeout",
 		"mirror: {to: next, max_in_flight: 0}":   "mirror.max_in_flight",
 		"mirror: {to: next, max_body: anything}": "mirror.max_body",
 	} {
-		_, err := Kind().Build(newEnv(upstreamFunc(nil)), parse(t, text))
+		_, err := Kind().Build(newEnv(t, nil), filtertest.Parse(t, text).Field("mirror"))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q in it", text, err, want)
 		}
@@ -293,7 +294,7 @@ func TestConfigErrors(t *testing.T) {
 }
 
 func TestExplain(t *testing.T) {
-	env := newEnv(upstreamFunc(nil))
+	env := newEnv(t, nil)
 	f := newFilter(t, env, "mirror: {to: next, share: 5%}")
 	for field, want := range map[string]string{
 		"X-Other": "a copy of 5% of the requests goes to next",
@@ -314,7 +315,7 @@ func TestExplain(t *testing.T) {
 }
 
 func TestNotMirroringDoesNotAllocate(t *testing.T) {
-	env := newEnv(upstreamFunc(nil))
+	env := newEnv(t, nil)
 	f := newFilter(t, env, "mirror: {to: next, share: 0}")
 	ex := exchange(env, "POST", "hello")
 	if n := testing.AllocsPerRun(100, func() { _ = f.Request(ex); f.Finish(ex) }); n != 0 {
@@ -323,9 +324,9 @@ func TestNotMirroringDoesNotAllocate(t *testing.T) {
 }
 
 func BenchmarkMirror(b *testing.B) {
-	env := newEnv(upstreamFunc(func(*filter.Exchange, *http.Request) (*http.Response, error) {
+	env := newEnv(b, func(*filter.Exchange, *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
-	}))
+	})
 	f := newFilter(b, env, "mirror: {to: next, max_in_flight: 1000}")
 	defer f.Close()
 	body := bytes.Repeat([]byte("x"), 1024)

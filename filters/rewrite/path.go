@@ -10,19 +10,16 @@ import (
 
 // newPath readies a template of a path. What follows a "?" is the query; asked says whether there is one.
 func newPath(env *filter.Env, source string) (path, queryPieces []piece, asked bool, err error) {
-	parts, err := split(source)
+	parts, err := compile(env, source)
 	if err != nil {
 		return nil, nil, false, err
 	}
-	if len(parts) == 0 || parts[0].expression || parts[0].text[0] != '/' {
+	if len(parts) == 0 || parts[0].Value != nil || parts[0].Text[0] != '/' {
 		return nil, nil, false, fmt.Errorf("%q does not begin with a slash", source)
 	}
 	for _, part := range parts {
-		if part.expression {
-			p, err := newValue(env, part.text)
-			if err != nil {
-				return nil, nil, false, err
-			}
+		if part.Value != nil {
+			p := newValue(env, part)
 			if asked {
 				p.escape = query
 				queryPieces = append(queryPieces, p)
@@ -31,9 +28,9 @@ func newPath(env *filter.Env, source string) (path, queryPieces []piece, asked b
 			}
 			continue
 		}
-		before, after := part.text, ""
+		before, after := part.Text, ""
 		if asked {
-			before, after = "", part.text
+			before, after = "", part.Text
 		} else if i := strings.IndexByte(before, '?'); i >= 0 {
 			before, after, asked = before[:i], before[i+1:], true
 		}

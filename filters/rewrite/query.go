@@ -36,9 +36,7 @@ func newParameters(env *filter.Env, q *Query) (*parameters, error) {
 			p.remove = append(p.remove, name)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(q.Set)) {
-		p.remove = append(p.remove, name)
-	}
+	p.remove = append(p.remove, slices.Sorted(maps.Keys(q.Set))...)
 	for _, part := range []struct {
 		key    string
 		values map[string][]string

@@ -23,20 +23,16 @@ func newReplacement(env *filter.Env, regex, to string) (*replacement, error) {
 		return nil, config.FieldErrorf("regex", "%q is not a regular expression: %s", regex, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
 	r := &replacement{regex: re}
-	parts, err := split(to)
+	parts, err := compile(env, to)
 	if err != nil {
 		return nil, config.FieldErrorf("to", "%w", err)
 	}
 	for _, part := range parts {
-		if part.expression {
-			p, err := newValue(env, part.text)
-			if err != nil {
-				return nil, config.FieldErrorf("to", "%w", err)
-			}
-			r.pieces = append(r.pieces, p)
+		if part.Value != nil {
+			r.pieces = append(r.pieces, newValue(env, part))
 			continue
 		}
-		if err := r.addText(part.text); err != nil {
+		if err := r.addText(part.Text); err != nil {
 			return nil, config.FieldErrorf("to", "%w", err)
 		}
 	}

@@ -4,11 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
-
-	"golang.org/x/net/http/httpguts"
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
@@ -82,17 +79,19 @@ func (r *rewrite) buildPrefixes(env *filter.Env, c *Config) (err error) {
 }
 
 // buildHost readies the host.
-func (r *rewrite) buildHost(env *filter.Env, source string) (err error) {
-	if strings.ContainsAny(source, "{}") {
-		if r.hosts, err = env.Expr.Template(source); err != nil {
-			return config.FieldErrorf("host", "%w", err)
-		}
-		return nil
+func (r *rewrite) buildHost(env *filter.Env, source string) error {
+	parts, err := env.Expr.Parts(source, nil)
+	if err != nil {
+		return config.FieldErrorf("host", "%w", err)
 	}
-	if source != "" && !validHost(source) {
-		return config.FieldErrorf("host", "%q is not a host", source)
+	host, ok := parts.Constant()
+	switch {
+	case !ok:
+		r.hosts = parts.Template()
+	case host != "" && !filter.ValidHost(host):
+		return config.FieldErrorf("host", "%q is not a host", host)
 	}
-	r.host = source
+	r.host = host
 	return nil
 }
 
@@ -121,7 +120,7 @@ func (r *rewrite) request(ex *filter.Exchange) error {
 		rawQuery = r.params.apply(ex, rawQuery)
 	}
 	if r.hosts != nil {
-		if host = strings.TrimSpace(r.hosts(ex)); !validHost(host) {
+		if host = strings.TrimSpace(r.hosts(ex)); !filter.ValidHost(host) {
 			return filter.Reject(filter.BadRequest, "The request does not name a host that it could be for.")
 		}
 	}
@@ -189,15 +188,6 @@ func join(ex *filter.Exchange, pieces []piece, b []byte) (string, error) {
 		}
 	}
 	return string(b), nil
-}
-
-// validHost says whether a text is a host, with or without a port.
-func validHost(s string) bool {
-	if s == "" || strings.ContainsAny(s, "/\\?#@,;'\"!$&()*+= <>{}|^`%") || !httpguts.ValidHostHeader(s) {
-		return false
-	}
-	u, err := url.Parse("http://" + s)
-	return err == nil && u.Host == s && u.Hostname() != ""
 }
 
 // explain changes the request, so that what follows sees what it would see.

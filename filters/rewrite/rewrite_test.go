@@ -1,71 +1,25 @@
 package rewrite
 
 import (
-	"fmt"
 	"net/http/httptest"
 	"net/url"
-	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/filter/filtertest"
 )
 
-// expressions knows "path.…", "jwt.sub" and the text "it's }".
-type expressions struct{ filter.Expressions }
-
-func (expressions) Value(source string) (filter.Value, error) {
-	if name, found := strings.CutPrefix(source, "path."); found {
-		return func(ex *filter.Exchange) (string, bool) { return ex.Params.Get(name) }, nil
-	}
-	switch source {
-	case "path":
-		return func(ex *filter.Exchange) (string, bool) { return ex.Original.Path, true }, nil
-	case "jwt.sub":
-		return func(ex *filter.Exchange) (string, bool) {
-			if ex.Identity == nil {
-				return "", false
-			}
-			return ex.Identity.Subject, true
-		}, nil
-	case `"it's }"`:
-		return func(*filter.Exchange) (string, bool) { return "it's }", true }, nil
-	}
-	return nil, fmt.Errorf("%s is not known", source)
-}
-
-var braces = regexp.MustCompile(`\{[^}]*\}`)
-
-func (x expressions) Template(source string) (filter.Template, error) {
-	for _, m := range braces.FindAllString(source, -1) {
-		if _, err := x.Value(m[1 : len(m)-1]); err != nil {
-			return nil, err
-		}
-	}
-	return func(ex *filter.Exchange) string {
-		return braces.ReplaceAllStringFunc(source, func(m string) string {
-			value, _ := x.Value(m[1 : len(m)-1])
-			s, _ := value(ex)
-			return s
-		})
-	}, nil
-}
-
-type params map[string]string
-
-func (p params) Get(name string) (string, bool) { v, ok := p[name]; return v, ok }
+type params = filtertest.Params
 
 // newFilter builds the policy from its configuration as a user writes it, for a route with a match.
 func newFilter(t testing.TB, match, text string) (*filter.Filter, error) {
 	t.Helper()
-	node, err := config.ParseTree("test", []byte(text), config.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Kind().Build(&filter.Env{Route: &filter.Route{Name: "r", Match: match}, Expr: expressions{}}, node)
+	env := filtertest.NewEnv(t, "r")
+	env.Route.Match = match
+	return Kind().Build(env, filtertest.Parse(t, text))
 }
 
 // result is what a request becomes.
@@ -227,7 +181,7 @@ func TestQuery(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ex := &filter.Exchange{Params: params{}, Identity: &filter.Identity{Subject: "ann & bob"}}
+		ex := &filter.Exchange{Params: params{}, Identity: &filter.Identity{Claims: map[string]any{"sub": "ann & bob"}}}
 		ex.Request = httptest.NewRequest("GET", "/x", nil)
 		ex.Request.URL.RawQuery = test.query
 		if err := f.Request(ex); err != nil {
@@ -308,8 +262,9 @@ func TestRefusedConfig(t *testing.T) {
 		"/a%00":                               "control character",
 		`"/a\nb"`:                             "control character",
 		"/a#b":                                "%23",
-		"'/{unknown}'":                        "unknown is not known",
+		"'/{unknown}'":                        `unknown variable "unknown"`,
 		"'/{path.id'":                         "never closed",
+		"'/{ unknown... }/x'":                 "| /{ unknown... }/x\n      |    ^^^^^^^",
 		"'/path.id}'":                         "without an opening one",
 		"{path: /a, strip_prefix: /b}":        "both change the path",
 		"{regex: a, to: b, add_prefix: /b}":   "both change the path",
@@ -327,11 +282,11 @@ func TestRefusedConfig(t *testing.T) {
 		"{replace_prefix: {from: /a}}":        "to",
 		"{replace_prefix: {from: a, to: /b}}": "does not begin with a slash",
 		"{host: a/b}":                         "not a host",
-		"{host: '{unknown}'}":                 "unknown is not known",
+		"{host: '{unknown}'}":                 `unknown variable "unknown"`,
 		"{method: CONNECT}":                   "CONNECT",
 		"{method: post}":                      "write POST",
 		"{method: 'a b'}":                     "cannot be a method",
-		"{query: {set: {a: '{unknown}'}}}":    "unknown is not known",
+		"{query: {set: {a: '{unknown}'}}}":    `unknown variable "unknown"`,
 		"{query: {drop: [a]}}":                "unknown key",
 	} {
 		if _, err := newFilter(t, "/x", text); err == nil || !strings.Contains(err.Error(), want) {

@@ -7,72 +7,6 @@ import (
 	"cardea.dev/cardea/filter"
 )
 
-// part is a part of a template: a text, or an expression that stood in braces.
-type part struct {
-	text       string
-	expression bool
-}
-
-// split takes a template apart. "{{" and "}}" are braces. Values are escaped each by itself, which a filter.Template, that gives
-// the whole text, does not allow.
-func split(source string) ([]part, error) {
-	var parts []part
-	var text strings.Builder
-	flush := func() {
-		if text.Len() > 0 {
-			parts = append(parts, part{text: text.String()})
-			text.Reset()
-		}
-	}
-	for i := 0; i < len(source); i++ {
-		c := source[i]
-		switch {
-		case c != '{' && c != '}':
-			text.WriteByte(c)
-		case i+1 < len(source) && source[i+1] == c:
-			text.WriteByte(c)
-			i++
-		case c == '}':
-			return nil, fmt.Errorf("%q has a closing brace without an opening one; write }} for a brace", source)
-		default:
-			end := closing(source, i+1)
-			if end < 0 {
-				return nil, fmt.Errorf("%q has a brace that is never closed; write {{ for a brace", source)
-			}
-			flush()
-			parts = append(parts, part{strings.TrimSpace(source[i+1 : end]), true})
-			i = end
-		}
-	}
-	flush()
-	return parts, nil
-}
-
-// closing finds the brace that closes an expression, or -1. Braces in the texts of the expression do not count.
-func closing(source string, begin int) int {
-	depth, quote := 0, byte(0)
-	for i := begin; i < len(source); i++ {
-		c := source[i]
-		switch {
-		case quote != 0 && c == '\\':
-			i++
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case c == '"' || c == '\'':
-			quote = c
-		case c == '{':
-			depth++
-		case c == '}' && depth == 0:
-			return i
-		case c == '}':
-			depth--
-		}
-	}
-	return -1
-}
-
 // piece is a part of a path or query to be made: a text that is escaped already, or a value.
 type piece struct {
 	text   string
@@ -92,22 +26,28 @@ const (
 	query                  // it stays within its parameter of the query
 )
 
-// newValue readies an expression for its place in a path. The route's match says which parameters hold several segments.
-func newValue(env *filter.Env, source string) (piece, error) {
-	p := piece{source: source}
-	if source == "path" { // the variable for the path that was asked for, escaped and normalised
+// compile compiles a template of a path, in which "{path.rest...}" is a value that keeps its slashes.
+func compile(env *filter.Env, source string) (filter.Parts, error) {
+	return env.Expr.Parts(source, func(source string) (filter.Value, error) {
+		plain, found := strings.CutSuffix(source, "...")
+		if !found {
+			return nil, nil
+		}
+		return env.Expr.Value(strings.TrimSpace(plain))
+	})
+}
+
+// newValue readies a value for its place in a path. The route's match says which parameters hold several segments.
+func newValue(env *filter.Env, part filter.Part) piece {
+	p := piece{source: part.Text, value: part.Value}
+	if p.source == "path" { // the variable for the path that was asked for, escaped and normalised
 		p.escape = whole
-	} else if plain, found := strings.CutSuffix(source, "..."); found {
+	} else if plain, found := strings.CutSuffix(p.source, "..."); found {
 		p.source, p.escape = strings.TrimSpace(plain), segments
-	} else if name, found := strings.CutPrefix(source, "path."); found && strings.Contains(env.Route.Match, "{"+name+"...}") {
+	} else if name, found := strings.CutPrefix(p.source, "path."); found && strings.Contains(env.Route.Match, "{"+name+"...}") {
 		p.escape = segments
 	}
-	value, err := env.Expr.Value(p.source)
-	if err != nil {
-		return piece{}, err
-	}
-	p.value = value
-	return p, nil
+	return p
 }
 
 // append appends the piece for an exchange. It fails when the value is missing, or cannot stand where it should.

@@ -12,19 +12,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/filter/filtertest"
 )
 
 // newFilter builds the policy from its configuration as a user writes it, and what makes exchanges for its route.
 func newFilter(t testing.TB, text string) (*filter.Filter, func() *filter.Exchange, error) {
 	t.Helper()
-	node, err := config.ParseTree("test", []byte(text), config.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	env := &filter.Env{Route: &filter.Route{Name: "r"}}
-	f, err := Kind().Build(env, node)
+	env := filtertest.NewEnv(t, "r")
+	f, err := Kind().Build(env, filtertest.Parse(t, text))
 	return f, func() *filter.Exchange {
 		ex := &filter.Exchange{Request: httptest.NewRequest("GET", "/", nil), Route: env.Route, Start: time.Now()}
 		ex.Prepare(env.Slots())

@@ -9,7 +9,6 @@ import (
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/engine"
-	"cardea.dev/cardea/internal/expr"
 )
 
 // answers builds what the configuration changes of the gateway's own answers.
@@ -66,14 +65,17 @@ func (c *compiler) errorAnswer(s *config.ErrorAnswer) (engine.Answer, error) {
 		return a, nil
 	}
 	bare := a
-	body, err := c.expr.TemplateWith(s.Body, expr.TemplateOptions{Names: func(name string) (filter.Value, bool) {
+	body, err := c.expr.Parts(s.Body, func(name string) (filter.Value, error) {
 		field := problemField(name)
-		return func(ex *filter.Exchange) (string, bool) { return field(bare.Problem(ex, filter.AsError(ex.Err))), true }, field != nil
-	}})
+		if field == nil {
+			return nil, nil
+		}
+		return func(ex *filter.Exchange) (string, bool) { return field(bare.Problem(ex, filter.AsError(ex.Err))), true }, nil
+	})
 	if err != nil {
 		return a, config.FieldErrorf("body", "%w", err)
 	}
-	a.Body = body
+	a.Body = body.Template()
 	if a.ContentType == "" {
 		a.ContentType = "text/plain; charset=utf-8"
 		if strings.HasPrefix(strings.TrimSpace(s.Body), "<") {

@@ -120,8 +120,15 @@ func (c *compiler) upstream(name string) (filter.Upstream, error) {
 	if len(names) == 0 {
 		return nil, fmt.Errorf("there is no upstream %q; none is configured", name)
 	}
-	return nil, fmt.Errorf("there is no upstream %q; there are %q", name, names)
+	more := ""
+	if extra := len(names) - maxListed; extra > 0 {
+		names, more = names[:maxListed], fmt.Sprintf(" and %d more", extra)
+	}
+	return nil, fmt.Errorf("there is no upstream %q; there are %s%s", name, strings.Join(names, ", "), more)
 }
+
+// maxListed is how many names an error lists.
+const maxListed = 20
 
 // standIn stands for an upstream that is wrong, so that what else is wrong with a route can be found. It never runs.
 type standIn string

@@ -41,20 +41,16 @@ func (c *compiler) matchRules(f *flatRoute, m *config.Match, at string) []router
 func (c *compiler) conditions(m *config.Match) (router.Rule, []error) {
 	var errs []error
 	rule := router.Rule{Methods: upper(m.Method), Hosts: m.Host}
-	values := func(field string, from map[string]config.ValueMatch, name func(string) string) (rules []router.ValueRule) {
+	values := func(from map[string]config.ValueMatch, name func(string) string) (rules []router.ValueRule) {
 		for _, key := range slices.Sorted(maps.Keys(from)) {
-			v, err := valueRule(name(key), from[key])
-			if err != nil {
-				errs = append(errs, config.FieldErrorf(field+"."+key, "%w", err))
-			}
-			rules = append(rules, v)
+			rules = append(rules, valueRule(name(key), from[key]))
 		}
 		return rules
 	}
 	same := func(name string) string { return name }
-	rule.Headers = append(values("header", m.Header, http.CanonicalHeaderKey), acceptRules(m.Accept)...)
-	rule.Queries = values("query", m.Query, same)
-	rule.Cookies = values("cookie", m.Cookie, same)
+	rule.Headers = append(values(m.Header, http.CanonicalHeaderKey), acceptRules(m.Accept)...)
+	rule.Queries = values(m.Query, same)
+	rule.Cookies = values(m.Cookie, same)
 	for _, p := range m.Address {
 		rule.Addresses = append(rule.Addresses, p.Prefix)
 	}
@@ -78,7 +74,7 @@ func onExchange(when filter.Condition) func(*router.Request) bool {
 	}
 }
 
-func valueRule(name string, m config.ValueMatch) (router.ValueRule, error) {
+func valueRule(name string, m config.ValueMatch) router.ValueRule {
 	v := router.ValueRule{Name: name}
 	switch {
 	case m.Present != nil && *m.Present:
@@ -86,15 +82,11 @@ func valueRule(name string, m config.ValueMatch) (router.ValueRule, error) {
 	case m.Present != nil:
 		v.Present = -1
 	case m.Matches != "":
-		re, err := regexp.Compile(`^(?:` + m.Matches + `)$`)
-		if err != nil {
-			return v, fmt.Errorf("cannot compile the regular expression: %w", err)
-		}
-		v.Matches = re
+		v.Matches, _ = regexp.Compile(`^(?:` + m.Matches + `)$`) // that it compiles was checked when it was read
 	case m.Is != nil:
 		v.Is = *m.Is
 	}
-	return v, nil
+	return v
 }
 
 // acceptRules is the condition that Accept names one of some media types.

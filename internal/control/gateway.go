@@ -63,7 +63,7 @@ func New(o Options) *Gateway {
 	m.Process(o.Version)
 	g := &Gateway{o: o, Metrics: m, Keeper: keep.New(), metrics: newReloadMetrics(m), started: time.Now()}
 	g.Engine = engine.New(engine.Options{Log: o.Log, Metrics: m})
-	g.Listen = listen.New(listen.Options{Handler: g.Engine.Handler, Log: o.Log, Metrics: m})
+	g.Listen = listen.New(listen.Options{Handler: g.Engine.Handler, Refuse: g.Engine.Refuse, Log: o.Log, Metrics: m})
 	return g
 }
 

@@ -167,14 +167,19 @@ func requestID(r *http.Request, trusted bool) []string {
 	if given := r.Header[requestIDHeader]; trusted && len(given) == 1 && wellFormedID(given[0]) {
 		return given
 	}
+	id := []string{newID()}
+	r.Header[requestIDHeader] = id
+	return id
+}
+
+// newID returns a fresh id: 128 random bits.
+func newID() string {
 	var raw [16]byte
 	binary.NativeEndian.PutUint64(raw[:8], rand.Uint64())
 	binary.NativeEndian.PutUint64(raw[8:], rand.Uint64())
 	var text [32]byte
 	hex.Encode(text[:], raw[:])
-	id := []string{string(text[:])}
-	r.Header[requestIDHeader] = id
-	return id
+	return string(text[:])
 }
 
 // wellFormedID says whether an id may stand in logs and headers as it is.

@@ -11,6 +11,7 @@ import (
 
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/engine/listen"
+	"cardea.dev/cardea/internal/http1"
 )
 
 // send writes the response to the client: head, body, trailers.
@@ -23,6 +24,10 @@ func (x *exchange) send() {
 	if resp.Body != nil {
 		defer resp.Body.Close()
 	}
+	if w, ok := x.writer.(http1.ResponseSender); ok {
+		x.sendWhole(w, resp)
+		return
+	}
 	x.head(resp)
 	if resp.Body == nil || resp.Body == http.NoBody || !hasBody(x.Original.Method, resp.StatusCode) {
 		x.trailers(resp, len(resp.Trailer))
@@ -34,6 +39,22 @@ func (x *exchange) send() {
 		return
 	}
 	x.trailers(resp, announced)
+}
+
+// sendWhole hands the response over to a writer that takes it as it is.
+func (x *exchange) sendWhole(w http1.ResponseSender, resp *http.Response) {
+	listen.StripHopByHop(resp.Header)
+	x.writer.Header()[requestIDHeader] = x.id
+	x.Status, x.FirstByte, x.wrote = resp.StatusCode, time.Now(), true
+	var err error
+	if x.Sent, err = w.WriteResponse(resp); err == nil {
+		return
+	}
+	var left *http1.WriteError
+	if errors.As(err, &left) {
+		err = errors.Join(errClient, err)
+	}
+	x.cut(err)
 }
 
 // head writes the status line and the fields.

@@ -86,7 +86,7 @@ func within(source string, p piece, err error) error {
 	}
 	moved := *e
 	moved.Source, moved.Offset = source, p.offset+e.Offset
-	if first := strings.TrimSpace(p.text); moved.Hint == "" && (first[0] == '"' || first[0] == '\'') {
+	if moved.Hint == "" && (p.text[0] == '"' || p.text[0] == '\'') {
 		moved.Hint = "write {{ and }} for braces that stand for themselves"
 	}
 	return &moved

@@ -3,6 +3,7 @@ package expr
 import (
 	"fmt"
 	"strings"
+	"unicode"
 
 	"cardea.dev/cardea/filter"
 )
@@ -10,120 +11,40 @@ import (
 // maxTemplate is how many bytes a template may have.
 const maxTemplate = 1 << 20
 
-// TemplateOptions changes what a template knows and makes.
-type TemplateOptions struct {
-	// Names gives values to names of the caller's own, which go before the variables: "user", "profile.segment". It is asked with what
-	// stands in braces when that is a name, and returns false for one that it does not know. May be nil.
-	Names func(name string) (filter.Value, bool)
-
-	// Escape is applied to the values, not to the text around them: url.PathEscape for a path. May be nil.
-	Escape func(value string) string
-}
-
 // Template compiles a text with values in braces. A value may be anything that Value takes; braces within it must pair, but for those in its
 // texts. "{{" and "}}" are braces.
 func (e *Expressions) Template(source string) (filter.Template, error) {
-	return e.TemplateWith(source, TemplateOptions{})
-}
-
-// TemplateWith is Template with options.
-func (e *Expressions) TemplateWith(source string, o TemplateOptions) (filter.Template, error) {
-	parts, err := e.parts(source, o)
+	parts, err := e.Parts(source, nil)
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case len(parts) == 0:
-		return func(*filter.Exchange) string { return "" }, nil
-	case len(parts) == 1 && parts[0].value == nil:
-		constant := parts[0].text
-		return func(*filter.Exchange) string { return constant }, nil
-	case len(parts) == 1:
-		value := parts[0].value
-		return func(ex *filter.Exchange) string { s, _ := value(ex); return s }, nil
-	}
-	return func(ex *filter.Exchange) string { return render(parts, ex) }, nil
+	return parts.Template(), nil
 }
 
-// Constant returns the text that a template always makes. It is false for one with values in it, or that is wrong.
-func (e *Expressions) Constant(source string) (string, bool) {
-	pieces, err := split(source)
-	if err != nil {
-		return "", false
-	}
-	text := ""
-	for _, p := range pieces {
-		if p.expression {
-			return "", false
-		}
-		text += p.text
-	}
-	return text, true
-}
-
-// part is a piece of a template: a text, or a value.
-type part struct {
-	text  string
-	value filter.Value
-}
-
-// render makes the text of a template with several parts.
-func render(parts []part, ex *filter.Exchange) string {
-	var space [256]byte
-	out := space[:0]
-	for i := range parts {
-		if parts[i].value == nil {
-			out = append(out, parts[i].text...)
-			continue
-		}
-		s, _ := parts[i].value(ex)
-		out = append(out, s...)
-	}
-	return string(out)
-}
-
-// parts compiles the pieces of a template.
-func (e *Expressions) parts(source string, o TemplateOptions) ([]part, error) {
+// Parts compiles the parts of a template. Own compiles what is no expression to Value, and returns nil for all else; it may be nil.
+func (e *Expressions) Parts(source string, own func(source string) (filter.Value, error)) (filter.Parts, error) {
 	pieces, err := split(source)
 	if err != nil {
 		return nil, err
 	}
-	parts := make([]part, len(pieces))
+	parts := make(filter.Parts, len(pieces))
 	for i, p := range pieces {
+		parts[i].Text = p.text
 		if !p.expression {
-			parts[i].text = p.text
 			continue
 		}
-		value, err := e.braced(p.text, o)
-		if err != nil {
+		if parts[i].Value, err = e.braced(p.text, own); err != nil {
 			return nil, within(source, p, err)
 		}
-		parts[i].value = value
 	}
 	return parts, nil
 }
 
 // braced compiles what stands in a template's braces.
-func (e *Expressions) braced(source string, o TemplateOptions) (filter.Value, error) {
-	value, err := e.named(source, o)
-	if err != nil || o.Escape == nil {
-		return value, err
-	}
-	escape := o.Escape
-	return func(ex *filter.Exchange) (string, bool) {
-		s, ok := value(ex)
-		if s == "" {
-			return s, ok
-		}
-		return escape(s), ok
-	}, nil
-}
-
-// named compiles a name of the caller's own, or else a value.
-func (e *Expressions) named(source string, o TemplateOptions) (filter.Value, error) {
-	if name := strings.TrimSpace(source); o.Names != nil && isName(name, "-.") {
-		if value, ok := o.Names(name); ok {
-			return value, nil
+func (e *Expressions) braced(source string, own func(source string) (filter.Value, error)) (filter.Value, error) {
+	if own != nil {
+		if value, err := own(source); value != nil || err != nil {
+			return value, err
 		}
 	}
 	return e.Value(source)
@@ -131,8 +52,8 @@ func (e *Expressions) named(source string, o TemplateOptions) (filter.Value, err
 
 // piece is a piece of a template's source.
 type piece struct {
-	text       string
-	offset     int // of text in the source
+	text       string // of an expression without the spaces around it
+	offset     int    // of an expression in the source
 	expression bool
 }
 
@@ -171,7 +92,8 @@ func split(source string) ([]piece, error) {
 				return nil, err
 			}
 			flush()
-			pieces = append(pieces, piece{source[i+1 : end], i + 1, true})
+			inner := strings.TrimLeftFunc(source[i+1:end], unicode.IsSpace)
+			pieces = append(pieces, piece{strings.TrimSpace(inner), end - len(inner), true})
 			i = end
 		}
 	}

@@ -1,7 +1,8 @@
 package expr
 
 import (
-	"net/url"
+	"slices"
+	"strings"
 	"testing"
 
 	"cardea.dev/cardea/filter"
@@ -34,31 +35,45 @@ func TestTemplate(t *testing.T) {
 	}
 }
 
-func TestTemplateWith(t *testing.T) {
-	options := TemplateOptions{
-		Names: func(name string) (filter.Value, bool) {
-			if name != "user.first-name" {
-				return nil, false
-			}
-			return func(*filter.Exchange) (string, bool) { return "a/b", true }, true
-		},
-		Escape: url.PathEscape,
+func TestParts(t *testing.T) {
+	e := newExpressions(t)
+	own := func(source string) (filter.Value, error) {
+		plain, found := strings.CutSuffix(source, "...")
+		if !found {
+			return nil, nil
+		}
+		return e.Value(plain)
 	}
-	template, err := newExpressions(t).TemplateWith("/x/{user.first-name}/{path.id}?", options)
+	parts, err := e.Parts("/x{{/{ path.id... }{jwt.sub}?", own)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := template(newExchange()); got != "/x/a%2Fb/7%2F8?" {
-		t.Error(got)
+	type part struct{ text, value string }
+	var got []part
+	for _, p := range parts {
+		one := part{text: p.Text}
+		if p.Value != nil {
+			one.value, _ = p.Value(newExchange())
+		}
+		got = append(got, one)
+	}
+	if want := []part{{"/x{/", ""}, {"path.id...", "7/8"}, {"jwt.sub", "bob"}, {"?", ""}}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	_, err = e.Parts("/x/{ idenity... }", own)
+	if want := "/x/{ idenity... }\n      |      ^^^^^^^"; err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("got %v, want … %s", err, want)
 	}
 }
 
 func TestConstant(t *testing.T) {
 	e := newExpressions(t)
-	for source, want := range map[string]result{
-		"": {"", true}, "a": {"a", true}, "a {{b}}": {"a {b}", true}, "{jwt.sub}": {"", false}, "{": {"", false},
-	} {
-		if text, ok := e.Constant(source); (result{text, ok}) != want {
+	for source, want := range map[string]result{"": {"", true}, "a": {"a", true}, "a {{b}}": {"a {b}", true}, "{jwt.sub}": {"", false}, "a{jwt.sub}": {"", false}} {
+		parts, err := e.Parts(source, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, ok := parts.Constant(); (result{text, ok}) != want {
 			t.Errorf("%q: got %q, %v", source, text, ok)
 		}
 	}
@@ -70,16 +85,16 @@ func FuzzTemplate(f *testing.F) {
 	}
 	e, ex := newExpressions(f), newExchange()
 	f.Fuzz(func(t *testing.T, source string) {
-		template, err := e.Template(source)
-		constant, ok := e.Constant(source)
+		parts, err := e.Parts(source, nil)
 		if err != nil {
-			if ok || err.Error() == "" {
-				t.Fatalf("%q is wrong, and constant: %v", source, err)
+			if err.Error() == "" {
+				t.Fatalf("%q is wrong, and nothing is said", source)
 			}
 			return
 		}
+		template := parts.Template()
 		text := template(ex)
-		if ok && text != constant {
+		if constant, ok := parts.Constant(); ok && text != constant {
 			t.Fatalf("%q gives %q and is the constant %q", source, text, constant)
 		}
 		template(&filter.Exchange{})

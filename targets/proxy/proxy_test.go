@@ -1,79 +1,38 @@
 package proxy
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"math"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
 
-	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/filter/filtertest"
 	"cardea.dev/cardea/target"
 )
 
-// fakeUpstream answers with its name, or sends requests to a real server.
-type fakeUpstream struct {
-	name string
-	err  error
-	send func(*http.Request) (*http.Response, error)
-}
-
-func (u *fakeUpstream) Name() string { return u.name }
-func (u *fakeUpstream) Do(ex *filter.Exchange, r *http.Request) (*http.Response, error) {
-	if u.err != nil {
-		return nil, u.err
+// named are upstreams that answer with their names.
+func named(names ...string) []filter.Upstream {
+	var all []filter.Upstream
+	for _, name := range names {
+		all = append(all, filtertest.Upstream(name, func(*filter.Exchange, *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Header: http.Header{"X-Upstream": {name}}, Body: http.NoBody}, nil
+		}))
 	}
-	if u.send != nil {
-		return u.send(r)
-	}
-	return &http.Response{StatusCode: 200, Header: http.Header{"X-Upstream": {u.name}}, Body: http.NoBody}, nil
-}
-
-type fakeExpressions struct{ filter.Expressions }
-
-func (fakeExpressions) Value(source string) (filter.Value, error) {
-	name, ok := strings.CutPrefix(source, "header.")
-	if !ok {
-		return nil, errors.New("undeclared reference to " + source)
-	}
-	name = http.CanonicalHeaderKey(name)
-	return func(ex *filter.Exchange) (string, bool) {
-		v := ex.Request.Header[name]
-		if len(v) == 0 {
-			return "", false
-		}
-		return v[0], true
-	}, nil
-}
-
-func newEnv(upstreams ...*fakeUpstream) *filter.Env {
-	return &filter.Env{Route: &filter.Route{Name: "orders"}, Expr: fakeExpressions{}, Upstream: func(name string) (filter.Upstream, error) {
-		for _, u := range upstreams {
-			if u.name == name {
-				return u, nil
-			}
-		}
-		return nil, fmt.Errorf("there is no upstream %q", name)
-	}}
+	return all
 }
 
 func newTarget(t testing.TB, env *filter.Env, text string) (target.Target, error) {
 	t.Helper()
-	root, err := config.ParseTree("test.yaml", []byte(text), config.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Kind().Build(env, root.Field("to"))
+	return Kind().Build(env, filtertest.Parse(t, text).Field("to"))
 }
 
 func abc(t testing.TB, text string) target.Target {
 	t.Helper()
-	tg, err := newTarget(t, newEnv(&fakeUpstream{name: "a"}, &fakeUpstream{name: "b"}, &fakeUpstream{name: "c"}), text)
+	tg, err := newTarget(t, filtertest.NewEnv(t, "orders", named("a", "b", "c")...), text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,16 +59,10 @@ func serve(t testing.TB, tg target.Target, ex *filter.Exchange) (upstream string
 }
 
 func TestThroughARealServer(t *testing.T) {
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	env := filtertest.NewEnv(t, "orders", filtertest.Server(t, "a", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.Method+" "+r.URL.String())
 	}))
-	defer s.Close()
-	at, _ := url.Parse(s.URL)
-	up := &fakeUpstream{name: "a", send: func(r *http.Request) (*http.Response, error) {
-		r.URL.Scheme, r.URL.Host = at.Scheme, at.Host
-		return s.Client().Transport.RoundTrip(r)
-	}}
-	tg, err := newTarget(t, newEnv(up), "to: a")
+	tg, err := newTarget(t, env, "to: a")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,8 +78,10 @@ func TestThroughARealServer(t *testing.T) {
 
 func TestErrorsOfTheUpstreamAreTheTargets(t *testing.T) {
 	refused := filter.Reject(filter.UpstreamUnavailable, "")
+	refuse := func(*filter.Exchange, *http.Request) (*http.Response, error) { return nil, refused }
+	env := filtertest.NewEnv(t, "orders", filtertest.Upstream("a", refuse), filtertest.Upstream("b", refuse))
 	for _, text := range []string{"to: a", "to: [a, b]", "to: {upstream: [a, b], sticky: {cookie: {}}}"} {
-		tg, err := newTarget(t, newEnv(&fakeUpstream{name: "a", err: refused}, &fakeUpstream{name: "b", err: refused}), text)
+		tg, err := newTarget(t, env, text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -265,31 +220,23 @@ func TestConfigErrors(t *testing.T) {
 		"to: [{upstream: a, weight: -1}, b]":                       "weight",
 		"to: {upstream: a, sticky: header.x}":                      "only one upstream",
 		"to: {upstream: [a, b], sticky: {}}":                       "name what a user is known by",
-		"to: {upstream: [a, b], sticky: nonsense}":                 "undeclared reference to nonsense",
+		"to: {upstream: [a, b], sticky: nonsense}":                 `unknown variable "nonsense"`,
 		`to: {upstream: [a, b], sticky: {cookie: "a b"}}`:          `"a b" cannot be the name of a cookie`,
 		`to: {upstream: [a, b], sticky: {cookie: {path: "x;"}}}`:   "cannot be the path",
 		`to: {upstream: [a, b], sticky: {cookie: {domain: "x;"}}}`: "cannot be the domain",
 		"to: {a: 90, b: 10}":                                       `unknown key "a"`,
 	} {
-		_, err := newTarget(t, newEnv(&fakeUpstream{name: "a"}, &fakeUpstream{name: "b"}), text)
+		_, err := newTarget(t, filtertest.NewEnv(t, "orders", named("a", "b")...), text)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q in it", text, err, want)
 		}
 	}
 }
 
-// nothing is an upstream that does not allocate.
-type nothing struct{ name string }
-
-func (n *nothing) Name() string { return n.name }
-func (n *nothing) Do(*filter.Exchange, *http.Request) (*http.Response, error) {
-	return nil, nil
-}
-
 // quiet are targets and requests that have nothing to allocate for.
 func quiet(t testing.TB) map[string]func() {
-	env := newEnv()
-	env.Upstream = func(name string) (filter.Upstream, error) { return &nothing{name}, nil }
+	nothing := func(*filter.Exchange, *http.Request) (*http.Response, error) { return nil, nil }
+	env := filtertest.NewEnv(t, "orders", filtertest.Upstream("a", nothing), filtertest.Upstream("b", nothing))
 	all := map[string]func(){}
 	for name, text := range map[string]string{
 		"one": "to: a", "split": "to: [a, b]", "sticky": "to: {upstream: [a, b], sticky: header.x-user}",

@@ -8,40 +8,21 @@ import (
 	"strings"
 	"testing"
 
-	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/filter/filtertest"
 	"cardea.dev/cardea/target"
 )
 
-type fakeParams map[string]string
-
-func (p fakeParams) Get(name string) (string, bool) { v, ok := p[name]; return v, ok }
-
-type fakeExpressions struct{ filter.Expressions }
-
-// Value knows path parameters.
-func (fakeExpressions) Value(source string) (filter.Value, error) {
-	name, ok := strings.CutPrefix(source, "path.")
-	if !ok && source != `{"a": "}"}["a"]` {
-		return nil, errors.New("undeclared reference to " + source)
-	}
-	return func(ex *filter.Exchange) (string, bool) { return ex.Param(name), true }, nil
-}
-
 func newTarget(t testing.TB, text string) (target.Target, error) {
 	t.Helper()
-	root, err := config.ParseTree("test.yaml", []byte(text), config.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Kind().Build(&filter.Env{Route: &filter.Route{}, Expr: fakeExpressions{}}, root.Field("redirect"))
+	return Kind().Build(filtertest.NewEnv(t, "r"), filtertest.Parse(t, text).Field("redirect"))
 }
 
 // exchange is a request for http://old.example.com/a%20b/c?x=1&y=%2F with a parameter "v".
 func exchange(v string) *filter.Exchange {
 	r := httptest.NewRequest("GET", "http://old.example.com:8080/a%20b/c?x=1&y=%2F", nil)
 	return &filter.Exchange{
-		Request: r, Params: fakeParams{"v": v},
+		Request: r, Params: filtertest.Params{"v": v},
 		Original: filter.Original{Method: "GET", Scheme: "http", Host: "old.example.com", Path: "/a%20b/c", Query: "x=1&y=%2F"},
 	}
 }
@@ -180,11 +161,12 @@ func TestConfigErrors(t *testing.T) {
 		`redirect: "https://user@example.com/"`:               "cannot be a host",
 		`redirect: https://`:                                  "the address has no host",
 		`redirect: "https:///x"`:                              "the address has no host",
-		`redirect: "/x/{path.v"`:                              "is not closed",
+		`redirect: "/x/{path.v"`:                              "never closed",
 		`redirect: "/x/path.v}"`:                              "without an opening one",
-		`redirect: "/x/{ }"`:                                  "nothing stands in the braces",
-		`redirect: "/x/{nonsense}"`:                           "undeclared reference to nonsense",
+		`redirect: "/x/{ }"`:                                  "nothing stands in these braces",
+		`redirect: "/x/{nonsense}"`:                           `unknown variable "nonsense"`,
 		`redirect: "/x/{query}"`:                              "{query} has its place after a ?",
+		`redirect: "/x/a}}b"`:                                 "percent-encode it",
 		`redirect: "/x y"`:                                    "percent-encode it",
 		`redirect: "/x\r\nSet-Cookie: a=b"`:                   "percent-encode it",
 		`redirect: "/\\example.com"`:                          "percent-encode it",

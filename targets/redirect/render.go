@@ -10,44 +10,39 @@ import (
 func render(b []byte, pieces []piece, ex *filter.Exchange) ([]byte, error) {
 	for i := range pieces {
 		p := &pieces[i]
-		var err error
-		switch {
-		case p.name == "":
+		if p.value == nil {
 			b = append(b, p.text...)
-		case p.value != nil:
-			s, _ := p.value(ex)
-			b, err = appendValue(b, s, p)
-		default:
-			b, err = appendRequest(b, p, ex)
+			continue
 		}
-		if err != nil {
+		s, _ := p.value(ex)
+		var err error
+		if b, err = appendValue(b, s, p); err != nil {
 			return nil, err
 		}
 	}
 	return b, nil
 }
 
-// appendRequest appends a part of the request line.
-func appendRequest(b []byte, p *piece, ex *filter.Exchange) ([]byte, error) {
-	o := &ex.Original
-	switch p.name {
-	case "path":
-		if p.place != inPath {
-			return appendEscaped(b, o.Path, "/"), nil
-		}
-		if !strings.HasPrefix(o.Path, "/") {
+// appendValue appends a value, encoded for its place. What the request line has there is encoded already.
+func appendValue(b []byte, s string, p *piece) ([]byte, error) {
+	switch {
+	case p.name == "scheme":
+		return append(b, s...), nil
+	case p.name == "query":
+		return appendRaw(b, s, "/?"), nil
+	case p.name == "path" && p.place == inPath:
+		if !strings.HasPrefix(s, "/") {
 			b = append(b, '/')
 		}
-		return appendRaw(b, o.Path, "/"), nil
-	case "query":
-		return appendRaw(b, o.Query, "/?"), nil
-	case "scheme":
-		return append(b, o.Scheme...), nil
+		return appendRaw(b, s, "/"), nil
+	case p.name == "host" && p.place == inHost:
+		return appendHost(b, s)
+	case p.place == inHost:
+		return appendLabels(b, s)
+	case p.name == "path" || p.name != "host" && p.place == inPath:
+		return appendEscaped(b, s, "/"), nil
 	}
-	if p.place != inHost {
-		return appendEscaped(b, o.Host, ""), nil
-	}
-	return appendHost(b, o.Host)
+	return appendEscaped(b, s, ""), nil
 }
 
 // appendHost appends the host that was asked for.
@@ -61,18 +56,12 @@ func appendHost(b []byte, host string) ([]byte, error) {
 	return append(b, host...), nil
 }
 
-// appendValue appends a value, encoded for its place.
-func appendValue(b []byte, s string, p *piece) ([]byte, error) {
-	switch p.place {
-	case inHost:
-		if !isLabels(s) {
-			return nil, filter.Reject(filter.BadRequest, "A part of the request cannot be used in an address.")
-		}
-		return append(b, s...), nil
-	case inPath:
-		return appendEscaped(b, s, "/"), nil
+// appendLabels appends a value as a part of a host's name.
+func appendLabels(b []byte, s string) ([]byte, error) {
+	if !isLabels(s) {
+		return nil, filter.Reject(filter.BadRequest, "A part of the request cannot be used in an address.")
 	}
-	return appendEscaped(b, s, ""), nil
+	return append(b, s...), nil
 }
 
 // isLabels says whether a text may be a part of a host's name.

@@ -23,14 +23,14 @@ const (
 // piece is a part of an address: a text, or a value with the place that it is encoded for.
 type piece struct {
 	text  string
-	name  string       // as written; "" for a text
-	value filter.Value // nil for those of the request line
+	name  string       // of a value, as written
+	value filter.Value // nil: a text
 	place place
 }
 
 // compile takes an address apart, and refuses one whose host a client could choose.
 func compile(expr filter.Expressions, source string) (address, fragment []piece, err error) {
-	raw, err := split(source)
+	raw, err := split(expr, source)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -42,7 +42,7 @@ func compile(expr filter.Expressions, source string) (address, fragment []piece,
 		return nil, nil, err
 	}
 	for i := range pieces {
-		if err := pieces[i].resolve(expr); err != nil {
+		if err := pieces[i].check(); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -53,61 +53,40 @@ func compile(expr filter.Expressions, source string) (address, fragment []piece,
 	return pieces[:end], pieces[end:], nil
 }
 
-// split takes a template apart into texts and values. "{{" and "}}" are braces, which no address has.
-func split(source string) ([]piece, error) {
-	var pieces []piece
-	for rest := source; rest != ""; {
-		i := strings.IndexAny(rest, "{}")
-		if i < 0 {
-			return append(pieces, piece{text: rest}), nil
-		}
-		if rest[i] == '}' {
-			return nil, errors.New("a closing brace without an opening one")
-		}
-		if i > 0 {
-			pieces = append(pieces, piece{text: rest[:i]})
-		}
-		end := closing(rest[i+1:])
-		if end < 0 {
-			return nil, fmt.Errorf("the brace before %q is not closed", rest[i+1:])
-		}
-		name := strings.TrimSpace(rest[i+1 : i+1+end])
-		if name == "" {
-			return nil, errors.New("nothing stands in the braces")
-		}
-		pieces = append(pieces, piece{name: name})
-		rest = rest[i+end+2:]
+// split compiles an address into texts and values. An address has no braces of its own, so that "{{" can only be an expression
+// that begins with one.
+func split(expr filter.Expressions, source string) ([]piece, error) {
+	parts, err := expr.Parts(strings.ReplaceAll(source, "{{", "{ {"), requestLine)
+	if err != nil {
+		return nil, err
 	}
-	if len(pieces) == 0 {
+	if len(parts) == 0 {
 		return nil, errors.New("the address is empty")
+	}
+	pieces := make([]piece, len(parts))
+	for i, p := range parts {
+		if p.Value == nil {
+			pieces[i].text = p.Text
+		} else {
+			pieces[i].name, pieces[i].value = p.Text, p.Value
+		}
 	}
 	return pieces, nil
 }
 
-// closing finds the brace that closes an expression. Braces in its texts do not count.
-func closing(s string) int {
-	depth := 0
-	var quote byte
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case quote != 0:
-			if c == '\\' {
-				i++
-			} else if c == quote {
-				quote = 0
-			}
-		case c == '"' || c == '\'':
-			quote = c
-		case c == '{':
-			depth++
-		case c == '}':
-			if depth == 0 {
-				return i
-			}
-			depth--
-		}
+// requestLine gives the parts of the request line as it came, which are encoded already.
+func requestLine(name string) (filter.Value, error) {
+	switch name {
+	case "path":
+		return func(ex *filter.Exchange) (string, bool) { return ex.Original.Path, true }, nil
+	case "query":
+		return func(ex *filter.Exchange) (string, bool) { return ex.Original.Query, true }, nil
+	case "host":
+		return func(ex *filter.Exchange) (string, bool) { return ex.Original.Host, true }, nil
+	case "scheme":
+		return func(ex *filter.Exchange) (string, bool) { return ex.Original.Scheme, true }, nil
 	}
-	return -1
+	return nil, nil
 }
 
 // arrange finds out where each piece stands. A text that goes from one place to the next becomes several pieces.
@@ -237,27 +216,14 @@ func fitsHost(s string) bool {
 	return true
 }
 
-// resolve readies a piece: checks its text, or compiles its value.
-func (p *piece) resolve(expr filter.Expressions) error {
-	switch p.name {
-	case "":
-		if i := strings.IndexFunc(p.text, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"<>\\^`|", r) }); i >= 0 {
-			return fmt.Errorf("%q cannot stand in an address as it is; percent-encode it", p.text[i:])
-		}
-		return nil
-	case "query":
-		if p.place != inQuery {
-			return errors.New("{query} has its place after a ?")
-		}
-		return nil
-	case "path", "host", "scheme":
-		return nil
+// check checks that a piece can stand where it does.
+func (p *piece) check() error {
+	if p.name == "query" && p.place != inQuery {
+		return errors.New("{query} has its place after a ?")
 	}
-	value, err := expr.Value(p.name)
-	if err != nil {
-		return err
+	if i := strings.IndexFunc(p.text, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"<>\\^`{|}", r) }); i >= 0 {
+		return fmt.Errorf("%q cannot stand in an address as it is; percent-encode it", p.text[i:])
 	}
-	p.value = value
 	return nil
 }
 

@@ -143,6 +143,20 @@ func writeScalar(b *bytes.Buffer, value any) error {
 	return nil
 }
 
+// newTemplate compiles a text with values in braces, each of them escaped. Escape may be nil.
+func newTemplate(expr filter.Expressions, source string, escape func(string) string) (filter.Template, error) {
+	parts, err := expr.Parts(source, nil)
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range parts {
+		if p.Value != nil && escape != nil {
+			parts[i].Value = func(ex *filter.Exchange) (string, bool) { s, ok := p.Value(ex); return escape(s), ok }
+		}
+	}
+	return parts.Template(), nil
+}
+
 // escaper returns what makes a value harmless in a body of a type; nil: nothing need be done.
 func escaper(contentType string) func(string) string {
 	mediaType, _, err := mime.ParseMediaType(contentType)

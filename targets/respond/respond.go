@@ -66,18 +66,17 @@ func build(env *filter.Env, c *Config) (target.Target, error) {
 // headers sets the fields that the configuration names.
 func (r *respond) headers(env *filter.Env, c *Config) error {
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
-		text := c.Headers[name]
-		canonical := http.CanonicalHeaderKey(name)
-		if !strings.ContainsAny(text, "{}") {
-			r.header[canonical] = []string{fieldValue(text)}
-			continue
-		}
-		value, err := env.Expr.Template(text)
+		value, err := env.Expr.Parts(c.Headers[name], nil)
 		if err != nil {
 			return config.FieldErrorf(fmt.Sprintf("headers[%q]", name), "%w", err)
 		}
+		canonical := http.CanonicalHeaderKey(name)
+		if text, ok := value.Constant(); ok {
+			r.header[canonical] = []string{fieldValue(text)}
+			continue
+		}
 		delete(r.header, canonical)
-		r.changing = append(r.changing, field{canonical, value})
+		r.changing = append(r.changing, field{canonical, value.Template()})
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package respond
 
 import (
-	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -12,42 +11,16 @@ import (
 	"strings"
 	"testing"
 
-	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/filter/filtertest"
 	"cardea.dev/cardea/target"
 )
 
-// fakeExpressions knows query parameters.
-type fakeExpressions struct{ filter.Expressions }
-
-func (fakeExpressions) Value(source string) (filter.Value, error) {
-	name, ok := strings.CutPrefix(source, "query.")
-	if !ok {
-		return nil, errors.New("undeclared reference to " + source)
-	}
-	return func(ex *filter.Exchange) (string, bool) {
-		q := ex.Request.URL.Query()
-		return q.Get(name), q.Has(name)
-	}, nil
-}
-
-// Template knows one value at the end of a text.
-func (e fakeExpressions) Template(source string) (filter.Template, error) {
-	before, name, _ := strings.Cut(source, "{")
-	value, err := e.Value(strings.TrimSuffix(name, "}"))
-	if err != nil {
-		return nil, err
-	}
-	return func(ex *filter.Exchange) string { s, _ := value(ex); return before + s }, nil
-}
-
 func newTarget(t testing.TB, dir, text string) (target.Target, error) {
 	t.Helper()
-	root, err := config.ParseTree("test.yaml", []byte(text), config.Options{Env: func(string) (string, bool) { return "", false }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Kind().Build(&filter.Env{Route: &filter.Route{}, Dir: dir, Expr: fakeExpressions{}}, root.Field("respond"))
+	env := filtertest.NewEnv(t, "r")
+	env.Dir = dir
+	return Kind().Build(env, filtertest.Parse(t, text).Field("respond"))
 }
 
 // answer is a whole response.
@@ -195,13 +168,13 @@ func TestConfigErrors(t *testing.T) {
 		`respond: {headers: {"a b": x}}`:                                  `"a b" cannot be the name of a field`,
 		`respond: {headers: {Content-Length: "1"}}`:                       "the field Content-Length is the gateway's to set",
 		`respond: {headers: {x: "1", X: "2"}}`:                            "the field X stands there twice",
-		`respond: {headers: {x-a: "{nonsense}"}}`:                         "undeclared reference to nonsense",
+		`respond: {headers: {x-a: "{nonsense}"}}`:                         `unknown variable "nonsense"`,
 		`respond: {file: nowhere.txt}`:                                    "no such file",
 		`respond: {file: .}`:                                              "it is no file",
 		`respond: {file: large}`:                                          "more than 10 MiB",
-		`respond: {template: "{nonsense}"}`:                               "undeclared reference to nonsense",
-		`respond: {template: "<b>{nonsense}"}`:                            "undeclared reference to nonsense",
-		`respond: {template: "<b>{query.x"}`:                              "is not closed",
+		`respond: {template: "{nonsense}"}`:                               `unknown variable "nonsense"`,
+		`respond: {template: "<b>{nonsense}"}`:                            `unknown variable "nonsense"`,
+		`respond: {template: "<b>{query.x"}`:                              "never closed",
 		`respond: {template: "<b>}"}`:                                     "without an opening one",
 		"respond:\n  json:\n    a: [1, '${NOT_SET}']":                     "test.yaml:3:12",
 		"respond:\n  headers:\n    x-a: '1'\n    te: '1'":                 "test.yaml:4:9",

@@ -16,8 +16,8 @@ import (
 
 	"go.uber.org/goleak"
 
-	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/filter/filtertest"
 	"cardea.dev/cardea/target"
 )
 
@@ -74,11 +74,7 @@ func newTarget(t testing.TB, dir, prefix, text string) target.Target {
 
 func tryTarget(t testing.TB, dir, prefix, text string) (target.Target, error) {
 	t.Helper()
-	root, err := config.ParseTree("test.yaml", []byte(text), config.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Kind().Build(&filter.Env{Route: &filter.Route{Prefix: prefix}, Dir: filepath.Dir(dir)}, root.Field("static"))
+	return Kind().Build(&filter.Env{Route: &filter.Route{Prefix: prefix}, Dir: filepath.Dir(dir)}, filtertest.Parse(t, text).Field("static"))
 }
 
 // answer is what a client sees.

@@ -41,6 +41,9 @@ func (c *conn) Write(p []byte) (n int, err error) {
 	}
 }
 
+// Plain is the connection below, for http1, which has limits of its own.
+func (c *conn) Plain() net.Conn { return c.Conn }
+
 // SetWriteDeadline keeps the deadline for the writes to come, and sets it for one that waits.
 func (c *conn) SetWriteDeadline(t time.Time) error {
 	if t.IsZero() {

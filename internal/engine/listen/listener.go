@@ -24,6 +24,7 @@ type listener struct {
 	socket  net.Listener
 	unix    bool
 	log     *slog.Logger
+	options Options
 	live    atomic.Pointer[live]
 	open    atomic.Int64  // connections
 	closing chan struct{} // closed when the socket is
@@ -88,7 +89,7 @@ func (l *listener) change(next *live) {
 		l.live.Store(next)
 		return
 	}
-	next.server = newServer(set, l, l.socket.Addr(), &serverLog{l.log, func() *counts { return l.live.Load().counts }})
+	next.server = newServer(set, l, l.socket.Addr(), l.options, &serverLog{l.log, func() *counts { return l.live.Load().counts }})
 	l.servers = append(l.servers, next.server)
 	l.live.Store(next)
 	if before != nil {
@@ -100,7 +101,9 @@ func (l *listener) change(next *live) {
 // ServeHTTP hands a request to the current handler.
 func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := l.live.Load()
-	limitBody(w, r, now.config.Limits.BodyIdle.Std())
+	if r.ProtoMajor > 1 { // package http1 does it itself
+		limitBody(w, r, now.config.Limits.BodyIdle.Std())
+	}
 	now.handler.ServeHTTP(w, r)
 }
 
@@ -163,7 +166,7 @@ func (l *listener) admit(raw net.Conn) {
 		return
 	}
 	now.counts.accepted.Inc()
-	now.server.queue.put(dressed)
+	now.server.take(dressed)
 }
 
 // dress puts the PROXY protocol and TLS on a connection; nil means that its peer may not connect.

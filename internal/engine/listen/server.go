@@ -2,7 +2,7 @@ package listen
 
 import (
 	"context"
-	"io"
+	"errors"
 	"log"
 	"log/slog"
 	"net"
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/internal/http1"
 )
 
 // settings are what an http.Server cannot change while it runs. When they change, a new server takes the new connections, and the
@@ -20,6 +21,7 @@ import (
 type settings struct {
 	http1, http2, h2c          bool
 	headerTimeout, idleTimeout time.Duration
+	bodyIdle, writeIdle        time.Duration
 	maxHeader, streams         int
 }
 
@@ -28,6 +30,7 @@ func newSettings(c *config.Listener) settings {
 	return settings{
 		http1: slices.Contains(speaks, "http1"), http2: slices.Contains(speaks, "http2"), h2c: slices.Contains(speaks, "h2c"),
 		headerTimeout: c.Limits.HeaderTimeout.Std(), idleTimeout: c.Limits.IdleTimeout.Std(),
+		bodyIdle: c.Limits.BodyIdle.Std(), writeIdle: c.Limits.WriteIdle.Std(),
 		maxHeader: int(headerRoom * c.Limits.Header), streams: c.Limits.Streams,
 	}
 }
@@ -46,10 +49,12 @@ const (
 	pingWait  = 15 * time.Second
 )
 
-// server is an http.Server with the connections that it has.
+// server is the two servers of a listener, for HTTP/1.1 and for HTTP/2, with the connections that they have.
 type server struct {
 	settings settings
+	one      *http1.Server
 	http     *http.Server
+	log      *serverLog
 	queue    *queue
 	ended    chan struct{} // closed when it takes no more connections
 
@@ -60,7 +65,7 @@ type server struct {
 }
 
 // newServer starts a server. It runs until it is shut down, or retired and without connections.
-func newServer(s settings, handler http.Handler, addr net.Addr, errors io.Writer) *server {
+func newServer(s settings, handler http.Handler, addr net.Addr, o Options, errors *serverLog) *server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(s.http1)
 	protocols.SetHTTP2(s.http2)
@@ -68,7 +73,7 @@ func newServer(s settings, handler http.Handler, addr net.Addr, errors io.Writer
 	if s.streams == 0 {
 		s.streams = defaultStreams
 	}
-	srv := &server{settings: s, queue: newQueue(addr), ended: make(chan struct{})}
+	srv := &server{settings: s, queue: newQueue(addr), ended: make(chan struct{}), one: newHTTP1(s, handler, o), log: errors}
 	srv.http = &http.Server{
 		Handler:                      handler,
 		Protocols:                    &protocols,
@@ -134,9 +139,12 @@ func (s *server) shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	err := s.http.Shutdown(ctx)
+	one := make(chan error, 1)
+	go func() { one <- s.one.Shutdown(ctx) }() // ends with ctx
+	err := errors.Join(s.http.Shutdown(ctx), <-one)
 	if err != nil {
 		_ = s.http.Close()
+		_ = s.one.Close()
 	}
 	<-s.ended
 	return err
@@ -148,6 +156,7 @@ func (s *server) close() {
 	s.closed = true
 	s.mu.Unlock()
 	_ = s.http.Close()
+	_ = s.one.Close()
 	<-s.ended
 }
 
@@ -198,14 +207,18 @@ type serverLog struct {
 	counts func() *counts
 }
 
+func (s *serverLog) handshakeFailed(err error) {
+	s.counts().failedHandshakes.Inc()
+	s.log.Debug("TLS handshake failed", "error", err)
+}
+
 // Write takes one line.
 func (s *serverLog) Write(line []byte) (int, error) {
 	text := strings.TrimSpace(string(line))
 	text = strings.TrimPrefix(text, "http: ")
 	switch {
 	case strings.HasPrefix(text, "TLS handshake error from "):
-		s.counts().failedHandshakes.Inc()
-		s.log.Debug("TLS handshake failed", "error", strings.TrimPrefix(text, "TLS handshake error from "))
+		s.handshakeFailed(errors.New(strings.TrimPrefix(text, "TLS handshake error from ")))
 	case strings.HasPrefix(text, "panic serving "), strings.HasPrefix(text, "http2: panic serving "):
 		s.log.Error("panic while serving a connection", "panic", text)
 	default:

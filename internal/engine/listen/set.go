@@ -15,16 +15,18 @@ import (
 	"time"
 
 	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/internal/http1"
 	"cardea.dev/cardea/observe"
 )
 
 // Options are what a Set is made with.
 type Options struct {
-	Handler   func(*Edge) http.Handler // serves what comes by a listener; called anew when that changes
-	Log       *slog.Logger             // nil: nothing is logged
-	Metrics   *observe.Metrics         // nil: nothing is shown
-	Inherited []Inherited              // sockets for "systemd:NAME"; nil: those that the environment tells of
-	Drain     time.Duration            // how long connections of a listener that was removed may go on; 0: 30s
+	Handler   func(*Edge) http.Handler                 // serves what comes by a listener; called anew when that changes
+	Refuse    func(net.Conn, *http1.ParseError) []byte // what a client gets whose message cannot be read; nil: a short text
+	Log       *slog.Logger                             // nil: nothing is logged
+	Metrics   *observe.Metrics                         // nil: nothing is shown
+	Inherited []Inherited                              // sockets for "systemd:NAME"; nil: those that the environment tells of
+	Drain     time.Duration                            // how long connections of a listener that was removed may go on; 0: 30s
 }
 
 // Set is all the listeners of a gateway.
@@ -210,7 +212,7 @@ func (s *Set) commit(plan []planned) {
 func (s *Set) newListener(p planned) *listener {
 	_, unix := p.socket.(*net.UnixListener)
 	return &listener{
-		key: p.key, socket: p.socket, unix: unix, log: s.o.Log, closing: make(chan struct{}), stopped: make(chan struct{}),
+		key: p.key, socket: p.socket, unix: unix, log: s.o.Log, options: s.o, closing: make(chan struct{}), stopped: make(chan struct{}),
 	}
 }
 

@@ -83,7 +83,7 @@ func TestPlainRequestToTLS(t *testing.T) {
 	r := newRig(t, nil)
 	newAuthority(t).pair(r.dir, "a", false, "a.example")
 	addr := r.apply(`{address: "127.0.0.1:0", tls: {cert: a.pem, key: a.key}}`)[0]
-	if got := ask(dial(t, "tcp", addr), "GET / HTTP/1.1\r\nHost: h\r\n\r\n"); !strings.Contains(got, "HTTPS server") {
+	if got := ask(dial(t, "tcp", addr), "GET / HTTP/1.1\r\nHost: h\r\n\r\n"); !strings.Contains(got, "This port speaks https.") {
 		t.Error(got)
 	}
 }

@@ -3,7 +3,6 @@ package pool
 import (
 	"context"
 	"errors"
-	"io"
 	"maps"
 	"net/http"
 	"net/http/httptrace"
@@ -14,14 +13,13 @@ import (
 	"time"
 )
 
-// attempt is one request on one connection.
+// attempt is one request on one HTTP/2 connection.
 type attempt struct {
-	pool    *Pool
-	grant   grant
-	to      Target
-	info    *Info
-	upgrade bool
-	length  int64 // of the request's body, if known
+	pool   *Pool
+	grant  grant
+	to     Target
+	info   *Info
+	length int64 // of the request's body, if known
 
 	caller context.Context
 	ctx    context.Context // the caller's, ended early when the upload stands still
@@ -36,8 +34,8 @@ type attempt struct {
 	refused  error // by the caller, of an interim answer
 }
 
-func newAttempt(ctx context.Context, p *Pool, g grant, to Target, info *Info, upgrade bool) *attempt {
-	return &attempt{pool: p, grant: g, to: to, info: info, upgrade: upgrade, caller: ctx, ctx: ctx}
+func newAttempt(ctx context.Context, p *Pool, g grant, to Target, info *Info) *attempt {
+	return &attempt{pool: p, grant: g, to: to, info: info, caller: ctx, ctx: ctx}
 }
 
 // do sends the request and waits for the head of the answer.
@@ -46,9 +44,6 @@ func (a *attempt) do(req *http.Request) (*http.Response, error) {
 	a.stopInterim()
 	if resp != nil {
 		resp.Request = req
-	}
-	if err == nil && resp.StatusCode == http.StatusSwitchingProtocols {
-		return a.switched(resp)
 	}
 	if err != nil {
 		e := a.explain(err)
@@ -163,21 +158,18 @@ func (a *attempt) end() {
 	a.pool.release(a.grant)
 }
 
-// fail ends an exchange that went wrong. What the library has not closed by now of an HTTP/1.1 connection is.
+// fail ends an exchange that went wrong.
 func (a *attempt) fail() {
-	if !a.grant.c.mux {
-		a.grant.c.cc.Close()
-	}
 	if a.upload != nil {
 		a.upload.Close()
 	}
 	a.end()
 }
 
-// explain makes an *Error of what the library says and of what was seen on the wire, before there was a head.
+// explain makes an *Error of what the library says, before there was a head.
 func (a *attempt) explain(err error) *Error {
 	e := &Error{Phase: Header, Address: a.to.Address, Reused: a.grant.reused, Err: err, Sent: true}
-	a.explainSent(e)
+	e.BodyRead = a.touched()
 	switch {
 	case a.caller.Err() != nil:
 		e.Kind, e.Err, e.Timeout = Canceled, context.Cause(a.caller), errors.Is(a.caller.Err(), context.DeadlineExceeded)
@@ -192,66 +184,16 @@ func (a *attempt) explain(err error) *Error {
 		e.Kind, e.Err, e.Timeout = TimedOut, errFirstByte, true
 	case a.refused != nil:
 		e.Kind, e.Err = Canceled, a.refused
-	case a.grant.c.mux:
+	default:
 		e.Kind, e.Sent = muxKind(err)
 		if isBadRequest(err) {
 			e.Phase, e.Kind, e.Sent = Write, BadRequest, false
 		}
-	default:
-		a.explainWire(e)
 	}
 	return e
 }
 
-func (a *attempt) explainSent(e *Error) {
-	if w := a.grant.c.wire; w != nil {
-		e.Sent = w.begun()
-	}
-	e.BodyRead = a.upload != nil && a.upload.touched.Load()
-}
-
-// explainWire completes e for HTTP/1.1.
-func (a *attempt) explainWire(e *Error) {
-	w := a.grant.c.wire
-	fault := w.broken()
-	began := w.received.Load() > a.grant.received
-	switch {
-	case errors.Is(fault, errUnsolicited) && !e.Sent:
-		e.Kind = IdleClosed
-	case fault == nil && !e.Sent: // it was never tried
-		e.Kind = BadRequest
-	case fault == nil && tooLarge(e.Err):
-		e.Kind = TooLarge
-	case fault == nil && e.Sent:
-		e.Kind = Malformed
-	case a.grant.reused && !began:
-		e.Kind = IdleClosed
-	default:
-		e.Kind = Reset
-	}
-	if fault != nil {
-		e.Err = fault
-	}
-	if !e.Sent {
-		e.Phase = Write
-	}
-}
-
-// switched hands the connection over after 101.
-func (a *attempt) switched(resp *http.Response) (*http.Response, error) {
-	rwc, ok := resp.Body.(io.ReadWriteCloser)
-	if !ok || !a.upgrade {
-		resp.Body.Close()
-		a.fail()
-		return nil, &Error{
-			Phase: Header, Kind: Malformed, Address: a.to.Address, Reused: a.grant.reused, Sent: true, Err: errNoUpgrade,
-			BodyRead: a.upload != nil && a.upload.touched.Load(),
-		}
-	}
-	a.info.FirstByte = time.Since(a.info.Start)
-	a.grant.c.wire.tunnel.Store(true)
-	resp.Body = newTunnel(a, rwc)
-	return resp, nil
-}
+// touched says whether the request's body was read from.
+func (a *attempt) touched() bool { return a.upload != nil && a.upload.touched.Load() }
 
 func (p *Pool) release(g grant) { g.c.host.release(g) }

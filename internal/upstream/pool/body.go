@@ -64,7 +64,7 @@ func (b *body) Close() error {
 func (b *body) explain(err error) error {
 	a := b.a
 	e := &Error{Phase: Body, Kind: Reset, Address: a.to.Address, Reused: a.grant.reused, Sent: true, Err: err}
-	a.explainSent(e)
+	e.BodyRead = a.touched()
 	switch {
 	case b.closed.Load():
 		return http.ErrBodyReadAfterClose
@@ -74,26 +74,18 @@ func (b *body) explain(err error) error {
 		e.Kind, e.Err, e.Timeout = TimedOut, errIdle, true
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		e.Kind = Truncated
-	case a.grant.c.mux:
+	default:
 		e.Kind, _ = muxKind(err)
-	case a.grant.c.wire.broken() == io.EOF:
-		e.Kind = Truncated
-	case a.grant.c.wire.broken() == nil && !isBroken(err):
-		e.Kind = Malformed
 	}
 	return e
 }
 
-// isBadRequest says whether HTTP/2 refused to send a request. This and tooLarge know errors of the HTTP library by their texts,
-// as it has no others. A test holds them.
+// isBadRequest says whether HTTP/2 refused to send a request. It knows errors of the HTTP library by their texts, as it has no
+// others. A test holds them.
 func isBadRequest(err error) bool {
 	text := strings.TrimPrefix(err.Error(), "net/")
 	text = strings.TrimPrefix(strings.TrimPrefix(text, "http2: "), "http: ")
 	return strings.HasPrefix(text, "invalid ") || strings.HasPrefix(text, "request header list larger")
-}
-
-func tooLarge(err error) bool {
-	return strings.Contains(err.Error(), "server response headers exceeded")
 }
 
 // idle ends what stands still. It runs only while a byte is waited for.

@@ -12,18 +12,19 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"cardea.dev/cardea/internal/http1"
 )
 
-// transport turns open connections into HTTP ones. It never dials: net/http's Transports are handed what was dialled before.
+// transport turns open connections into ones for HTTP/2. It never dials: net/http's Transport is handed what was dialled before.
 type transport struct {
-	http1, http2 *http.Transport
-	next         atomic.Int64
-	open         sync.Map // the address that a connection is handed over under → net.Conn
+	http2 *http.Transport
+	next  atomic.Int64
+	open  sync.Map // the address that a connection is handed over under → net.Conn
 }
 
 func (t *transport) init(o Options) {
-	t.http1, t.http2 = t.one(o), t.one(o)
-	t.http1.Protocols.SetHTTP1(true)
+	t.http2 = t.one(o)
 	t.http2.Protocols.SetHTTP2(true)
 	t.http2.Protocols.SetUnencryptedHTTP2(true)
 	// A connection that answers no ping is dead: its streams would hang for ever.
@@ -47,18 +48,15 @@ func (t *transport) one(o Options) *http.Transport {
 	}
 }
 
-// wrap makes an HTTP connection of an open one.
-func (t *transport) wrap(ctx context.Context, nc net.Conn, mux bool) (*http.ClientConn, error) {
-	by, scheme := t.http1, "http"
-	if mux {
-		by = t.http2
-	}
+// wrap makes a connection for HTTP/2 of an open one.
+func (t *transport) wrap(ctx context.Context, nc net.Conn) (*http.ClientConn, error) {
+	scheme := "http"
 	if _, ok := nc.(*tls.Conn); ok { // HTTP/2 looks into it
 		scheme = "https"
 	}
 	address := "conn:" + strconv.FormatInt(t.next.Add(1), 10)
 	t.open.Store(address, nc)
-	cc, err := by.NewClientConn(ctx, scheme, address)
+	cc, err := t.http2.NewClientConn(ctx, scheme, address)
 	if err != nil {
 		t.open.Delete(address)
 		nc.Close()
@@ -113,25 +111,41 @@ func (h *host) dial() (*conn, *Error) {
 	if err != nil {
 		return nil, h.dialError(ctx, Connect, err)
 	}
-	c := &conn{host: h, mux: h.dialer.mux, done: make(chan struct{})}
-	var nc net.Conn = &socket{Conn: raw, c: c}
+	c := &conn{host: h, done: make(chan struct{})}
+	if h.dialer.tls == nil && !h.dialer.mux {
+		c.wrap(raw)
+		return c, nil
+	}
+	var nc net.Conn = &socket{http1.NewSocket(raw), c}
+	mux := h.dialer.mux
 	if h.dialer.tls != nil {
 		tc, err := h.dialer.handshake(ctx, nc)
 		if err != nil {
 			raw.Close()
 			return nil, h.dialError(ctx, TLS, err)
 		}
-		c.mux = tc.ConnectionState().NegotiatedProtocol == "h2"
+		mux = tc.ConnectionState().NegotiatedProtocol == "h2"
 		nc = tc
 	}
-	if !c.mux {
-		c.wire = &wire{Conn: nc, c: c}
-		nc = c.wire
+	if !mux {
+		c.wrap(nc)
+		return c, nil
 	}
-	if c.cc, err = h.pool.transport.wrap(ctx, nc, c.mux); err != nil {
+	if c.cc, err = h.pool.transport.wrap(ctx, nc); err != nil {
 		return nil, h.dialError(ctx, Connect, err)
 	}
 	return c, nil
+}
+
+// hostField is what the field Host says where a request does not.
+func (d *dialer) hostField(k key) string {
+	switch {
+	case k.ServerName != "":
+		return k.ServerName
+	case d.network == "unix":
+		return "localhost"
+	}
+	return k.Address
 }
 
 func (d *dialer) handshake(ctx context.Context, nc net.Conn) (*tls.Conn, error) {

@@ -8,6 +8,8 @@ import (
 	"net"
 	"strings"
 	"syscall"
+
+	"cardea.dev/cardea/internal/http1"
 )
 
 // Phase is how far a round trip had come.
@@ -110,10 +112,8 @@ var (
 	errConnectLimit = errors.New("the time to connect is over")
 	errFirstByte    = errors.New("the head of the answer did not come in time")
 	errIdle         = errors.New("no byte moved for too long")
-	errUnsolicited  = errors.New("bytes came that no request had asked for")
 	errInterim      = errors.New("too many interim answers")
 	errUpgradeH2    = errors.New("a connection of HTTP/2 cannot be upgraded")
-	errNoUpgrade    = errors.New("protocols were switched unasked, or to nothing")
 )
 
 // canceled makes the error for a context that ended.
@@ -140,6 +140,20 @@ func dialError(phase Phase, address string, err error) *Error {
 func isTimeout(err error) bool {
 	var t interface{ Timeout() bool }
 	return errors.As(err, &t) && t.Timeout()
+}
+
+// wrapped makes an *Error of what went wrong over HTTP/1.1.
+func wrapped(e *http1.ClientError, address string) *Error {
+	phases := [...]Phase{http1.WritePhase: Write, http1.HeaderPhase: Header, http1.BodyPhase: Body}
+	kinds := [...]Kind{
+		http1.Canceled: Canceled, http1.TimedOut: TimedOut, http1.IdleClosed: IdleClosed, http1.Reset: Reset,
+		http1.Truncated: Truncated, http1.Malformed: Malformed, http1.TooLarge: TooLarge, http1.RequestBody: RequestBody,
+		http1.BadRequest: BadRequest,
+	}
+	return &Error{
+		Phase: phases[e.Phase], Kind: kinds[e.Kind], Address: address, Timeout: e.Timeout, Reused: e.Reused, Sent: e.Sent,
+		BodyRead: e.BodyRead, Err: e.Err,
+	}
 }
 
 // isBroken says whether an error is of the socket and not of what came over it.

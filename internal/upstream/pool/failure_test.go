@@ -227,7 +227,6 @@ func TestUnsolicitedAnswers(t *testing.T) {
 			io.WriteString(c, two)
 		}
 	})
-	log.SetOutput(io.Discard) // the library reports them there
 	p := open(t, Options{})
 	for range 300 {
 		resp, err := p.RoundTrip(t.Context(), request("GET", "/", nil), to, nil)
@@ -259,7 +258,13 @@ func TestGreetingIsNoAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-greeted
-	<-c.done // it is closed for it
+	_, failed := c.http1.RoundTrip(t.Context(), request("GET", "/", nil), nil)
+	if d := cmp.Diff(Error{Phase: Write, Kind: IdleClosed}, asError(t, failed)); d != "" {
+		t.Error(d)
+	}
+	if !c.http1.Closed() {
+		t.Error("it was not closed for it")
+	}
 }
 
 func TestEarlyRefusalIsHeard(t *testing.T) {

@@ -24,7 +24,6 @@ type host struct {
 	mux      []*conn            // HTTP/2
 	speaks   speaks
 	dialling int
-	settling int // answered, but its parser has not yet come to rest
 	waiters  []*waiter
 	timer    *time.Timer // closes what was unused for too long
 	armed    bool        // the timer is running
@@ -46,12 +45,11 @@ type waiter struct{ grant chan grant }
 
 // grant is a connection for one request, or why there is none.
 type grant struct {
-	c        *conn
-	use      int // which use of c this is
-	reused   bool
-	dialled  bool // it was waited for
-	received int64
-	err      *Error
+	c       *conn
+	use     int // which use of c this is
+	reused  bool
+	dialled bool // it was waited for
+	err     *Error
 }
 
 func newHost(p *Pool, k key) *host {
@@ -67,6 +65,28 @@ func newHost(p *Pool, k key) *host {
 
 // acquire waits for a connection. It returns false when the host has been given up.
 func (h *host) acquire(ctx context.Context) (grant, *Error, bool) {
+	for {
+		g, err, ok := h.get(ctx)
+		if !ok || err != nil || g.fit() {
+			return g, err, ok
+		}
+		h.discard(g.c)
+	}
+}
+
+// fit says whether a connection may carry a request. One that was just opened is looked at by who sends it.
+func (g grant) fit() bool { return g.c.mux() || g.dialled && !g.reused || g.c.http1.Reusable() }
+
+// discard forgets a connection that was granted and is not fit.
+func (h *host) discard(c *conn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.drop(c)
+	h.serve()
+}
+
+// get waits for a connection that was fit when it was last used. It returns false when the host has been given up.
+func (h *host) get(ctx context.Context) (grant, *Error, bool) {
 	h.mu.Lock()
 	if h.gone {
 		h.mu.Unlock()
@@ -144,12 +164,10 @@ func (h *host) take() (grant, bool) {
 		c := h.idle[last]
 		h.idle[last] = nil
 		h.idle = h.idle[:last]
-		if c.closed.Load() {
+		if c.isClosed() {
+			h.drop(c)
 			continue
 		}
-		w := c.wire
-		w.from.Store(w.written.Load())
-		w.busy.Store(true)
 		return h.use(c), true
 	}
 	for _, c := range h.mux {
@@ -162,9 +180,6 @@ func (h *host) take() (grant, bool) {
 
 func (h *host) use(c *conn) grant {
 	g := grant{c: c, use: c.uses + 1, reused: c.uses > 0}
-	if c.wire != nil {
-		g.received = c.wire.received.Load()
-	}
 	c.uses++
 	c.active++
 	return g
@@ -195,7 +210,7 @@ func (h *host) answer(g grant) {
 // connection serves many, it dials one at a time. h.mu is held.
 func (h *host) dialMore() {
 	limit := h.pool.o.MaxConns
-	for len(h.waiters) > h.dialling+h.settling {
+	for len(h.waiters) > h.dialling {
 		if limit > 0 && len(h.conns)+h.dialling >= limit {
 			return
 		}
@@ -217,12 +232,12 @@ func (h *host) connect() {
 		return
 	}
 	if h.gone {
-		go c.cc.Close()
+		go c.close()
 		return
 	}
 	h.conns[c] = struct{}{}
 	c.idleSince = time.Now()
-	if c.mux {
+	if c.mux() {
 		h.speaks = speaksHTTP2
 		h.mux = append(h.mux, c)
 		c.cc.SetStateHook(h.stateHook)
@@ -230,7 +245,7 @@ func (h *host) connect() {
 		h.speaks = speaksHTTP1
 		h.idle = append(h.idle, c)
 	}
-	if c.closed.Load() { // between dialling and now; lost may have come too early to see it
+	if c.isClosed() { // between dialling and now; lost may have come too early to see it
 		h.drop(c)
 	}
 	h.serve()
@@ -251,31 +266,33 @@ func (h *host) refuse(err *Error) {
 	h.tidy()
 }
 
-// settled is told that an HTTP/1.1 connection has been answered in full and its parser waits for more.
-func (h *host) settled(c *conn) {
+// over is told that an HTTP/1.1 exchange is over: its connection is at rest, or closed.
+func (h *host) over(c *conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if c.closed.Load() || !c.wire.busy.Load() {
+	if !c.isClosed() {
+		h.rest(c)
 		return
 	}
-	h.rest(c)
+	h.drop(c)
+	if !h.gone {
+		h.serve()
+		h.arm()
+	}
 }
 
 // rest puts an HTTP/1.1 connection back. h.mu is held.
 func (h *host) rest(c *conn) {
-	h.unsettle(c)
 	c.active = 0
-	c.wire.busy.Store(false)
 	c.idleSince = time.Now()
-	if c.closed.Load() {
-		return
-	}
 	if h.gone {
-		go c.cc.Close()
+		h.retire(c)
 		return
 	}
 	h.idle = append(h.idle, c)
-	h.serve()
+	if len(h.waiters) > 0 {
+		h.serve()
+	}
 	if len(h.idle) > h.pool.o.MaxIdle {
 		h.retire(h.idle[0])
 	}
@@ -284,7 +301,7 @@ func (h *host) rest(c *conn) {
 
 // giveBack returns a connection that was granted and not used.
 func (h *host) giveBack(g grant) {
-	if g.c.mux {
+	if g.c.mux() {
 		g.c.cc.Release()
 		h.release(g)
 		return
@@ -294,33 +311,18 @@ func (h *host) giveBack(g grant) {
 	h.rest(g.c)
 }
 
-// release is told that a request is done with its connection.
+// release is told that a request is done with its HTTP/2 connection.
 func (h *host) release(g grant) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c := g.c
-	if c.wire != nil {
-		// Its parser says when it may be used again. Until then it is as good as being dialled.
-		if c.uses == g.use && c.active > 0 && !c.settling && !c.closed.Load() && !c.wire.tunnel.Load() {
-			c.settling = true
-			h.settling++
-		}
-		return
-	}
 	if c.active--; c.active > 0 {
 		return
 	}
 	c.idleSince = time.Now()
 	if h.gone {
-		go c.cc.Close()
+		go c.close()
 		return
 	}
 	h.tidy()
-}
-
-func (h *host) unsettle(c *conn) {
-	if c.settling {
-		c.settling = false
-		h.settling--
-	}
 }

@@ -145,7 +145,14 @@ func (p *Pool) RoundTrip(ctx context.Context, req *http.Request, to Target, info
 	if info.Reused = g.reused; g.dialled {
 		info.Connect = time.Since(info.Start)
 	}
-	return newAttempt(ctx, p, g, to, info, upgrade).do(req)
+	if g.c.mux() {
+		return newAttempt(ctx, p, g, to, info).do(req)
+	}
+	resp, failed := g.c.http1.RoundTrip(ctx, req, info.Interim)
+	if failed == nil {
+		info.FirstByte = time.Since(info.Start)
+	}
+	return resp, failed
 }
 
 func (p *Pool) acquire(ctx context.Context, k key) (grant, *Error) {

@@ -34,7 +34,6 @@ func (h *host) lost(c *conn) {
 
 // drop forgets a connection. h.mu is held.
 func (h *host) drop(c *conn) {
-	h.unsettle(c)
 	delete(h.conns, c)
 	h.idle = without(h.idle, c)
 	h.mux = without(h.mux, c)
@@ -50,6 +49,7 @@ func without(list []*conn, c *conn) []*conn {
 // tidy closes what is unused and going away, or unused for too long. h.mu is held.
 func (h *host) tidy() {
 	now, keep := time.Now(), h.pool.o.KeepAlive
+	h.sweep()
 	for len(h.idle) > 0 && now.Sub(h.idle[0].idleSince) >= keep {
 		h.retire(h.idle[0])
 	}
@@ -62,7 +62,22 @@ func (h *host) tidy() {
 	h.arm()
 }
 
-// arm sees to it that the host is tidied when the longest unused connection has been so for long enough. h.mu is held.
+// sweep forgets unused connections that the endpoint has closed. h.mu is held.
+func (h *host) sweep() {
+	h.idle = slices.DeleteFunc(h.idle, func(c *conn) bool {
+		if c.http1.Reusable() {
+			return false
+		}
+		delete(h.conns, c)
+		return true
+	})
+}
+
+// sweepEvery is how often unused connections are looked at.
+const sweepEvery = 2 * time.Second
+
+// arm sees to it that the host is tidied when the longest unused connection has been so for long enough, and now and then before.
+// h.mu is held.
 func (h *host) arm() {
 	if h.armed || h.gone {
 		return
@@ -70,7 +85,7 @@ func (h *host) arm() {
 	h.armed = true
 	end := time.Now().Add(h.pool.o.KeepAlive)
 	if len(h.idle) > 0 {
-		end = h.idle[0].idleSince.Add(h.pool.o.KeepAlive)
+		end = h.idle[0].idleSince.Add(min(h.pool.o.KeepAlive, sweepEvery))
 	}
 	for _, c := range h.mux {
 		if next := c.idleSince.Add(h.pool.o.KeepAlive); c.active == 0 && next.Before(end) {
@@ -104,7 +119,10 @@ func (h *host) onTimer() {
 func (h *host) retire(c *conn) {
 	h.idle = without(h.idle, c)
 	h.mux = without(h.mux, c)
-	go c.cc.Close() // lost sees to the rest
+	if !c.mux() {
+		delete(h.conns, c)
+	}
+	go c.close() // ends at once; lost sees to the rest of HTTP/2
 }
 
 func (h *host) closeIdle() {
@@ -141,6 +159,7 @@ func (h *host) close() {
 func (h *host) stats() Stats {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.sweep()
 	s := Stats{Open: len(h.conns), Waiting: len(h.waiters)}
 	for c := range h.conns {
 		if c.active == 0 {

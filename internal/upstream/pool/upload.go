@@ -5,6 +5,8 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+
+	"cardea.dev/cardea/internal/http1"
 )
 
 // upload is the body of a request on its way to an endpoint. The HTTP library waits for a Read of the body to return before it
@@ -37,7 +39,7 @@ const chunkSize = 32 << 10
 
 var (
 	errUploadOver = errors.New("the exchange is over")
-	errLonger     = errors.New("the body is longer than was announced")
+	errLonger     = http1.ErrBodyTooLong
 )
 
 func newUpload(a *attempt, src io.Reader) *upload {

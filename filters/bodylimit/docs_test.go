@@ -1,0 +1,9 @@
+package bodylimit
+
+import (
+	"testing"
+
+	"cardea.dev/cardea/filter/filtertest"
+)
+
+func TestExamplesOfTheManual(t *testing.T) { filtertest.Examples[Config](t, "body_limit", 2) }

@@ -1,0 +1,9 @@
+package cors
+
+import (
+	"testing"
+
+	"cardea.dev/cardea/filter/filtertest"
+)
+
+func TestExamplesOfTheManual(t *testing.T) { filtertest.Examples[Config](t, "cors", 2) }

@@ -1,0 +1,9 @@
+package headers
+
+import (
+	"testing"
+
+	"cardea.dev/cardea/filter/filtertest"
+)
+
+func TestExamplesOfTheManual(t *testing.T) { filtertest.Examples[Config](t, "headers", 2) }

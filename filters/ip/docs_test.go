@@ -1,0 +1,9 @@
+package ip
+
+import (
+	"testing"
+
+	"cardea.dev/cardea/filter/filtertest"
+)
+
+func TestExamplesOfTheManual(t *testing.T) { filtertest.Examples[Config](t, "ip", 2) }

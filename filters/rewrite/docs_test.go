@@ -1,0 +1,9 @@
+package rewrite
+
+import (
+	"testing"
+
+	"cardea.dev/cardea/filter/filtertest"
+)
+
+func TestExamplesOfTheManual(t *testing.T) { filtertest.Examples[Config](t, "rewrite", 2) }

@@ -1,0 +1,225 @@
+package http1
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// clientBody is the body of an answer. It may be closed while it is being read.
+type clientBody struct {
+	x      *trip
+	closed atomic.Bool
+
+	mu     sync.Mutex // held while it is read
+	reader bodyReader
+	err    error
+}
+
+// Read returns what the endpoint sends, io.EOF at the end of a complete answer.
+func (b *clientBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	n, err := b.read(p)
+	b.mu.Unlock()
+	b.closeLate()
+	return n, err
+}
+
+func (b *clientBody) read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	n, err := b.reader.Read(p)
+	if err != nil {
+		b.finish(err)
+	}
+	return n, b.err
+}
+
+// finish ends the exchange with what ended the body. mu is held.
+func (b *clientBody) finish(err error) {
+	x := b.x
+	switch {
+	case err == io.EOF:
+		b.err = err
+		b.keepTrailer()
+	case b.closed.Load():
+		b.err = http.ErrBodyReadAfterClose
+	default:
+		b.err = x.wrap(x.fail(BodyPhase, err))
+	}
+	x.end(err == io.EOF)
+	b.reader.r = nil // which is for another exchange now
+	b.reader.chunks.r = nil
+}
+
+// keepTrailer adds the trailer fields to those that were announced.
+func (b *clientBody) keepTrailer() {
+	trailer, r := b.reader.trailer(), &b.x.resp
+	if r.Trailer == nil {
+		r.Trailer = trailer
+		return
+	}
+	for name, values := range trailer {
+		r.Trailer[name] = values
+	}
+}
+
+// Close gives up what was not read. The connection lives on if all of it has come already.
+func (b *clientBody) Close() error {
+	if b.closed.Swap(true) {
+		return nil
+	}
+	if !b.closeLate() {
+		b.x.abort() // who reads it ends the exchange
+	}
+	return nil
+}
+
+// closeLate ends the exchange of a body that was closed, unless it is being read.
+func (b *clientBody) closeLate() bool {
+	if !b.closed.Load() {
+		return true
+	}
+	if !b.mu.TryLock() {
+		return false
+	}
+	defer b.mu.Unlock()
+	if b.err != nil {
+		return true
+	}
+	b.err = http.ErrBodyReadAfterClose
+	whole := b.reader.framing == fixed && b.reader.left <= int64(b.x.c.in.buffered())
+	if whole {
+		b.x.c.in.discard(int(b.reader.left))
+	}
+	b.x.end(whole)
+	b.reader.r, b.reader.chunks.r = nil, nil
+	return true
+}
+
+// Buffered says how many bytes can be read without waiting.
+func (b *clientBody) Buffered() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err != nil {
+		return 0
+	}
+	n := b.x.c.in.buffered()
+	switch b.reader.framing {
+	case fixed:
+		return int(min(int64(n), b.reader.left))
+	case chunked:
+		if b.reader.chunks.state != atData {
+			return 0
+		}
+		return int(min(uint64(n), b.reader.chunks.left))
+	}
+	return n
+}
+
+// splices is from which length a body is left to the system to copy.
+const splices = 64 << 10
+
+// WriteTo copies the rest of the body. Where it is long and goes from one TCP connection to another, the system does that without
+// the bytes being copied here.
+func (b *clientBody) WriteTo(w io.Writer) (int64, error) {
+	b.mu.Lock()
+	n, err := b.writeTo(w)
+	b.mu.Unlock()
+	b.closeLate()
+	return n, err
+}
+
+func (b *clientBody) writeTo(w io.Writer) (total int64, err error) {
+	if b.err == io.EOF {
+		return 0, nil
+	}
+	buf := bigBuffers.Get().(*[bigBuffer]byte)
+	defer bigBuffers.Put(buf)
+	for {
+		if to, ok := b.splicesTo(w); ok {
+			n, err := b.splice(to)
+			return total + n, err
+		}
+		n, err := b.read(buf[:])
+		if n > 0 {
+			m, werr := w.Write(buf[:n])
+			total += int64(m)
+			if werr != nil {
+				return total, werr
+			}
+			if m < n {
+				return total, io.ErrShortWrite
+			}
+		}
+		switch err {
+		case nil:
+		case io.EOF:
+			return total, nil
+		default:
+			return total, err
+		}
+	}
+}
+
+// splicesTo says whether the system can copy the rest of the body. It cannot while some of it is buffered here.
+func (b *clientBody) splicesTo(w io.Writer) (*net.TCPConn, bool) {
+	if b.err != nil || b.reader.framing != fixed || b.reader.left < splices || b.x.c.in.buffered() > 0 {
+		return nil, false
+	}
+	to, ok := w.(*net.TCPConn)
+	if !ok {
+		return nil, false
+	}
+	_, ok = b.x.c.nc.(*net.TCPConn)
+	return to, ok
+}
+
+// splice has the system copy the rest of the body. A Read's limits hold, but that it is looked only now and then whether a byte
+// has moved, so that the limit on standing still is up to twice as long.
+func (b *clientBody) splice(to *net.TCPConn) (total int64, err error) {
+	x := b.x
+	from := io.LimitedReader{R: x.c.nc, N: b.reader.left}
+	x.since = time.Now()
+	now := x.since
+	for {
+		x.arm(now)
+		n, err := to.ReadFrom(&from)
+		total += n
+		b.reader.left = from.N
+		now = time.Now()
+		switch {
+		case b.reader.left == 0:
+			b.finish(io.EOF)
+			return total, nil
+		case err == nil:
+			b.finish(io.ErrUnexpectedEOF)
+			return total, b.err
+		case !errors.Is(err, os.ErrDeadlineExceeded), x.c.armed.IsZero(), now.Before(x.c.armed): // or it is a limit of the other side's
+			return total, b.spliceFault(err)
+		}
+		if n > 0 {
+			x.since = now
+		}
+		if err := x.late(now); err != nil {
+			b.finish(err)
+			return total, b.err
+		}
+	}
+}
+
+// spliceFault ends the exchange, and says which side it was.
+func (b *clientBody) spliceFault(err error) error {
+	ours := b.x.c.probe.glance() == gone
+	b.finish(err)
+	if ours {
+		return b.err
+	}
+	return err
+}

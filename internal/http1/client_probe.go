@@ -1,0 +1,109 @@
+package http1
+
+import (
+	"crypto/tls"
+	"net"
+	"syscall"
+)
+
+// probe looks at a connection that nobody reads: whether the endpoint has closed it, or has sent what nobody asked for.
+type probe struct {
+	raw    syscall.RawConn // nil: it cannot be looked at
+	look   func(fd uintptr)
+	seen   glimpse
+	secure *tls.Conn // nil: none, or one that cannot be looked at
+	socket *Socket
+}
+
+// glimpse is what is to be seen of a socket.
+type glimpse uint8
+
+const (
+	nothing   glimpse = iota // it is open, and nothing has come
+	something                // bytes have come
+	gone                     // it is closed, or broken
+)
+
+func (p *probe) init(nc net.Conn) {
+	if tc, ok := nc.(*tls.Conn); ok {
+		if s, ok := tc.NetConn().(socketer); ok {
+			p.secure, p.socket = tc, s.self()
+		}
+		return
+	}
+	p.initRaw(nc)
+}
+
+func (p *probe) initRaw(nc net.Conn) {
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return
+	}
+	p.raw = raw
+	p.look = func(fd uintptr) { p.seen = glance(fd) } // once, so that looking does not allocate
+}
+
+// secureQuiet says whether a connection with TLS is open and nothing has come. It does not wait. Nobody may read at the same time.
+func (p *probe) secureQuiet() bool {
+	// What comes over TLS need not be data: tickets, a change of keys. And data need not show in the socket, as it may have been
+	// read together with what came before it. So TLS itself reads on, over a socket that does not wait.
+	p.socket.impatient = true
+	var b [1]byte
+	n, err := p.secure.Read(b[:])
+	p.socket.impatient = false
+	return n == 0 && err == errWouldWait
+}
+
+func (p *probe) glance() glimpse {
+	if p.raw == nil {
+		return nothing
+	}
+	p.seen = gone
+	if p.raw.Control(p.look) != nil {
+		return gone
+	}
+	return p.seen
+}
+
+// Socket is a connection that TLS is spoken over. It can be read without waiting.
+type Socket struct {
+	net.Conn
+	probe     probe
+	impatient bool // it must not wait
+}
+
+// socketer is a Socket, or what has one embedded.
+type socketer interface{ self() *Socket }
+
+func (s *Socket) self() *Socket { return s }
+
+// NewSocket makes a Socket of an open connection.
+func NewSocket(nc net.Conn) *Socket {
+	s := &Socket{Conn: nc}
+	s.probe.initRaw(nc)
+	return s
+}
+
+// Read reads the connection.
+func (s *Socket) Read(p []byte) (int, error) {
+	if s.impatient && s.probe.glance() == nothing {
+		return 0, errWouldWait
+	}
+	return s.Conn.Read(p)
+}
+
+// CloseWrite ends what is sent.
+func (s *Socket) CloseWrite() error { return halfClose(s.Conn) }
+
+// wouldWait is the error of an impatient Read. To TLS it is a timeout, which does no harm.
+type wouldWait struct{}
+
+var errWouldWait net.Error = wouldWait{}
+
+func (wouldWait) Error() string   { return "nothing has come" }
+func (wouldWait) Timeout() bool   { return true }
+func (wouldWait) Temporary() bool { return true }

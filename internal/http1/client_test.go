@@ -1,0 +1,769 @@
+package http1
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestClientKeepsItsConnection(t *testing.T) {
+	c := client(t, ClientOptions{}, answers(ok200+"Content-Length: 5\r\n\r\nhello"))
+	for i := range 5 {
+		if resp, body := exchange(t, c, outgoing("GET", "/", nil)); resp.StatusCode != 200 || body != "hello" {
+			t.Fatalf("got %d %q", resp.StatusCode, body)
+		}
+		if !c.Reusable() || c.Served() != i+1 || c.in.buf != nil {
+			t.Fatalf("after %d: not at rest", i)
+		}
+	}
+	c.Close()
+	_, err := c.RoundTrip(t.Context(), outgoing("GET", "/", nil), nil)
+	if d := cmp.Diff(ClientError{Phase: WritePhase, Kind: IdleClosed}, failure(t, err)); d != "" {
+		t.Error(d)
+	}
+}
+
+// What a request is on the wire, as net/http reads it.
+func TestClientRequests(t *testing.T) {
+	type seen struct {
+		Line, Host, Body string
+		Length           int64
+		Header, Trailer  http.Header
+	}
+	for _, c := range []struct {
+		name string
+		make func() *http.Request
+		want seen
+	}{
+		{"plain", func() *http.Request { return outgoing("GET", "/a%2Fb//c?x=1&y=%20", nil) }, seen{Line: "GET /a%2Fb//c?x=1&y=%20", Host: "example.com"}},
+		{"empty query", func() *http.Request { return outgoing("GET", "/?", nil) }, seen{Line: "GET /?", Host: "example.com"}},
+		{"asterisk", func() *http.Request { return outgoing("OPTIONS", "*", nil) }, seen{Line: "OPTIONS *", Host: "example.com"}},
+		{"no method, path and host", func() *http.Request {
+			r := outgoing("GET", "/", nil)
+			r.Method, r.URL.Path, r.Host = "", "", ""
+			return r
+		}, seen{Line: "GET /", Host: "fallback:80"}},
+		{"fields", func() *http.Request {
+			r := outgoing("GET", "/", nil)
+			r.Header = http.Header{"X-A": {"1", "\t2"}, "Te": {"trailers"}, "Host": {"evil"}, "Content-Length": {"7"}, "Transfer-Encoding": {"gzip"}, "X-B": nil}
+			return r
+		}, seen{Line: "GET /", Host: "example.com", Header: http.Header{"X-A": {"1", "2"}, "Te": {"trailers"}}}},
+		{"POST without a body", func() *http.Request { return outgoing("POST", "/", nil) }, seen{Line: "POST /", Host: "example.com", Header: http.Header{"Content-Length": {"0"}}}},
+		{"body in memory", func() *http.Request {
+			r := outgoing("PUT", "/", strings.NewReader("hello"))
+			r.GetBody = func() (io.ReadCloser, error) { return nil, nil }
+			return r
+		}, seen{Line: "PUT /", Host: "example.com", Body: "hello", Length: 5, Header: http.Header{"Content-Length": {"5"}}}},
+		{"body that is there", func() *http.Request {
+			r := outgoing("PUT", "/", nil)
+			r.Body, r.ContentLength = there{bufio.NewReader(strings.NewReader("hello"))}.fill(5), 5
+			return r
+		}, seen{Line: "PUT /", Host: "example.com", Body: "hello", Length: 5, Header: http.Header{"Content-Length": {"5"}}}},
+		{"body that comes", func() *http.Request { return outgoing("PUT", "/", strings.NewReader("hello")) },
+			seen{Line: "PUT /", Host: "example.com", Body: "hello", Length: 5, Header: http.Header{"Content-Length": {"5"}}}},
+		{"long body in memory", func() *http.Request {
+			r := outgoing("PUT", "/", strings.NewReader(strings.Repeat("x", 100_000)))
+			r.GetBody = func() (io.ReadCloser, error) { return nil, nil }
+			return r
+		}, seen{Line: "PUT /", Host: "example.com", Body: strings.Repeat("x", 100_000), Length: 100_000, Header: http.Header{"Content-Length": {"100000"}}}},
+		{"chunks and trailers", func() *http.Request {
+			r := outgoing("PUT", "/", io.MultiReader(strings.NewReader(strings.Repeat("a", 70_000)), strings.NewReader("b")))
+			r.ContentLength = -1
+			r.Trailer = http.Header{"X-Sum": {"1"}, "Content-Length": {"5"}}
+			return r
+		}, seen{Line: "PUT /", Host: "example.com", Body: strings.Repeat("a", 70_000) + "b", Length: -1, Trailer: http.Header{"X-Sum": {"1"}}}},
+		{"no chunk but the last", func() *http.Request {
+			r := outgoing("PUT", "/", io.MultiReader())
+			r.ContentLength = -1
+			return r
+		}, seen{Line: "PUT /", Host: "example.com", Length: -1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := make(chan seen, 1)
+			cc := client(t, ClientOptions{Host: "fallback:80"}, func(_ int, c net.Conn, r *bufio.Reader) {
+				req, err := http.ReadRequest(r)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				body, _ := io.ReadAll(req.Body)
+				got <- seen{req.Method + " " + req.RequestURI, req.Host, string(body), req.ContentLength, req.Header, req.Trailer}
+				io.WriteString(c, ok200+"Content-Length: 0\r\n\r\n")
+			})
+			req := c.make()
+			before := req.Header.Clone()
+			exchange(t, cc, req)
+			if c.want.Header == nil {
+				c.want.Header = http.Header{}
+			}
+			if d := cmp.Diff(c.want, <-got); d != "" {
+				t.Error(d)
+			}
+			if d := cmp.Diff(before, req.Header); d != "" {
+				t.Errorf("the request was changed: %s", d)
+			}
+		})
+	}
+}
+
+// there is a body that knows how much of it is there.
+type there struct{ *bufio.Reader }
+
+func (r there) fill(n int) there { r.Peek(n); return r }
+func (there) Close() error       { return nil }
+
+// What cannot be sent safely is not sent, and harms nothing.
+func TestClientRefusesRequests(t *testing.T) {
+	c := client(t, ClientOptions{}, answers(ok200+"Content-Length: 0\r\n\r\n"))
+	for name, change := range map[string]func(*http.Request){
+		"line break in a value":    func(r *http.Request) { r.Header["X-A"] = []string{"a\r\nX-B: c"} },
+		"LF in a value":            func(r *http.Request) { r.Header["X-A"] = []string{"a\nb"} },
+		"NUL in a value":           func(r *http.Request) { r.Header["X-A"] = []string{"a\x00"} },
+		"line break in a name":     func(r *http.Request) { r.Header["X-A: 1\r\nX-B"] = []string{"c"} },
+		"blank in a name":          func(r *http.Request) { r.Header["X A"] = []string{"c"} },
+		"no name":                  func(r *http.Request) { r.Header[""] = []string{"c"} },
+		"blank in the method":      func(r *http.Request) { r.Method = "G T" },
+		"line break in the method": func(r *http.Request) { r.Method = "GET / HTTP/1.1\r\nX: y\r\n\r\n" },
+		"CONNECT":                  func(r *http.Request) { r.Method = "CONNECT" },
+		"blank in the host":        func(r *http.Request) { r.Host = "a b" },
+		"line break in the host":   func(r *http.Request) { r.Host = "a\r\nX: y" },
+		"path in the host":         func(r *http.Request) { r.Host = "a/b" },
+		"line break in the query":  func(r *http.Request) { r.URL.RawQuery = "a\r\nb" },
+		"blank in the query":       func(r *http.Request) { r.URL.RawQuery = "a b" },
+		"fragment in the query":    func(r *http.Request) { r.URL.RawQuery = "a#b" },
+		"path without a slash":     func(r *http.Request) { r.URL.Path = "a" },
+		"asterisk without OPTIONS": func(r *http.Request) { r.URL.Path = "*" },
+		"raw path with a line break": func(r *http.Request) {
+			r.URL.Opaque, r.URL.RawPath, r.URL.Path = "", "/\r\n", "/\r\n"
+			r.URL.RawQuery = "\n"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			req := outgoing("GET", "/", nil)
+			change(req)
+			_, err := c.RoundTrip(t.Context(), req, nil)
+			got := failure(t, err)
+			got.Reused = false
+			if d := cmp.Diff(ClientError{Phase: WritePhase, Kind: BadRequest}, got); d != "" {
+				t.Error(d)
+			}
+			exchange(t, c, outgoing("GET", "/", nil)) // over the same connection
+		})
+	}
+}
+
+func TestClientInterimAnswers(t *testing.T) {
+	c := client(t, ClientOptions{}, answers("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: a\r\n\r\n"+ok200+"Content-Length: 1\r\n\r\nx"))
+	var got []string
+	resp, err := c.RoundTrip(t.Context(), outgoing("GET", "/", nil), func(status int, h http.Header) error {
+		got = append(got, fmt.Sprint(status, h))
+		return nil
+	})
+	if err != nil || resp.StatusCode != 200 || len(resp.Header) != 1 {
+		t.Fatal(resp, err)
+	}
+	resp.Body.Close()
+	if want := []string{"100 map[]", "103 map[Link:[a]]"}; !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+	if !c.Reusable() {
+		t.Error("a body that has come already and is not wanted ended the connection")
+	}
+	gone := errors.New("the client has gone")
+	_, err = c.RoundTrip(t.Context(), outgoing("GET", "/", nil), func(int, http.Header) error { return gone })
+	if d := cmp.Diff(ClientError{Phase: HeaderPhase, Kind: Canceled, Reused: true, Sent: true}, failure(t, err)); d != "" || !errors.Is(err, gone) {
+		t.Error(d, err)
+	}
+}
+
+func TestClientTrailersBothWays(t *testing.T) {
+	c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) {
+		for {
+			req := takeRequest(r)
+			if req == nil {
+				return
+			}
+			fmt.Fprintf(c, ok200+"Trailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX-Sum: %s\r\nx-more: 1\r\n\r\n", req.Trailer.Get("X-Sum"))
+		}
+	})
+	for range 3 {
+		req := outgoing("POST", "/", io.MultiReader(strings.NewReader("hello")))
+		req.ContentLength, req.Trailer = -1, http.Header{"X-Sum": {"42"}}
+		resp, err := c.RoundTrip(t.Context(), req, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(http.Header{"X-Sum": nil}, resp.Trailer); d != "" {
+			t.Error(d)
+		}
+		io.Copy(io.Discard, resp.Body)
+		if d := cmp.Diff(http.Header{"X-Sum": {"42"}, "X-More": {"1"}}, resp.Trailer); d != "" {
+			t.Error(d)
+		}
+		if !c.Reusable() {
+			t.Fatal("the connection was closed")
+		}
+	}
+}
+
+func TestClientWaitsForConsent(t *testing.T) {
+	send := func(c *ClientConn, body io.Reader) (*http.Response, error) {
+		req := outgoing("POST", "/", body)
+		req.ContentLength = 5
+		req.Header.Set("Expect", "100-continue")
+		return c.RoundTrip(context.Background(), req, nil)
+	}
+	t.Run("given", func(t *testing.T) {
+		c := client(t, ClientOptions{Continue: time.Hour}, func(_ int, c net.Conn, r *bufio.Reader) {
+			req, _ := http.ReadRequest(r)
+			if r.Buffered() > 0 {
+				t.Error("the body came with the head")
+			}
+			io.WriteString(c, "HTTP/1.1 100 Continue\r\n\r\n")
+			body, _ := io.ReadAll(req.Body)
+			fmt.Fprintf(c, ok200+"Content-Length: 5\r\n\r\n%s", body)
+		})
+		resp, err := send(c, strings.NewReader("hello"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, err := io.ReadAll(resp.Body); string(body) != "hello" || err != nil {
+			t.Errorf("got %q, %v", body, err)
+		}
+	})
+	t.Run("not given in time", func(t *testing.T) {
+		c := client(t, ClientOptions{Continue: 20 * time.Millisecond, FirstByte: time.Minute}, answers(ok200+"Content-Length: 0\r\n\r\n"))
+		if _, err := send(c, strings.NewReader("hello")); err != nil || !c.Reusable() {
+			t.Fatal(err)
+		}
+	})
+	t.Run("refused", func(t *testing.T) {
+		c := client(t, ClientOptions{Continue: time.Hour}, func(_ int, c net.Conn, r *bufio.Reader) {
+			http.ReadRequest(r)
+			io.WriteString(c, "HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n")
+			io.Copy(io.Discard, r)
+		})
+		resp, err := send(c, newSilent(t))
+		if err != nil || resp.StatusCode != 417 {
+			t.Fatal(resp, err)
+		}
+		if c.Reusable() {
+			t.Error("the endpoint still waits for a body")
+		}
+	})
+}
+
+// An endpoint may answer before it has the whole request.
+func TestClientHearsEarlyAnswers(t *testing.T) {
+	t.Run("and the endpoint closes", func(t *testing.T) {
+		for range 20 {
+			c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) {
+				http.ReadRequest(r)
+				io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig")
+			})
+			req := outgoing("POST", "/", io.LimitReader(zeros{}, 16<<20))
+			req.ContentLength = 16 << 20
+			if resp, body := exchange(t, c, req); resp.StatusCode != 413 || body != "big" || c.Reusable() {
+				t.Fatalf("got %d %q", resp.StatusCode, body)
+			}
+		}
+	})
+	t.Run("and the client stands still", func(t *testing.T) {
+		c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) {
+			http.ReadRequest(r)
+			io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
+			io.Copy(io.Discard, r)
+		})
+		resp, body := exchange(t, c, outgoing("POST", "/", newSilent(t)))
+		if resp.StatusCode != 413 || body != "big" || c.Reusable() {
+			t.Fatalf("got %d %q", resp.StatusCode, body)
+		}
+	})
+	t.Run("and both go on", func(t *testing.T) {
+		c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) {
+			req, _ := http.ReadRequest(r)
+			io.WriteString(c, ok200+"Transfer-Encoding: chunked\r\n\r\n")
+			buf := make([]byte, 8)
+			for {
+				n, err := req.Body.Read(buf)
+				if n > 0 {
+					fmt.Fprintf(c, "%x\r\n%s\r\n", n, bytes.ToUpper(buf[:n]))
+				}
+				if err != nil {
+					io.WriteString(c, "0\r\n\r\n")
+					return
+				}
+			}
+		})
+		pr, pw := io.Pipe()
+		req := outgoing("POST", "/", pr)
+		resp, err := c.RoundTrip(t.Context(), req, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range []string{"ab", "cd"} { // each is answered before the next is sent
+			io.WriteString(pw, s)
+			got := make([]byte, 2)
+			if _, err := io.ReadFull(resp.Body, got); err != nil || string(got) != strings.ToUpper(s) {
+				t.Fatalf("got %q, %v", got, err)
+			}
+		}
+		pw.Close()
+		if rest, err := io.ReadAll(resp.Body); err != nil || len(rest) > 0 {
+			t.Errorf("got %q, %v", rest, err)
+		}
+	})
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+func upgrading() *http.Request {
+	req := outgoing("GET", "/", nil)
+	req.Header.Set("Connection", "keep-alive, Upgrade")
+	req.Header.Set("Upgrade", "echo")
+	return req
+}
+
+func TestClientUpgrade(t *testing.T) {
+	c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) {
+		http.ReadRequest(r)
+		io.WriteString(c, "HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nhello ")
+		io.Copy(c, r)
+		io.WriteString(c, " bye")
+	})
+	resp, err := c.RoundTrip(t.Context(), upgrading(), nil)
+	if err != nil || resp.StatusCode != 101 || resp.Header.Get("Upgrade") != "echo" {
+		t.Fatal(resp, err)
+	}
+	tunnel := resp.Body.(io.ReadWriteCloser)
+	io.WriteString(tunnel, "world")
+	if err := tunnel.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(tunnel); err != nil || string(got) != "hello world bye" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if c.Closed() {
+		t.Error("the tunnel was closed before its Close")
+	}
+	tunnel.Close()
+	tunnel.Close()
+	if !c.Closed() {
+		t.Error("the tunnel is open after its Close")
+	}
+}
+
+func TestClientUpgradeRefused(t *testing.T) {
+	c := client(t, ClientOptions{}, answers("HTTP/1.1 426 No\r\nContent-Length: 0\r\n\r\n"))
+	if resp, _ := exchange(t, c, upgrading()); resp.StatusCode != 426 || !c.Reusable() {
+		t.Error(resp)
+	}
+}
+
+// Cancellation is heard in each phase, with its cause.
+func TestClientCancellation(t *testing.T) {
+	cause := errors.New("the client left")
+	hang := func(say string) func(int, net.Conn, *bufio.Reader) {
+		return func(_ int, c net.Conn, r *bufio.Reader) {
+			http.ReadRequest(r)
+			io.WriteString(c, say)
+			io.Copy(io.Discard, r) // ends when the client closes
+		}
+	}
+	t.Run("before", func(t *testing.T) {
+		c := client(t, ClientOptions{}, answers(ok200+"Content-Length: 0\r\n\r\n"))
+		ctx, cancel := wayward(t)
+		cancel(cause)
+		_, err := c.RoundTrip(ctx, outgoing("GET", "/", nil), nil)
+		if d := cmp.Diff(ClientError{Phase: WritePhase, Kind: Canceled}, failure(t, err)); d != "" || !errors.Is(err, cause) {
+			t.Error(d, err)
+		}
+		if !c.Reusable() {
+			t.Error("it was not used, and is closed")
+		}
+	})
+	for _, p := range []struct {
+		name, say string
+		req       func(t *testing.T) *http.Request
+		want      ClientError
+	}{
+		{"head", "", func(*testing.T) *http.Request { return outgoing("GET", "/", nil) }, ClientError{Phase: HeaderPhase, Kind: Canceled, Sent: true}},
+		{"half a head", ok200, func(*testing.T) *http.Request { return outgoing("GET", "/", nil) }, ClientError{Phase: HeaderPhase, Kind: Canceled, Sent: true}},
+		{"silent upload", "", func(t *testing.T) *http.Request { return outgoing("POST", "/", newSilent(t)) }, ClientError{Phase: HeaderPhase, Kind: Canceled, Sent: true, BodyRead: true}},
+		{"consent", "", func(t *testing.T) *http.Request {
+			req := outgoing("POST", "/", newSilent(t))
+			req.Header.Set("Expect", "100-continue")
+			return req
+		}, ClientError{Phase: HeaderPhase, Kind: Canceled, Sent: true}},
+		{"body", ok200 + "Content-Length: 5\r\n\r\nhe", func(*testing.T) *http.Request { return outgoing("GET", "/", nil) }, ClientError{Phase: BodyPhase, Kind: Canceled, Sent: true}},
+		{"chunk", ok200 + "Transfer-Encoding: chunked\r\n\r\n5\r\nhe", func(*testing.T) *http.Request { return outgoing("GET", "/", nil) }, ClientError{Phase: BodyPhase, Kind: Canceled, Sent: true}},
+		{"until it closes", ok200 + "\r\nhe", func(*testing.T) *http.Request { return outgoing("GET", "/", nil) }, ClientError{Phase: BodyPhase, Kind: Canceled, Sent: true}},
+		{"tunnel", "HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nhe", func(*testing.T) *http.Request { return upgrading() }, ClientError{Phase: BodyPhase, Kind: Canceled, Sent: true}},
+	} {
+		t.Run(p.name, func(t *testing.T) {
+			c := client(t, ClientOptions{Continue: time.Hour}, hang(p.say))
+			ctx, cancel := wayward(t)
+			time.AfterFunc(25*time.Millisecond, func() { cancel(cause) })
+			resp, err := c.RoundTrip(ctx, p.req(t), nil)
+			if err == nil {
+				_, err = io.ReadAll(resp.Body)
+				resp.Body.Close()
+			}
+			if d := cmp.Diff(p.want, failure(t, err)); d != "" || !errors.Is(err, cause) {
+				t.Error(d, err)
+			}
+			if !c.Closed() {
+				t.Error("the connection is open")
+			}
+		})
+	}
+	t.Run("deadline", func(t *testing.T) {
+		c := client(t, ClientOptions{}, hang(""))
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
+		defer cancel()
+		_, err := c.RoundTrip(ctx, outgoing("GET", "/", nil), nil)
+		if d := cmp.Diff(ClientError{Phase: HeaderPhase, Kind: Canceled, Sent: true, Timeout: true}, failure(t, err)); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+func TestClientLimits(t *testing.T) {
+	const limit = 40 * time.Millisecond
+	hang := func(say string) func(int, net.Conn, *bufio.Reader) {
+		return func(_ int, c net.Conn, r *bufio.Reader) {
+			http.ReadRequest(r)
+			io.WriteString(c, say)
+			if say == "" {
+				for range 3 {
+					http.ReadRequest(r)
+				}
+			}
+			io.Copy(io.Discard, r)
+		}
+	}
+	deaf := func(_ int, c net.Conn, r *bufio.Reader) { // takes nothing after the head
+		http.ReadRequest(r)
+		for end := time.Now().Add(20 * limit); time.Now().Before(end); time.Sleep(limit) {
+		}
+	}
+	get := func(*testing.T) *http.Request { return outgoing("GET", "/", nil) }
+	for _, p := range []struct {
+		name   string
+		o      ClientOptions
+		handle func(int, net.Conn, *bufio.Reader)
+		req    func(t *testing.T) *http.Request
+		want   ClientError
+	}{
+		{"first byte", ClientOptions{FirstByte: limit}, hang(""), get, ClientError{Phase: HeaderPhase, Kind: TimedOut, Sent: true}},
+		{"half a head", ClientOptions{FirstByte: limit}, hang(ok200), get, ClientError{Phase: HeaderPhase, Kind: TimedOut, Sent: true}},
+		{"interim answers do not count", ClientOptions{FirstByte: limit}, hang("HTTP/1.1 102 Wait\r\n\r\n"), get, ClientError{Phase: HeaderPhase, Kind: TimedOut, Sent: true}},
+		{"first byte after an upload", ClientOptions{FirstByte: limit, Idle: time.Hour}, hang(""), func(*testing.T) *http.Request {
+			pr, pw := io.Pipe()
+			time.AfterFunc(2*limit, func() { io.WriteString(pw, "x"); pw.Close() })
+			return outgoing("POST", "/", pr)
+		}, ClientError{Phase: HeaderPhase, Kind: TimedOut, Sent: true, BodyRead: true}},
+		{"the client stands still", ClientOptions{Idle: limit}, hang(""), func(t *testing.T) *http.Request {
+			return outgoing("POST", "/", newSilent(t))
+		}, ClientError{Phase: WritePhase, Kind: RequestBody, Sent: true, BodyRead: true}},
+		{"the endpoint takes nothing", ClientOptions{Idle: limit}, deaf, func(t *testing.T) *http.Request {
+			return outgoing("POST", "/", zeros{})
+		}, ClientError{Phase: WritePhase, Kind: TimedOut, Sent: true, BodyRead: true}},
+		{"the body stands still", ClientOptions{Idle: limit}, hang(ok200 + "Content-Length: 5\r\n\r\nhe"), get, ClientError{Phase: BodyPhase, Kind: TimedOut, Sent: true}},
+		{"the tunnel stands still", ClientOptions{Idle: limit}, hang("HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nhe"),
+			func(*testing.T) *http.Request { return upgrading() }, ClientError{Phase: BodyPhase, Kind: TimedOut, Sent: true}},
+	} {
+		t.Run(p.name, func(t *testing.T) {
+			c := client(t, p.o, p.handle)
+			start := time.Now()
+			resp, err := c.RoundTrip(t.Context(), p.req(t), nil)
+			if err == nil {
+				_, err = io.ReadAll(resp.Body)
+				resp.Body.Close()
+			}
+			p.want.Timeout = true
+			if d := cmp.Diff(p.want, failure(t, err)); d != "" {
+				t.Error(d)
+			}
+			if took := time.Since(start); took < limit {
+				t.Errorf("it was ended after %v", took)
+			}
+		})
+	}
+}
+
+// What is slow but moves is left alone.
+func TestClientSlowBodies(t *testing.T) {
+	c := client(t, ClientOptions{Idle: 60 * time.Millisecond}, func(_ int, c net.Conn, r *bufio.Reader) {
+		req, err := http.ReadRequest(r)
+		for err == nil {
+			if body, _ := io.ReadAll(req.Body); string(body) != "abcdefgh" {
+				t.Errorf("got %q", body)
+			}
+			io.WriteString(c, ok200+"Transfer-Encoding: chunked\r\n\r\n")
+			for range 8 {
+				time.Sleep(15 * time.Millisecond)
+				io.WriteString(c, "1\r\nx\r\n")
+			}
+			io.WriteString(c, "0\r\n\r\n")
+			req, err = http.ReadRequest(r)
+		}
+	})
+	for range 2 {
+		pr, pw := io.Pipe()
+		go func() {
+			for _, b := range []byte("abcdefgh") {
+				time.Sleep(15 * time.Millisecond)
+				pw.Write([]byte{b})
+			}
+			pw.Close()
+		}()
+		req := outgoing("POST", "/", pr)
+		ctx, _ := wayward(t)
+		resp, err := c.RoundTrip(ctx, req, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond) // it is the reader that is slow: that does not count
+		if body, err := io.ReadAll(resp.Body); string(body) != "xxxxxxxx" || err != nil {
+			t.Fatalf("got %q, %v", body, err)
+		}
+		if !c.Reusable() {
+			t.Fatal("the connection was closed")
+		}
+	}
+}
+
+// An endpoint that dies is told apart by when it does.
+func TestClientDyingEndpoint(t *testing.T) {
+	reset := func(c net.Conn) { c.(*net.TCPConn).SetLinger(0); c.Close() }
+	for _, p := range []struct {
+		name  string
+		first bool // there was an exchange before
+		die   func(c net.Conn, r *bufio.Reader)
+		want  ClientError
+	}{
+		{"unanswered", false, func(c net.Conn, r *bufio.Reader) { http.ReadRequest(r) }, ClientError{Phase: HeaderPhase, Kind: Reset, Sent: true}},
+		{"reset unanswered", false, func(c net.Conn, r *bufio.Reader) { http.ReadRequest(r); reset(c) }, ClientError{Phase: HeaderPhase, Kind: Reset, Sent: true}},
+		{"unanswered after idleness", true, func(c net.Conn, r *bufio.Reader) { http.ReadRequest(r) }, ClientError{Phase: HeaderPhase, Kind: IdleClosed, Sent: true, Reused: true}},
+		{"reset after idleness", true, func(c net.Conn, r *bufio.Reader) { http.ReadRequest(r); reset(c) }, ClientError{Phase: HeaderPhase, Kind: IdleClosed, Sent: true, Reused: true}},
+		{"half a head after idleness", true, func(c net.Conn, r *bufio.Reader) {
+			http.ReadRequest(r)
+			io.WriteString(c, ok200)
+		}, ClientError{Phase: HeaderPhase, Kind: Reset, Sent: true, Reused: true}},
+		{"half a body", false, func(c net.Conn, r *bufio.Reader) {
+			http.ReadRequest(r)
+			io.WriteString(c, ok200+"Content-Length: 5\r\n\r\nhe")
+		}, ClientError{Phase: BodyPhase, Kind: Truncated, Sent: true}},
+	} {
+		t.Run(p.name, func(t *testing.T) {
+			c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) {
+				if p.first {
+					takeRequest(r)
+					io.WriteString(c, ok200+"Content-Length: 0\r\n\r\n")
+				}
+				p.die(c, r)
+			})
+			if p.first {
+				exchange(t, c, outgoing("GET", "/", nil))
+			}
+			resp, err := c.RoundTrip(t.Context(), outgoing("GET", "/", nil), nil)
+			if err == nil {
+				_, err = io.ReadAll(resp.Body)
+			}
+			if d := cmp.Diff(p.want, failure(t, err)); d != "" {
+				t.Error(d)
+			}
+			if !c.Closed() {
+				t.Error("the connection is open")
+			}
+		})
+	}
+	t.Run("a reset body", func(t *testing.T) {
+		read := make(chan struct{})
+		c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) {
+			http.ReadRequest(r)
+			io.WriteString(c, ok200+"\r\nhello")
+			<-read
+			reset(c)
+		})
+		resp, err := c.RoundTrip(t.Context(), outgoing("GET", "/", nil), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.ReadFull(resp.Body, make([]byte, 5))
+		close(read)
+		_, err = io.ReadAll(resp.Body)
+		if d := cmp.Diff(ClientError{Phase: BodyPhase, Kind: Reset, Sent: true}, failure(t, err)); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+// Requests whose body cannot be read are not the endpoint's fault.
+func TestClientBrokenUploads(t *testing.T) {
+	broken := errors.New("the client broke off")
+	inMemory := func(r *http.Request) { r.GetBody = func() (io.ReadCloser, error) { return nil, nil } }
+	streamed := func(*http.Request) {}
+	for _, p := range []struct {
+		name   string
+		body   io.Reader
+		length int64
+		kind   func(*http.Request)
+		cause  error
+		want   ClientError
+	}{
+		{"read error", io.MultiReader(strings.NewReader("abc"), unreadable{broken}), -1, streamed, broken, ClientError{Sent: true, BodyRead: true}},
+		{"too short", strings.NewReader("abc"), 5, streamed, io.ErrUnexpectedEOF, ClientError{Sent: true, BodyRead: true}},
+		{"too long", strings.NewReader("abc"), 2, streamed, ErrBodyTooLong, ClientError{Sent: true, BodyRead: true}},
+		{"read error in memory", io.MultiReader(strings.NewReader("abc"), unreadable{broken}), 5, inMemory, broken, ClientError{}},
+		{"too short in memory", strings.NewReader("abc"), 5, inMemory, io.ErrUnexpectedEOF, ClientError{}},
+		{"too long in memory", strings.NewReader("abc"), 2, inMemory, ErrBodyTooLong, ClientError{}},
+	} {
+		t.Run(p.name, func(t *testing.T) {
+			c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) { io.Copy(io.Discard, r) })
+			req := outgoing("POST", "/", p.body)
+			req.ContentLength = p.length
+			p.kind(req)
+			_, err := c.RoundTrip(t.Context(), req, nil)
+			p.want.Phase, p.want.Kind = WritePhase, RequestBody
+			if d := cmp.Diff(p.want, failure(t, err)); d != "" || !errors.Is(err, p.cause) {
+				t.Error(d, err)
+			}
+			if c.Closed() != p.want.Sent {
+				t.Errorf("closed: %v", c.Closed())
+			}
+		})
+	}
+}
+
+type unreadable struct{ err error }
+
+func (u unreadable) Read([]byte) (int, error) { return 0, u.err }
+
+func TestClientSeesWhatIdleConnectionsDo(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		for _, p := range []struct {
+			name string
+			do   func(c net.Conn)
+		}{
+			{"close", func(c net.Conn) { c.Close() }},
+			{"speak", func(c net.Conn) { io.WriteString(c, ok200+"Content-Length: 4\r\n\r\nevil") }},
+		} {
+			t.Run(fmt.Sprint(p.name, " secure: ", secure), func(t *testing.T) {
+				noLeaks(t)
+				now, did := make(chan struct{}), make(chan struct{})
+				handle := func(_ int, c net.Conn, r *bufio.Reader) {
+					takeRequest(r)
+					io.WriteString(c, ok200+"Content-Length: 0\r\n\r\n")
+					<-now
+					p.do(c)
+					close(did)
+					io.Copy(io.Discard, r)
+				}
+				c := connect(t, secure, handle)
+				exchange(t, c, outgoing("GET", "/", nil))
+				for range 3 {
+					if !c.Reusable() {
+						t.Fatal("it is at rest, and not reusable")
+					}
+				}
+				close(now)
+				<-did
+				soon(t, "it is seen", func() bool { return !c.Reusable() })
+				if !c.Closed() {
+					t.Error("it was not closed")
+				}
+			})
+		}
+	}
+	// Over TLS, what came together with the answer is in no socket any more.
+	t.Run("speak at once, secure", func(t *testing.T) {
+		noLeaks(t)
+		c := connect(t, true, func(_ int, c net.Conn, r *bufio.Reader) {
+			takeRequest(r)
+			var records bytes.Buffer
+			tc := c.(*tls.Conn)
+			under := tc.NetConn().(*corked)
+			under.cork = &records
+			io.WriteString(c, ok200+"Content-Length: 0\r\n\r\n")
+			io.WriteString(c, ok200+"Content-Length: 4\r\n\r\nevil")
+			under.cork = nil
+			under.Write(records.Bytes())
+			io.Copy(io.Discard, r)
+		})
+		exchange(t, c, outgoing("GET", "/", nil))
+		if c.Reusable() {
+			t.Error("it is reusable")
+		}
+	})
+}
+
+// corked collects what is written to it.
+type corked struct {
+	net.Conn
+	cork *bytes.Buffer
+}
+
+func (c *corked) Write(p []byte) (int, error) {
+	if c.cork != nil {
+		return c.cork.Write(p)
+	}
+	return c.Conn.Write(p)
+}
+
+// connect starts an endpoint with or without TLS, and connects to it.
+func connect(t *testing.T, secure bool, handle func(int, net.Conn, *bufio.Reader)) *ClientConn {
+	if !secure {
+		return dialClient(t, endpoint(t, handle), ClientOptions{})
+	}
+	config := &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}
+	address := endpoint(t, func(n int, c net.Conn, _ *bufio.Reader) {
+		tc := tls.Server(&corked{Conn: c}, config)
+		defer tc.Close()
+		handle(n, tc, bufio.NewReader(tc))
+	})
+	raw, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tc := tls.Client(NewSocket(raw), &tls.Config{InsecureSkipVerify: true})
+	if err := tc.HandshakeContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c := NewClientConn(tc, ClientOptions{})
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func selfSigned(t *testing.T) tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}

@@ -1,0 +1,237 @@
+package http1
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// trip is one exchange on a ClientConn. It belongs to the goroutine that called RoundTrip, then to who reads the answer's body.
+type trip struct {
+	c       *ClientConn
+	ctx     context.Context
+	interim func(status int, header http.Header) error
+	upload  *upload     // nil: there is nothing left to send when the answer is waited for
+	stop    func() bool // ends the watch on ctx; nil: there is none
+
+	phase    ClientPhase
+	start    time.Time // of the exchange
+	since    time.Time // since when the endpoint is waited for
+	reused   bool
+	sent     bool // bytes of the request were sent
+	heard    bool // bytes of the answer came
+	asked    bool // for an upgrade
+	consent  bool // it is waited for before the body is sent
+	partly   bool // not all of the request was sent
+	watched  bool // ctx is, or need not be
+	inMemory bool // the request's body is
+	bodyRead bool // the request's body was read from before its upload
+	lasting  bool // the connection may be used after the answer, as far as its head says
+
+	gate  sync.Mutex
+	ended bool // the connection is for others now
+
+	resp http.Response
+	body clientBody
+}
+
+// heads are parsed heads, without the header maps that were made of them.
+var heads = sync.Pool{New: func() any { return new(head) }}
+
+// do sends the request and waits for the head of the answer.
+func (x *trip) do(req *http.Request) *ClientError {
+	if x.ctx.Err() != nil {
+		return x.fail(WritePhase, nil)
+	}
+	if !x.reused && !x.c.quiet() {
+		return &ClientError{Phase: WritePhase, Kind: IdleClosed, Err: errUnsolicited}
+	}
+	x.start = time.Now()
+	if e := x.send(req); e != nil {
+		return e
+	}
+	x.phase = HeaderPhase
+	h := heads.Get().(*head)
+	e := x.receive(req, h)
+	h.header, h.values = nil, nil // they are the answer's
+	heads.Put(h)
+	return e
+}
+
+// maxInterims keeps an endpoint from holding a request up for ever with interim answers.
+const maxInterims = 100
+
+// receive reads heads up to the one of the answer.
+func (x *trip) receive(req *http.Request, h *head) *ClientError {
+	x.c.in.attach(x)
+	for n := 0; ; n++ {
+		if n > maxInterims {
+			return x.fail(HeaderPhase, &ClientError{Phase: HeaderPhase, Kind: Malformed, Err: errInterims})
+		}
+		if err := x.readHead(h); err != nil {
+			return x.fail(HeaderPhase, err)
+		}
+		switch {
+		case h.status == http.StatusSwitchingProtocols:
+			return x.switched(req, h)
+		case h.status >= 200:
+			return x.answered(req, h)
+		}
+		if _, _, bad := responseLength(h, req.Method); bad != nil {
+			return x.fail(HeaderPhase, bad)
+		}
+		if h.status == http.StatusContinue && x.consent {
+			x.consent = false
+			x.upload.begin()
+		}
+		if err := x.tell(h); err != nil {
+			return x.fail(HeaderPhase, &ClientError{Phase: HeaderPhase, Kind: Canceled, Err: err})
+		}
+	}
+}
+
+var version = []byte("HTTP/1.")
+
+// readHead reads one head. What is not HTTP is seen by its first bytes, as its end may never come.
+func (x *trip) readHead(h *head) error {
+	in := &x.c.in
+	for {
+		b := in.peek()
+		n := min(len(b), len(version))
+		if !bytes.Equal(b[:n], version[:n]) {
+			return &ClientError{Phase: HeaderPhase, Kind: Malformed, Err: errNotHTTP}
+		}
+		if n == len(version) {
+			return in.readResponseHead(h, &x.c.limits)
+		}
+		if err := in.fill(smallBuffer); err != nil {
+			return err
+		}
+	}
+}
+
+// tell passes an interim answer on.
+func (x *trip) tell(h *head) error {
+	if x.interim == nil {
+		return nil
+	}
+	header := h.header
+	if header == nil {
+		header = http.Header{}
+	}
+	h.header, h.values = nil, nil
+	return x.interim(h.status, header)
+}
+
+// answered makes the answer of its head.
+func (x *trip) answered(req *http.Request, h *head) *ClientError {
+	f, length, bad := responseLength(h, req.Method)
+	if bad != nil {
+		return x.fail(HeaderPhase, bad)
+	}
+	x.respond(req, h)
+	x.lasting = h.persistent() && f != untilClose
+	x.partly = x.partly || x.consent
+	if f == noBody {
+		x.resp.Body = http.NoBody
+		x.resp.ContentLength = 0
+		if req.Method == http.MethodHead {
+			x.resp.ContentLength = h.length
+		}
+		x.end(true)
+		return nil
+	}
+	x.phase = BodyPhase
+	x.resp.ContentLength = length
+	x.body.x = x
+	x.body.reader.begin(&x.c.in, f, length, &x.c.limits)
+	x.resp.Body = &x.body
+	return nil
+}
+
+// switched hands the connection over after 101.
+func (x *trip) switched(req *http.Request, h *head) *ClientError {
+	if !x.asked || x.partly || x.consent || x.upload != nil && !x.upload.completed() {
+		return x.fail(HeaderPhase, &ClientError{Phase: HeaderPhase, Kind: Malformed, Err: errNoUpgrade})
+	}
+	x.respond(req, h)
+	x.phase = BodyPhase
+	x.resp.ContentLength = 0
+	x.resp.Body = newClientTunnel(x)
+	return nil
+}
+
+// respond fills in what a head says.
+func (x *trip) respond(req *http.Request, h *head) {
+	r := &x.resp
+	r.Request, r.StatusCode, r.Status = req, h.status, statusText(h)
+	r.ProtoMajor, r.ProtoMinor, r.Proto = 1, h.minor, "HTTP/1.1"
+	if h.minor == 0 {
+		r.Proto = "HTTP/1.0"
+	}
+	r.Header, r.Trailer, r.Close = h.header, h.trailer, !h.persistent()
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
+	if h.chunked {
+		r.TransferEncoding = []string{"chunked"}
+	}
+	if tc, ok := x.c.nc.(*tls.Conn); ok {
+		state := tc.ConnectionState()
+		r.TLS = &state
+	}
+}
+
+// statusText is a status with its reason. That of the usual ones is at hand.
+func statusText(h *head) string {
+	if h.status == 200 && h.reason == "OK" {
+		return "200 OK"
+	}
+	var code [3]byte
+	for i, n := 2, h.status; i >= 0; i, n = i-1, n/10 {
+		code[i] = byte('0' + n%10)
+	}
+	return string(code[:]) + " " + h.reason
+}
+
+// end ends the exchange: what it held is given back, and the connection is at rest or closed afterwards.
+func (x *trip) end(whole bool) {
+	x.gate.Lock()
+	ended := x.ended
+	x.ended = true
+	x.gate.Unlock()
+	if ended {
+		return
+	}
+	c := x.c
+	whole = whole && c.in.buffered() == 0
+	if x.sent {
+		whole = whole && x.lasting && !x.partly && (x.upload == nil || x.upload.completed())
+	}
+	if x.stop != nil && !x.stop() {
+		whole = false // it was canceled, and will be closed
+	}
+	if x.upload != nil {
+		x.upload.over.Store(true)
+	}
+	c.in.attach(nil)
+	c.in.drop()
+	if !whole || !c.state.CompareAndSwap(clientBusy, clientResting) {
+		c.abort()
+	}
+	if c.o.Done != nil {
+		c.o.Done()
+	}
+}
+
+// abort closes the connection, unless the exchange is over.
+func (x *trip) abort() {
+	x.gate.Lock()
+	defer x.gate.Unlock()
+	if !x.ended {
+		x.c.abort()
+	}
+}

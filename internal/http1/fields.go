@@ -1,0 +1,208 @@
+package http1
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+)
+
+// span is where a field lies in the bytes of a head.
+type span struct{ name, nameEnd, value, valueEnd int32 }
+
+// fault makes a ParseError of status 400.
+func fault(reason string) *ParseError {
+	return &ParseError{Status: http.StatusBadRequest, Reason: reason}
+}
+
+// scanFields finds the fields in b, which is lines that end in CRLF, the last one empty and all before it not. It checks them and
+// brings their names into canonical form in place. Offsets are counted from base.
+func scanFields(b []byte, base, limit int, spans []span) ([]span, *ParseError) {
+	at := 0
+	for at < len(b)-2 {
+		line := b[at:]
+		colon := 0
+		for classes[line[colon]]&inToken != 0 { // ends at the latest at the CR of the last line
+			colon++
+		}
+		if line[colon] != ':' || colon == 0 {
+			return spans, nameFault(line, colon)
+		}
+		end := bytes.IndexByte(line, '\n') // there is one: b ends in it
+		if line[end-1] != '\r' {
+			return spans, fault("a line ends in a bare LF")
+		}
+		value := line[colon+1 : end-1]
+		if !isValue(value) {
+			return spans, fault("a field's value has a control character")
+		}
+		if len(spans) >= limit {
+			return spans, &ParseError{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "too many fields"}
+		}
+		canonical(line[:colon])
+		start := colon + 1
+		for start < end-1 && (line[start] == ' ' || line[start] == '\t') {
+			start++
+		}
+		stop := end - 1
+		for stop > start && (line[stop-1] == ' ' || line[stop-1] == '\t') {
+			stop--
+		}
+		o := int32(base + at)
+		spans = append(spans, span{o, o + int32(colon), o + int32(start), o + int32(stop)})
+		at += end + 1
+	}
+	return spans, nil
+}
+
+// nameFault says what is wrong with a name that ends at i.
+func nameFault(line []byte, i int) *ParseError {
+	switch c := line[i]; {
+	case i == 0 && (c == ' ' || c == '\t'):
+		return fault("a line begins with whitespace: folded lines are not read")
+	case c == ' ' || c == '\t':
+		return fault("there is whitespace in or after a field's name")
+	case c == '\r' || c == '\n':
+		return fault("a field has no colon")
+	case i == 0 && c == ':':
+		return fault("a field has no name")
+	}
+	return fault("a field's name has a character that no name has")
+}
+
+// build makes header of the spans, which lie in text. What interpret has taken out of it is left out.
+func (h *head) build(text string) {
+	if h.header == nil {
+		h.header = make(http.Header, max(len(h.spans), 8))
+	}
+	if cap(h.values) < len(h.spans) {
+		h.values = make([]string, 0, max(len(h.spans), 16))
+	}
+	values := h.values[:0]
+	for _, s := range h.spans {
+		if s.nameEnd == s.name {
+			continue
+		}
+		name, value := text[s.name:s.nameEnd], text[s.value:s.valueEnd]
+		if old, ok := h.header[name]; ok {
+			h.header[name] = append(old, value) // has no room to spare: it is copied
+			continue
+		}
+		values = append(values, value)
+		i := len(values)
+		h.header[name] = values[i-1 : i : i]
+	}
+	h.values = values
+}
+
+// interpret reads the fields that say where the message ends, whom it is for and what becomes of the connection. It takes those
+// out of the spans that do not belong into the header.
+func (h *head) interpret(text string, request bool) *ParseError {
+	var hosts, lengths, codings int
+	upgrades, announced := false, false
+	for i := range h.spans {
+		s := &h.spans[i]
+		value := text[s.value:s.valueEnd]
+		switch text[s.name:s.nameEnd] {
+		case "Host":
+			if request {
+				hosts++
+				h.host = value
+				s.nameEnd = s.name
+			}
+		case "Content-Length":
+			var ok bool
+			if h.length, ok = decimal(value); !ok {
+				return fault("Content-Length is not a number")
+			}
+			lengths++
+		case "Transfer-Encoding":
+			if h.chunked = equalFold(value, "chunked"); !h.chunked {
+				return codingFault(value)
+			}
+			codings++
+			s.nameEnd = s.name
+		case "Connection":
+			h.connection(value)
+		case "Upgrade":
+			upgrades = true
+		case "Expect":
+			if h.expects = equalFold(value, "100-continue"); !h.expects && request {
+				return &ParseError{Status: http.StatusExpectationFailed, Reason: "Expect has an expectation that is not known"}
+			}
+		case "Trailer":
+			announced = true
+		}
+	}
+	h.upgrade = h.upgrade && upgrades
+	h.expects = h.expects && h.minor == 1
+	switch {
+	case lengths > 1:
+		return fault("there are several Content-Length fields")
+	case codings > 1:
+		return fault("there are several Transfer-Encoding fields")
+	case lengths+codings > 1:
+		return fault("there are Content-Length and Transfer-Encoding")
+	case h.chunked && h.minor == 0:
+		return fault("there is a Transfer-Encoding in HTTP/1.0")
+	case hosts > 1:
+		return fault("there are several Host fields")
+	case request && hosts == 0 && h.minor == 1:
+		return fault("there is no Host field")
+	}
+	if announced && h.chunked {
+		h.announce(text)
+	}
+	return nil
+}
+
+// codingFault says what is wrong with a Transfer-Encoding that is not chunked (RFC 9112, section 6.1).
+func codingFault(value string) *ParseError {
+	for member := range strings.SplitSeq(value, ",") {
+		name, _, _ := strings.Cut(member, ";")
+		if !isToken([]byte(strings.Trim(name, " \t"))) {
+			return fault("Transfer-Encoding is malformed")
+		}
+	}
+	return &ParseError{Status: http.StatusNotImplemented, Reason: "Transfer-Encoding is not chunked alone"}
+}
+
+// connection reads the options of a Connection field (RFC 9110, section 7.6.1).
+func (h *head) connection(list string) {
+	for len(list) > 0 {
+		option := list
+		if i := strings.IndexByte(list, ','); i >= 0 {
+			option, list = list[:i], list[i+1:]
+		} else {
+			list = ""
+		}
+		switch option = strings.Trim(option, " \t"); {
+		case equalFold(option, "close"):
+			h.close = true
+		case equalFold(option, "keep-alive"):
+			h.keepAlive = true
+		case equalFold(option, "upgrade"):
+			h.upgrade = true
+		}
+	}
+}
+
+// announce notes the trailer fields that are announced, as far as they may be sent there, and takes Trailer out of the header.
+func (h *head) announce(text string) {
+	for i := range h.spans {
+		s := &h.spans[i]
+		if text[s.name:s.nameEnd] != "Trailer" {
+			continue
+		}
+		for name := range strings.SplitSeq(text[s.value:s.valueEnd], ",") {
+			name = http.CanonicalHeaderKey(strings.Trim(name, " \t"))
+			if !isToken([]byte(name)) || inTrailer(name) != trailerPasses {
+				continue
+			}
+			if h.trailer == nil {
+				h.trailer = http.Header{}
+			}
+			h.trailer[name] = nil
+		}
+		s.nameEnd = s.name
+	}
+}

@@ -1,0 +1,227 @@
+package http1
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+)
+
+// orDefaults fills in what is zero.
+func (l limits) orDefaults() limits {
+	set := func(p *int, d int) {
+		if *p <= 0 {
+			*p = d
+		}
+	}
+	set(&l.head, 64<<10)
+	set(&l.target, l.head)
+	set(&l.fields, 256)
+	set(&l.line, 1<<10)
+	set(&l.trailer, 16<<10)
+	return l
+}
+
+// readRequestHead reads the head of a request. It returns io.EOF when the connection ends before its first byte,
+// io.ErrUnexpectedEOF when it ends within it, a *ParseError, or the connection's error.
+func (r *reader) readRequestHead(h *head, l *limits) error {
+	b, err := r.readHead(l, true)
+	if err != nil {
+		return err
+	}
+	bad := parseRequestHead(h, b, l)
+	r.discard(len(b))
+	if bad != nil {
+		return bad
+	}
+	return nil
+}
+
+// readResponseHead reads the head of a response, interim ones too. Errors are as in readRequestHead; Status of a *ParseError has no
+// meaning then.
+func (r *reader) readResponseHead(h *head, l *limits) error {
+	b, err := r.readHead(l, false)
+	if err != nil {
+		return err
+	}
+	bad := parseResponseHead(h, b, l)
+	r.discard(len(b))
+	if bad != nil {
+		return bad
+	}
+	return nil
+}
+
+var headEnd = []byte("\r\n\r\n")
+
+// readHead waits for a whole head and returns its bytes, which stay in the buffer.
+func (r *reader) readHead(l *limits, request bool) ([]byte, error) {
+	seen := 0
+	for {
+		b := r.peek()
+		if i := bytes.Index(b[max(0, seen-3):], headEnd); i >= 0 {
+			if n := i + max(0, seen-3) + len(headEnd); n <= l.head {
+				return b[:n], nil
+			}
+			return nil, tooLarge(b, request)
+		}
+		if bad := hopeless(b, seen, request); bad != nil {
+			return nil, bad
+		}
+		seen = len(b)
+		err := r.fill(l.head)
+		switch {
+		case err == errFull:
+			return nil, tooLarge(b, request)
+		case err == io.EOF && seen > 0:
+			return nil, io.ErrUnexpectedEOF
+		case err != nil:
+			return nil, err
+		}
+	}
+}
+
+// hopeless says what is wrong already with a head that is not complete, so that nobody waits for the rest of what can never be
+// right. Bytes before seen were looked at before.
+func hopeless(b []byte, seen int, request bool) *ParseError {
+	for i := seen; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '\n' && (i == 0 || b[i-1] != '\r'):
+			return fault("a line ends in a bare LF")
+		case c == 0:
+			return fault("the head has a NUL")
+		case i > 0 && b[i-1] == '\r' && c != '\n':
+			return fault("the head has a bare CR")
+		}
+	}
+	if request && seen == 0 && len(b) > 0 && classes[b[0]]&inToken == 0 {
+		return fault("the request does not begin with a method")
+	}
+	return nil
+}
+
+// tooLarge says which part of a head is too large.
+func tooLarge(b []byte, request bool) *ParseError {
+	if request && bytes.IndexByte(b, '\n') < 0 {
+		return &ParseError{Status: http.StatusRequestURITooLong, Reason: "the request line is too long"}
+	}
+	return &ParseError{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "the head is too large"}
+}
+
+// reset makes the head empty. Maps and slices are used again.
+func (h *head) reset() {
+	clear(h.header)
+	clear(h.values)
+	*h = head{header: h.header, values: h.values[:0], spans: h.spans[:0], length: -1}
+}
+
+// parseRequestHead parses b, which is a head with the empty line at its end, and changes it: names become canonical.
+func parseRequestHead(h *head, b []byte, l *limits) *ParseError {
+	h.reset()
+	start := bytes.IndexByte(b, '\n') + 1
+	method, target, bad := h.requestLine(b[:start], l)
+	if bad != nil {
+		return bad
+	}
+	if h.spans, bad = scanFields(b[start:], start, l.fields, h.spans); bad != nil {
+		return bad
+	}
+	text := string(b)
+	h.method, h.target = text[:method], text[method+1:method+1+target]
+	if bad := h.interpret(text, true); bad != nil {
+		return bad
+	}
+	h.build(text)
+	return h.checkTarget()
+}
+
+// parseResponseHead parses b, which is a head with the empty line at its end, and changes it: names become canonical.
+func parseResponseHead(h *head, b []byte, l *limits) *ParseError {
+	h.reset()
+	start := bytes.IndexByte(b, '\n') + 1
+	bad := h.statusLine(b[:start])
+	if bad != nil {
+		return bad
+	}
+	if h.spans, bad = scanFields(b[start:], start, l.fields, h.spans); bad != nil {
+		return bad
+	}
+	text := string(b)
+	if start > len("HTTP/1.1 200 \r\n") {
+		h.reason = text[len("HTTP/1.1 200 ") : start-2]
+	}
+	if bad := h.interpret(text, false); bad != nil {
+		return bad
+	}
+	h.build(text)
+	return nil
+}
+
+// requestLine parses the request line, CRLF included. It returns the lengths of method and target, which one space parts.
+func (h *head) requestLine(line []byte, l *limits) (method, target int, bad *ParseError) {
+	if len(line) < 2 || line[len(line)-2] != '\r' {
+		return 0, 0, fault("a line ends in a bare LF")
+	}
+	line = line[:len(line)-2]
+	method = bytes.IndexByte(line, ' ')
+	if method < 0 || !isToken(line[:method]) {
+		return 0, 0, fault("the request does not begin with a method")
+	}
+	rest := line[method+1:]
+	target = bytes.IndexByte(rest, ' ')
+	if target < 0 {
+		return 0, 0, &ParseError{Status: http.StatusHTTPVersionNotSupported, Reason: "the request line has no version: HTTP/0.9 is not spoken"}
+	}
+	if target == 0 {
+		return 0, 0, fault("the request has no target")
+	}
+	if target > l.target {
+		return 0, 0, &ParseError{Status: http.StatusRequestURITooLong, Reason: "the target is too long"}
+	}
+	for _, c := range rest[:target] {
+		if classes[c]&inTarget == 0 {
+			return 0, 0, fault("the target has a character that no target has")
+		}
+	}
+	h.minor, bad = httpVersion(rest[target+1:])
+	return method, target, bad
+}
+
+// statusLine parses the status line, CRLF included. The space before an empty reason may be missing: many leave it out.
+func (h *head) statusLine(line []byte) (bad *ParseError) {
+	if len(line) < 2 || line[len(line)-2] != '\r' {
+		return fault("a line ends in a bare LF")
+	}
+	line = line[:len(line)-2]
+	const version, status = len("HTTP/1.1"), len("HTTP/1.1 200")
+	if len(line) < status || line[version] != ' ' || len(line) > status && line[status] != ' ' {
+		return fault("the status line is malformed")
+	}
+	if h.minor, bad = httpVersion(line[:version]); bad != nil {
+		return bad
+	}
+	code, ok := decimal(string(line[version+1 : status]))
+	if !ok || code < 100 {
+		return fault("the status is no number from 100 to 999")
+	}
+	if !isValue(line[status:]) {
+		return fault("the reason has a control character")
+	}
+	h.status = int(code)
+	return nil
+}
+
+// httpVersion reads "HTTP/1.0" and "HTTP/1.1", and no other.
+func httpVersion(v []byte) (minor int, bad *ParseError) {
+	switch string(v) {
+	case "HTTP/1.1":
+		return 1, nil
+	case "HTTP/1.0":
+		return 0, nil
+	}
+	if len(v) == 8 && string(v[:5]) == "HTTP/" && v[6] == '.' && isDigit(v[5]) && isDigit(v[7]) {
+		return 0, &ParseError{Status: http.StatusHTTPVersionNotSupported, Reason: "the version is not supported"}
+	}
+	return 0, fault("the version is malformed")
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }

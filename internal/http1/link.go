@@ -1,0 +1,253 @@
+package http1
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+)
+
+// Plainer is what a wrapper of a connection may be, to say that bytes written to it and read from it are those of the connection
+// below, so that the faster ways of that one may be used: writev, splice, waiting without a buffer. A TLS connection is none.
+type Plainer interface{ Plain() net.Conn }
+
+// plainOf returns the TCP or Unix connection that c is, or stands for, or nil.
+func plainOf(c net.Conn) net.Conn {
+	for {
+		switch t := c.(type) {
+		case *net.TCPConn, *net.UnixConn:
+			return t
+		case Plainer:
+			c = t.Plain()
+		default:
+			return nil
+		}
+	}
+}
+
+// epoch is what now counts from.
+var epoch = time.Now()
+
+// now is a clock that only runs forward, in nanoseconds. It is never 0.
+func now() int64 { return int64(time.Since(epoch)) + 1 }
+
+// deadline is what a connection's deadline is.
+type deadline struct {
+	at     int64 // 0: none
+	manual bool  // set by a handler, and not to be moved
+}
+
+// attach makes l a link over a connection.
+func (l *link) attach(c net.Conn) {
+	l.conn, l.plain = c, plainOf(c)
+	l.reads, l.writes = deadline{}, deadline{}
+}
+
+// temporary says whether reading may go on after an error: a deadline passed.
+func temporary(err error) bool { return err != nil && errors.Is(err, os.ErrDeadlineExceeded) }
+
+// readLimit returns until when a read that begins now may wait; 0: for ever.
+func (l *link) readLimit() int64 {
+	if l.readStall > 0 {
+		return now() + int64(l.readStall)
+	}
+	return l.readUntil
+}
+
+// Read reads from the connection. It fails with os.ErrDeadlineExceeded when it has waited for too long.
+func (l *link) Read(p []byte) (int, error) {
+	until := l.readLimit()
+	l.allowRead(until)
+	for {
+		n, err := l.conn.Read(p)
+		if n > 0 || err == nil || !temporary(err) || !l.extendRead(until) {
+			return n, err
+		}
+	}
+}
+
+// allowRead sees to it that a read does not wait beyond a time. It may end too early.
+func (l *link) allowRead(until int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d := &l.reads
+	if d.manual || until == 0 && d.at == 0 || until != 0 && d.at != 0 && d.at <= until && d.at > now() {
+		return
+	}
+	d.at = until
+	_ = l.conn.SetReadDeadline(moment(until))
+}
+
+// extendRead is called when a read was ended by a deadline. It says whether that was too early, and moves the deadline then.
+func (l *link) extendRead(until int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.reads.manual || until != 0 && now() >= until {
+		return false
+	}
+	l.reads.at = until
+	_ = l.conn.SetReadDeadline(moment(until))
+	return true
+}
+
+// moment is a point of now as a time.Time; the zero one for 0.
+func moment(at int64) time.Time {
+	if at == 0 {
+		return time.Time{}
+	}
+	return epoch.Add(time.Duration(at))
+}
+
+// setRead sets the deadline of reads until resetManual. It may be called during a read.
+func (l *link) setRead(t time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reads.manual = true
+	return l.conn.SetReadDeadline(t)
+}
+
+// setWrite sets the deadline of writes until resetManual. It may be called during a write.
+func (l *link) setWrite(t time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.writes.manual = true
+	return l.conn.SetWriteDeadline(t)
+}
+
+// resetManual forgets deadlines that were set by setRead and setWrite.
+func (l *link) resetManual() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.reads.manual {
+		l.reads = deadline{}
+		_ = l.conn.SetReadDeadline(time.Time{})
+	}
+	if l.writes.manual {
+		l.writes = deadline{}
+		_ = l.conn.SetWriteDeadline(time.Time{})
+	}
+}
+
+// Write writes all of p, for as long as the peer goes on taking some of it.
+func (l *link) Write(p []byte) (n int, err error) {
+	until := l.allowWrite()
+	for {
+		m, err := l.conn.Write(p[n:])
+		n += m
+		if err == nil || !temporary(err) || !l.extendWrite(&until, m > 0) {
+			return n, err
+		}
+	}
+}
+
+// writeBuffers writes all of v, for as long as the peer goes on taking some of it.
+func (l *link) writeBuffers(v *net.Buffers) (n int64, err error) {
+	dst := l.plain
+	if dst == nil {
+		dst = l.conn
+	}
+	until := l.allowWrite()
+	for {
+		m, err := v.WriteTo(dst)
+		n += m
+		if err == nil || !temporary(err) || !l.extendWrite(&until, m > 0) {
+			return n, err
+		}
+	}
+}
+
+// ReadFrom writes all that src has. From one TCP connection to another the bytes never leave the kernel.
+func (l *link) ReadFrom(src io.Reader) (n int64, err error) {
+	tcp, ok := l.plain.(*net.TCPConn)
+	if !ok {
+		buf := bigBuffers.Get().(*[bigBuffer]byte)
+		defer bigBuffers.Put(buf)
+		return io.CopyBuffer(onlyWriter{l}, onlyReader{src}, buf[:])
+	}
+	until := l.allowWrite()
+	for {
+		m, err := tcp.ReadFrom(src)
+		n += m
+		if err == nil || !temporary(err) || !l.extendWrite(&until, m > 0) {
+			return n, err
+		}
+	}
+}
+
+type onlyWriter struct{ io.Writer }
+
+type onlyReader struct{ io.Reader }
+
+// vectored says whether writeBuffers is one write.
+func (l *link) vectored() bool { return l.plain != nil }
+
+// allowWrite sees to it that a write does not wait for too long. It may end too early on plain connections. Others are broken
+// after that, as TLS is, so that for them half of the time is what is left at least.
+func (l *link) allowWrite() (until int64) {
+	if l.writeStall <= 0 {
+		return 0
+	}
+	at := now()
+	until = at + int64(l.writeStall)
+	least := at
+	if l.plain == nil {
+		least += int64(l.writeStall) / 2
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if d := &l.writes; !d.manual && d.at <= least {
+		d.at = until
+		_ = l.conn.SetWriteDeadline(moment(until))
+	}
+	return until
+}
+
+// extendWrite is called when a write was ended by a deadline. It says whether that was too early, or the peer took something in
+// the meantime, and moves the deadline then.
+func (l *link) extendWrite(until *int64, progress bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := now()
+	if l.writes.manual || l.plain == nil || *until == 0 || l.writes.at > at {
+		return false // the last: it was another deadline, that of the source
+	}
+	if progress {
+		*until = at + int64(l.writeStall)
+	}
+	if at >= *until {
+		return false
+	}
+	l.writes.at = *until
+	_ = l.conn.SetWriteDeadline(moment(*until))
+	return true
+}
+
+// listen readies a read without a limit by somebody else than the owner of l. It returns false when that is not wanted any more, or
+// a handler has set a deadline that has passed.
+func (l *link) listen(stopping *bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if *stopping || l.reads.manual {
+		return false
+	}
+	if l.reads.at != 0 {
+		l.reads.at = 0
+		_ = l.conn.SetReadDeadline(time.Time{})
+	}
+	return true
+}
+
+// interrupt ends a read after listen.
+func (l *link) interrupt(stopping *bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	*stopping = true
+	if !l.reads.manual {
+		l.reads.at = 1
+	}
+	_ = l.conn.SetReadDeadline(time.Unix(1, 0))
+}
+
+// isEnd says whether the peer has ended its side in good order.
+func isEnd(err error) bool { return err == io.EOF }

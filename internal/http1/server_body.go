@@ -1,0 +1,138 @@
+package http1
+
+import (
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// serverBody is the body of a request. It belongs to one request alone and is never used again, for whoever reads it may come late:
+// it may be read while and after the handler returns, and by another goroutine than the handler's.
+type serverBody struct {
+	conn    *serverConn
+	ctx     *serverContext
+	trailer http.Header // the request's
+
+	ended   atomic.Bool // it was read to its end
+	closed  atomic.Bool // no more is given out
+	waiting atomic.Bool // the client waits for 100 (Continue)
+
+	mu     sync.Mutex // held by who reads; guards body and broken
+	body   bodyReader
+	broken error // of the connection or the coding
+
+	interim  sync.Mutex // held by who writes 100 (Continue), or begins the response
+	answered bool       // the response has begun: no 100 any more
+}
+
+// Read reads the body. The first read tells a client so that waits for that.
+func (b *serverBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	if b.waiting.Load() {
+		if err := b.proceed(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := b.read(p)
+	if err != nil && err != io.EOF && b.closed.Load() {
+		err = http.ErrBodyReadAfterClose
+	}
+	return n, err
+}
+
+// Buffered says how many bytes can be read without waiting, at least.
+func (b *serverBody) Buffered() int {
+	if b.closed.Load() || b.waiting.Load() || !b.mu.TryLock() {
+		return 0
+	}
+	defer b.mu.Unlock()
+	return b.body.buffered()
+}
+
+// read reads the body and notes its end. mu is held.
+func (b *serverBody) read(p []byte) (int, error) {
+	n, err := b.body.Read(p)
+	switch {
+	case err == nil || temporary(err):
+	case err == io.EOF:
+		for name, values := range b.body.trailer() {
+			b.trailer[name] = values
+		}
+		b.ended.Store(true)
+	case b.broken == nil:
+		b.broken = err
+		b.ctx.cancel()
+	}
+	return n, err
+}
+
+var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
+
+// proceed asks the client for the body, unless it has its answer already: then it may send the body all the same.
+func (b *serverBody) proceed() error {
+	b.interim.Lock()
+	defer b.interim.Unlock()
+	if b.answered || !b.waiting.CompareAndSwap(true, false) {
+		return nil
+	}
+	_, err := b.conn.link.Write(continueLine)
+	return err
+}
+
+// answer is called before the first byte of the final response is written.
+func (b *serverBody) answer() {
+	b.interim.Lock()
+	b.answered = true
+	b.interim.Unlock()
+}
+
+// Close gives the rest of the body up.
+func (b *serverBody) Close() error {
+	b.closed.Store(true)
+	return nil
+}
+
+// finish ends the body: whoever reads it is sent away. It says whether the connection stands at the end of the body, for which it
+// reads on for a while if that is wanted.
+func (b *serverBody) finish(drain bool) bool {
+	b.closed.Store(true)
+	if !b.mu.TryLock() {
+		_ = b.conn.link.setRead(time.Unix(1, 0)) // wakes the reader
+		b.mu.Lock()
+	}
+	defer b.mu.Unlock()
+	b.conn.link.resetManual()
+	switch {
+	case b.ended.Load():
+		return true
+	case b.broken != nil || b.waiting.Load() || !drain:
+		return false
+	}
+	return b.drain()
+}
+
+// drain reads what is left of the body, if that is little.
+func (b *serverBody) drain() bool {
+	s := b.conn.server
+	left := s.MaxDrain
+	if b.body.framing == fixed && b.body.left > left {
+		return false
+	}
+	b.conn.link.readStall, b.conn.link.readUntil = 0, now()+int64(max(1, s.DrainTimeout))
+	buf := bigBuffers.Get().(*[bigBuffer]byte)
+	defer bigBuffers.Put(buf)
+	for left > 0 {
+		n, err := b.read(buf[:min(left, bigBuffer)])
+		left -= int64(n)
+		if err != nil {
+			return err == io.EOF
+		}
+	}
+	return false
+}

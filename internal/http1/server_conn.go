@@ -1,0 +1,240 @@
+package http1
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// serverConn is a connection of a server. What it needs for a request alone is in its call, which it has only while there is one.
+type serverConn struct {
+	server *Server
+	conn   net.Conn // as it was handed over
+	link   link
+	reader reader
+	call   *serverCall // nil: it waits for a request
+	raw    syscall.RawConn
+	try    func(fd uintptr) bool // tryRead as a value, so that it is made once
+	tls    *tls.ConnectionState
+	remote string
+
+	idle    atomic.Bool // it waits for a request
+	closing atomic.Bool // it was closed from outside
+
+	began   bool // there was a request on it
+	gone    bool // the tracker has forgotten it
+	shard   uint8
+	readN   int // what tryRead read
+	readErr error
+
+	prev, next *serverConn // in the tracker
+}
+
+func newServerConn(s *Server, c net.Conn) *serverConn {
+	sc := &serverConn{server: s, conn: c}
+	sc.link.attach(c)
+	sc.link.writeStall = max(0, s.WriteTimeout)
+	sc.reader.attach(&sc.link)
+	if secure, ok := c.(interface{ ConnectionState() tls.ConnectionState }); ok {
+		state := secure.ConnectionState()
+		sc.tls = &state
+	}
+	if a := c.RemoteAddr(); a != nil {
+		sc.remote = a.String()
+	}
+	sc.initRaw()
+	return sc
+}
+
+func (c *serverConn) tell(state http.ConnState) {
+	if c.server.ConnState != nil {
+		c.server.ConnState(c.conn, state)
+	}
+}
+
+// serve serves one request after another.
+func (c *serverConn) serve() {
+	defer c.end()
+	for c.await() {
+		c.tell(http.StateActive)
+		if !c.exchange() {
+			return
+		}
+		c.server.recycle(c.call)
+		c.call = nil
+		if c.reader.buffered() == 0 {
+			c.tell(http.StateIdle)
+		}
+	}
+}
+
+// end closes the connection, unless it belongs to somebody else now.
+func (c *serverConn) end() {
+	hijacked := c.call != nil && c.call.response.hijacked
+	c.rest()
+	c.reader.drop()
+	c.server.tracked.remove(c)
+	if hijacked {
+		return
+	}
+	_ = c.conn.Close()
+	c.tell(http.StateClosed)
+}
+
+// rest gives back all that is not needed to wait for a request.
+func (c *serverConn) rest() {
+	if c.call != nil {
+		c.server.recycle(c.call)
+		c.call = nil
+	}
+	c.reader.release()
+}
+
+// await waits for the first byte of a request. It returns false when none will come.
+func (c *serverConn) await() bool {
+	if c.reader.buffered() > 0 {
+		return !c.server.draining.Load() || !c.began
+	}
+	wait := c.server.IdleTimeout
+	if !c.began {
+		wait = c.server.HeaderTimeout
+	}
+	c.idle.Store(true)
+	if c.server.draining.Load() {
+		return false
+	}
+	err := c.waitFor(wait)
+	return err == nil && c.idle.CompareAndSwap(true, false)
+}
+
+// closeIdle closes the connection when it waits for a request.
+func (c *serverConn) closeIdle() {
+	if c.idle.CompareAndSwap(true, false) {
+		c.closing.Store(true)
+		_ = c.conn.Close()
+	}
+}
+
+// waitFor waits for bytes, holding no buffer.
+func (c *serverConn) waitFor(d time.Duration) error {
+	c.link.readStall, c.link.readUntil = 0, 0
+	if d > 0 {
+		c.link.readUntil = now() + int64(d)
+	}
+	if c.raw == nil {
+		return c.waitByte()
+	}
+	until := c.link.readUntil
+	c.link.allowRead(until)
+	for {
+		err := c.raw.Read(c.try)
+		switch {
+		case err == nil && c.readErr != nil:
+			return c.readErr
+		case err == nil && c.readN == 0:
+			return io.EOF
+		case err == nil:
+			c.reader.w += c.readN
+			return nil
+		case !temporary(err) || !c.link.extendRead(until):
+			return err
+		}
+	}
+}
+
+// waitByte waits for one byte, for connections that only have Read.
+func (c *serverConn) waitByte() error {
+	c.rest()
+	var one [1]byte
+	n, err := c.link.Read(one[:])
+	if n == 0 {
+		return err
+	}
+	c.reader.feed(one[:])
+	return nil
+}
+
+// exchange serves one request, of which the first bytes are there. It says whether another may follow.
+func (c *serverConn) exchange() bool {
+	c.began = true
+	if c.call == nil {
+		c.call = c.server.calls.Get().(*serverCall)
+	}
+	k := c.call
+	c.link.readStall, c.link.readUntil = 0, 0
+	if d := c.server.HeaderTimeout; d > 0 {
+		c.link.readUntil = now() + int64(d)
+	}
+	if err := c.reader.readRequestHead(&k.head, &c.server.limits); err != nil {
+		c.refuse(err)
+		return false
+	}
+	c.link.readStall = max(0, c.server.BodyTimeout)
+	c.link.readUntil = 0
+	if bad := k.begin(c); bad != nil {
+		c.refuse(bad)
+		return false
+	}
+	k.handle()
+	return k.finish()
+}
+
+// refuse answers a message that cannot be read, where there is anybody to read the answer, and closes the connection.
+func (c *serverConn) refuse(err error) {
+	var bad *ParseError
+	switch {
+	case temporary(err) && !c.closing.Load():
+		bad = &ParseError{Status: http.StatusRequestTimeout, Reason: "the head of the request was too long in coming"}
+	case !errors.As(err, &bad):
+		return
+	}
+	var b []byte
+	if c.server.Refuse != nil {
+		b = c.server.Refuse(c.conn, bad)
+	}
+	if len(b) == 0 {
+		b = refusal(bad)
+	}
+	if _, err := c.link.Write(b); err == nil {
+		c.linger()
+	}
+}
+
+// refusal is a response of few words.
+func refusal(e *ParseError) []byte {
+	text := strconv.Itoa(e.Status) + " " + http.StatusText(e.Status)
+	body := text + ": " + e.Reason + "\n"
+	return []byte("HTTP/1.1 " + text + "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: " +
+		strconv.Itoa(len(body)) + "\r\n\r\n" + body)
+}
+
+const (
+	lingerTime  = 500 * time.Millisecond
+	lingerBytes = 1 << 20
+)
+
+// linger says that nothing more will come, and takes in what the client still sends for a moment. Closing a connection with unread
+// bytes resets it, which would take the answer away from the client before it has read it (RFC 9112, section 9.6).
+func (c *serverConn) linger() {
+	half, ok := c.conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	c.link.resetManual()
+	c.link.readStall, c.link.readUntil = 0, now()+int64(lingerTime)
+	buf := bigBuffers.Get().(*[bigBuffer]byte)
+	defer bigBuffers.Put(buf)
+	for n := 0; n < lingerBytes; {
+		m, err := c.link.Read(buf[:])
+		if err != nil {
+			return
+		}
+		n += m
+	}
+}

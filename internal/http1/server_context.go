@@ -1,0 +1,117 @@
+package http1
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// serverContext is the context of one request. It ends when the client leaves or the handler returns. Nothing is made, and nobody
+// watches the client, before somebody asks for Done.
+type serverContext struct {
+	conn *serverConn
+
+	mu    sync.Mutex
+	done  chan struct{} // nil: nobody asked
+	over  bool
+	kept  bool // somebody may have kept it
+	after []*afterFunc
+	entry watchEntry
+}
+
+type afterFunc struct{ f func() }
+
+// Deadline says that there is none.
+func (*serverContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Value knows http.LocalAddrContextKey.
+func (c *serverContext) Value(key any) any {
+	if key == http.LocalAddrContextKey && c.conn != nil {
+		return c.conn.conn.LocalAddr()
+	}
+	return nil
+}
+
+// Err is context.Canceled once the client has left or the handler has returned.
+func (c *serverContext) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Done returns what is closed when the context ends. From the first call on the client is watched.
+func (c *serverContext) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.done == nil {
+		c.done = make(chan struct{})
+		if c.over {
+			close(c.done)
+		}
+		c.watch()
+	}
+	return c.done
+}
+
+// AfterFunc calls f in its own goroutine when the context ends, as package context wants it of contexts that are not its own.
+func (c *serverContext) AfterFunc(f func()) (stop func() bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		go f()
+		return func() bool { return false }
+	}
+	a := &afterFunc{f}
+	c.after = append(c.after, a)
+	c.watch()
+	return func() bool { return c.forget(a) }
+}
+
+func (c *serverContext) forget(a *afterFunc) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, other := range c.after {
+		if other == a {
+			last := len(c.after) - 1
+			c.after[i] = c.after[last]
+			c.after[last] = nil
+			c.after = c.after[:last]
+			return true
+		}
+	}
+	return false
+}
+
+// watch sees to it that the client is watched once the request has taken long. mu is held.
+func (c *serverContext) watch() {
+	c.kept = true
+	if !c.over && !c.entry.asked {
+		c.entry.asked = true
+		c.conn.server.watched.add(c.conn, &c.entry)
+	}
+}
+
+// cancel ends the context.
+func (c *serverContext) cancel() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return
+	}
+	c.over = true
+	if c.done != nil {
+		close(c.done)
+	}
+	for i, a := range c.after {
+		go a.f()
+		c.after[i] = nil
+	}
+	c.after = c.after[:0]
+}
+
+// reusable says whether nobody can have kept the context in a way in which its next life would be seen.
+func (c *serverContext) reusable() bool { return !c.kept }

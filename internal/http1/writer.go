@@ -1,0 +1,145 @@
+package http1
+
+import "net/http"
+
+// attach makes the writer write to a connection.
+func (w *writer) attach(dst sink) { w.dst, w.err, w.sent = dst, nil, 0 }
+
+// take returns the buffer, to append to. What is appended is written in any case, at the latest with the next flush.
+func (w *writer) take() []byte {
+	if w.buf == nil {
+		w.small = smallBuffers.Get().(*[smallBuffer]byte)
+		w.buf = w.small[:0]
+	}
+	return w.buf
+}
+
+// release gives the buffer back. What is in it is lost.
+func (w *writer) release() {
+	recycle(w.small, w.big)
+	w.buf, w.small, w.big = nil, nil, nil
+}
+
+// write writes p, now or with the next flush.
+func (w *writer) write(p []byte) error {
+	if len(w.take())+len(p) <= w.limit() {
+		w.append(p)
+		return w.err
+	}
+	return w.send(w.buf, p, nil)
+}
+
+// writeChunk writes p as a chunk, now or with the next flush. Without data it writes nothing, for that would be the end.
+func (w *writer) writeChunk(p []byte) error {
+	if len(p) == 0 {
+		return w.err
+	}
+	const around = 20 // size line and CRLF
+	if len(w.take())+len(p)+around <= w.limit() {
+		var line [around]byte
+		w.append(appendChunkSize(line[:0], len(p)))
+		w.append(p)
+		w.append(crlf)
+		return w.err
+	}
+	return w.send(appendChunkSize(w.buf, len(p)), p, crlf)
+}
+
+// limit is up to which length bytes are collected. Where there is no writev, copying is cheaper than writing twice.
+func (w *writer) limit() int {
+	if w.dst.vectored() {
+		return smallBuffer
+	}
+	return bigBuffer
+}
+
+// append copies p to the end of the buffer, which it makes larger where that is needed.
+func (w *writer) append(p []byte) {
+	if len(w.buf)+len(p) > cap(w.buf) && len(w.buf)+len(p) <= bigBuffer && w.big == nil {
+		w.big = bigBuffers.Get().(*[bigBuffer]byte)
+		w.buf = append(w.big[:0], w.buf...)
+		recycle(w.small, nil)
+		w.small = nil
+	}
+	w.buf = append(w.buf, p...)
+}
+
+// flush writes what is buffered.
+func (w *writer) flush() error {
+	if len(w.buf) == 0 || w.err != nil {
+		return w.err
+	}
+	n, err := w.dst.Write(w.buf)
+	w.done(int64(n), err)
+	return w.err
+}
+
+// send writes what is buffered, with pieces after it, in as few calls as the connection allows.
+func (w *writer) send(buffered, p, end []byte) error {
+	if w.err != nil {
+		return w.err
+	}
+	if !w.dst.vectored() && len(p)+len(end) <= bigBuffer {
+		w.buf = buffered
+		if err := w.flush(); err != nil {
+			return err
+		}
+		w.append(p)
+		w.append(end)
+		return nil
+	}
+	w.vectors = [3][]byte{buffered, p, end}
+	w.buffers = w.vectors[:]
+	n, err := w.dst.writeBuffers(&w.buffers)
+	w.vectors, w.buffers = [3][]byte{}, nil
+	w.done(n, err)
+	return w.err
+}
+
+// done notes what became of a write.
+func (w *writer) done(n int64, err error) {
+	w.sent += n
+	w.buf = w.buf[:0]
+	if err != nil {
+		w.err = err
+	}
+}
+
+// appendField appends a line with a field. Line breaks and NUL, which would make it more than that, become spaces.
+func appendField(b []byte, name, value string) []byte {
+	b = append(b, name...)
+	b = append(b, ':', ' ')
+	start := len(b)
+	b = append(b, value...)
+	if isValue(b[start:]) {
+		return append(b, '\r', '\n')
+	}
+	for i, c := range b[start:] {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			b[start+i] = ' '
+		}
+	}
+	return append(b, '\r', '\n')
+}
+
+// appendHeader appends the fields of a header but those that skip tells to leave out. Names that are no names are left out.
+func appendHeader(b []byte, h http.Header, skip func(name string) bool) []byte {
+	for name, values := range h {
+		if skip != nil && skip(name) || !isName(name) {
+			continue
+		}
+		for _, value := range values {
+			b = appendField(b, name, value)
+		}
+	}
+	return b
+}
+
+func isName(s string) bool {
+	for i := range len(s) {
+		if classes[s[i]]&inToken == 0 {
+			return false
+		}
+	}
+	return s != ""
+}
