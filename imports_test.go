@@ -22,7 +22,7 @@ type rule struct {
 }
 
 var dataPlane = []string{
-	"internal/engine/...", "internal/router/...", "internal/upstream/...", "internal/expr/...", "internal/keep/...",
+	"internal/engine/...", "internal/http1/...", "internal/router/...", "internal/upstream/...", "internal/expr/...", "internal/keep/...",
 	"filters/...", "targets/...", "filter", "target", "observe",
 }
 
@@ -42,6 +42,7 @@ var rules = []rule{
 		"upstreams are unaware of routes",
 	},
 	{[]string{"internal/router/..."}, []string{"..."}, nil, "the router is a mechanism with input types of its own"},
+	{[]string{"internal/http1/..."}, []string{"..."}, nil, "http1 speaks net/http's types and nothing else"},
 	{
 		[]string{"internal/engine/..."},
 		[]string{"filters/...", "targets/...", "internal/upstream/...", "internal/expr/..."},
@@ -50,7 +51,7 @@ var rules = []rule{
 	},
 	{
 		[]string{"filters/...", "targets/..."},
-		[]string{"internal/engine/...", "internal/router/...", "internal/upstream/..."},
+		[]string{"internal/engine/...", "internal/http1/...", "internal/router/...", "internal/upstream/..."},
 		nil,
 		"policies and targets know the vocabulary, not the machine: they could live outside of this repository",
 	},

@@ -129,7 +129,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Close closes all connections at once and takes no more. It does not wait for their handlers.
+// Close closes all connections at once and takes no more. The contexts of their requests end; it does not wait for the handlers.
 func (s *Server) Close() error {
 	s.ready()
 	s.draining.Store(true)
@@ -138,7 +138,7 @@ func (s *Server) Close() error {
 		c.closing.Store(true)
 		_ = c.conn.Close()
 	})
-	s.watched.stop()
+	s.watched.cut()
 	return nil
 }
 

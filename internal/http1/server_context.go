@@ -91,7 +91,7 @@ func (c *serverContext) watch() {
 	c.kept = true
 	if !c.over && !c.entry.asked {
 		c.entry.asked = true
-		c.conn.server.watched.add(c.conn, &c.entry)
+		c.conn.server.watched.add(c)
 	}
 }
 

@@ -13,6 +13,7 @@ type watcher struct {
 	server  *Server
 	running atomic.Bool
 	closed  atomic.Bool
+	cutting atomic.Bool // all contexts end
 	once    sync.Once
 	quit    chan struct{}
 	end     sync.Once
@@ -33,6 +34,7 @@ const (
 type watchEntry struct {
 	asked      bool // guarded by the context
 	conn       *serverConn
+	context    *serverContext // that it is part of
 	since      int64
 	listed     bool          // guarded by the shard, as all below
 	watched    chan struct{} // closed when the goroutine that reads ahead has ended; nil: none was started
@@ -51,9 +53,28 @@ func (w *watcher) stop() {
 	w.end.Do(func() { close(w.done()) })
 }
 
-// add takes a request in.
-func (w *watcher) add(c *serverConn, e *watchEntry) {
-	e.conn, e.since = c, now()
+// cut ends the contexts of all requests, also of those to come.
+func (w *watcher) cut() {
+	w.cutting.Store(true)
+	w.stop()
+	for i := range w.shards {
+		s := &w.shards[i]
+		var contexts []*serverContext
+		s.mu.Lock()
+		for e := s.first; e != nil; e = e.next {
+			contexts = append(contexts, e.context)
+		}
+		s.mu.Unlock()
+		for _, c := range contexts {
+			c.cancel()
+		}
+	}
+}
+
+// add takes a request in. The lock of its context is held.
+func (w *watcher) add(ctx *serverContext) {
+	c, e := ctx.conn, &ctx.entry
+	e.conn, e.context, e.since = c, ctx, now()
 	s := &w.shards[c.shard]
 	s.mu.Lock()
 	e.listed = true
@@ -63,6 +84,10 @@ func (w *watcher) add(c *serverConn, e *watchEntry) {
 	}
 	s.first = e
 	s.mu.Unlock()
+	if w.cutting.Load() {
+		go ctx.cancel() // its lock is held here
+		return
+	}
 	if !w.closed.Load() && !w.running.Load() && w.running.CompareAndSwap(false, true) {
 		go w.run() // ends when there was nothing to do for a while, or with stop
 	}
