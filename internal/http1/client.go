@@ -151,9 +151,9 @@ func (c *ClientConn) quiet() bool {
 	if c.probe.secure == nil {
 		return c.probe.glance() == nothing
 	}
-	if !c.armed.IsZero() { // a deadline that has passed would keep TLS from reading what there is
-		_ = c.nc.SetReadDeadline(time.Time{})
+	quiet, cleared := c.probe.secureQuiet()
+	if cleared {
 		c.armed = time.Time{}
 	}
-	return c.probe.secureQuiet()
+	return quiet
 }

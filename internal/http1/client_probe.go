@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net"
 	"syscall"
+	"time"
 )
 
 // probe looks at a connection that nobody reads: whether the endpoint has closed it, or has sent what nobody asked for.
@@ -13,6 +14,7 @@ type probe struct {
 	seen   glimpse
 	secure *tls.Conn // nil: none, or one that cannot be looked at
 	socket *Socket
+	one    [1]byte
 }
 
 // glimpse is what is to be seen of a socket.
@@ -47,15 +49,16 @@ func (p *probe) initRaw(nc net.Conn) {
 	p.look = func(fd uintptr) { p.seen = glance(fd) } // once, so that looking does not allocate
 }
 
-// secureQuiet says whether a connection with TLS is open and nothing has come. It does not wait. Nobody may read at the same time.
-func (p *probe) secureQuiet() bool {
+// secureQuiet says whether a connection with TLS is open and nothing has come, and whether it has lifted the read deadline. It does
+// not wait. Nobody may read at the same time.
+func (p *probe) secureQuiet() (quiet, cleared bool) {
 	// What comes over TLS need not be data: tickets, a change of keys. And data need not show in the socket, as it may have been
 	// read together with what came before it. So TLS itself reads on, over a socket that does not wait.
-	p.socket.impatient = true
-	var b [1]byte
-	n, err := p.secure.Read(b[:])
-	p.socket.impatient = false
-	return n == 0 && err == errWouldWait
+	s := p.socket
+	s.impatient, s.cleared = true, false
+	n, err := p.secure.Read(p.one[:])
+	s.impatient = false
+	return n == 0 && err == errWouldWait, s.cleared
 }
 
 func (p *probe) glance() glimpse {
@@ -74,6 +77,7 @@ type Socket struct {
 	net.Conn
 	probe     probe
 	impatient bool // it must not wait
+	cleared   bool // the read deadline was lifted meanwhile
 }
 
 // socketer is a Socket, or what has one embedded.
@@ -90,8 +94,14 @@ func NewSocket(nc net.Conn) *Socket {
 
 // Read reads the connection.
 func (s *Socket) Read(p []byte) (int, error) {
-	if s.impatient && s.probe.glance() == nothing {
-		return 0, errWouldWait
+	if s.impatient {
+		if s.probe.glance() == nothing {
+			return 0, errWouldWait
+		}
+		if !s.cleared { // one that has passed would keep it from reading what there is
+			s.cleared = true
+			_ = s.Conn.SetReadDeadline(time.Time{})
+		}
 	}
 	return s.Conn.Read(p)
 }

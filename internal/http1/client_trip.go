@@ -3,7 +3,6 @@ package http1
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"net/http"
 	"sync"
 	"time"
@@ -178,10 +177,6 @@ func (x *trip) respond(req *http.Request, h *head) {
 	}
 	if h.chunked {
 		r.TransferEncoding = []string{"chunked"}
-	}
-	if tc, ok := x.c.nc.(*tls.Conn); ok {
-		state := tc.ConnectionState()
-		r.TLS = &state
 	}
 }
 

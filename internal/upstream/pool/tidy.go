@@ -49,7 +49,6 @@ func without(list []*conn, c *conn) []*conn {
 // tidy closes what is unused and going away, or unused for too long. h.mu is held.
 func (h *host) tidy() {
 	now, keep := time.Now(), h.pool.o.KeepAlive
-	h.sweep()
 	for len(h.idle) > 0 && now.Sub(h.idle[0].idleSince) >= keep {
 		h.retire(h.idle[0])
 	}
@@ -76,27 +75,37 @@ func (h *host) sweep() {
 // sweepEvery is how often unused connections are looked at.
 const sweepEvery = 2 * time.Second
 
-// arm sees to it that the host is tidied when the longest unused connection has been so for long enough, and now and then before.
-// h.mu is held.
+// arm sees to it that the host is tidied when that is due. h.mu is held.
 func (h *host) arm() {
 	if h.armed || h.gone {
 		return
 	}
 	h.armed = true
-	end := time.Now().Add(h.pool.o.KeepAlive)
+	now := time.Now()
+	if wait := h.due(now).Sub(now); h.timer == nil {
+		h.timer = time.AfterFunc(wait, h.onTimer)
+	} else {
+		h.timer.Reset(wait)
+	}
+}
+
+// due is when the host is to be tidied: when the longest unused connection has been so for long enough, and now and then before, as
+// endpoints close connections too. h.mu is held.
+func (h *host) due(now time.Time) time.Time {
+	keep := h.pool.o.KeepAlive
+	end := now.Add(keep)
 	if len(h.idle) > 0 {
-		end = h.idle[0].idleSince.Add(min(h.pool.o.KeepAlive, sweepEvery))
+		end = h.idle[0].idleSince.Add(keep)
+		if sweep := now.Add(sweepEvery); sweep.Before(end) {
+			end = sweep
+		}
 	}
 	for _, c := range h.mux {
-		if next := c.idleSince.Add(h.pool.o.KeepAlive); c.active == 0 && next.Before(end) {
+		if next := c.idleSince.Add(keep); c.active == 0 && next.Before(end) {
 			end = next
 		}
 	}
-	if h.timer == nil {
-		h.timer = time.AfterFunc(time.Until(end), h.onTimer)
-		return
-	}
-	h.timer.Reset(time.Until(end))
+	return end
 }
 
 // onTimer tidies, and gives the host up when nothing is left of it.
@@ -112,6 +121,7 @@ func (h *host) onTimer() {
 		go h.pool.forget(h) // which has locks that go before h.mu
 		return
 	}
+	h.sweep()
 	h.tidy()
 }
 
