@@ -86,7 +86,9 @@ func TestScheduleIsSmooth(t *testing.T) {
 		for k, i := range slots {
 			counts[i]++
 			for j, w := range weights {
-				if due := float64(k+1) * float64(w) / float64(total); math.Abs(float64(counts[j])-due) > 2 {
+				// Members that are due at the same time can shift one by as many places as there are members.
+				far := 1 + float64(len(ms)*w)/float64(total)
+				if due := float64(k+1) * float64(w) / float64(total); math.Abs(float64(counts[j])-due) > far {
 					t.Fatalf("after %d picks member %d of weight %d had %d, due were %.2f", k+1, j, w, counts[j], due)
 				}
 			}
