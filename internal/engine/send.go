@@ -187,4 +187,12 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Buffered says how many bytes can be read without waiting, at least.
+func (b *countedBody) Buffered() int {
+	if there, ok := b.ReadCloser.(interface{ Buffered() int }); ok {
+		return there.Buffered()
+	}
+	return 0
+}
+
 func (b *countedBody) count() int64 { return b.n.Load() }

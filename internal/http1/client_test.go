@@ -76,8 +76,10 @@ func TestClientRequests(t *testing.T) {
 			r.Body, r.ContentLength = there{bufio.NewReader(strings.NewReader("hello"))}.fill(5), 5
 			return r
 		}, seen{Line: "PUT /", Host: "example.com", Body: "hello", Length: 5, Header: http.Header{"Content-Length": {"5"}}}},
-		{"body that comes", func() *http.Request { return outgoing("PUT", "/", strings.NewReader("hello")) },
-			seen{Line: "PUT /", Host: "example.com", Body: "hello", Length: 5, Header: http.Header{"Content-Length": {"5"}}}},
+		{
+			"body that comes", func() *http.Request { return outgoing("PUT", "/", strings.NewReader("hello")) },
+			seen{Line: "PUT /", Host: "example.com", Body: "hello", Length: 5, Header: http.Header{"Content-Length": {"5"}}},
+		},
 		{"long body in memory", func() *http.Request {
 			r := outgoing("PUT", "/", strings.NewReader(strings.Repeat("x", 100_000)))
 			r.GetBody = func() (io.ReadCloser, error) { return nil, nil }
@@ -489,8 +491,13 @@ func TestClientLimits(t *testing.T) {
 			return outgoing("POST", "/", zeros{})
 		}, ClientError{Phase: WritePhase, Kind: TimedOut, Sent: true, BodyRead: true}},
 		{"the body stands still", ClientOptions{Idle: limit}, hang(ok200 + "Content-Length: 5\r\n\r\nhe"), get, ClientError{Phase: BodyPhase, Kind: TimedOut, Sent: true}},
-		{"the tunnel stands still", ClientOptions{Idle: limit}, hang("HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nhe"),
-			func(*testing.T) *http.Request { return upgrading() }, ClientError{Phase: BodyPhase, Kind: TimedOut, Sent: true}},
+		{
+			"the tunnel stands still",
+			ClientOptions{Idle: limit},
+			hang("HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nhe"),
+			func(*testing.T) *http.Request { return upgrading() },
+			ClientError{Phase: BodyPhase, Kind: TimedOut, Sent: true},
+		},
 	} {
 		t.Run(p.name, func(t *testing.T) {
 			c := client(t, p.o, p.handle)

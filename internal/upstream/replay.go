@@ -80,6 +80,17 @@ func (b *replayReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Buffered says how many bytes can be read without waiting, at least.
+func (b *replayReader) Buffered() int {
+	b.r.mu.Lock()
+	kept := len(b.r.kept) - b.at
+	b.r.mu.Unlock()
+	if there, ok := b.r.src.(interface{ Buffered() int }); ok && kept == 0 {
+		return there.Buffered()
+	}
+	return max(kept, 0)
+}
+
 // fromKept serves a Read without the client, if that can be.
 func (b *replayReader) fromKept(p []byte) (int, error, bool) {
 	r := b.r

@@ -288,6 +288,14 @@ func (b body) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Buffered says how many bytes can be read without waiting, at least.
+func (b body) Buffered() int {
+	if there, ok := b.rc.(interface{ Buffered() int }); ok {
+		return there.Buffered()
+	}
+	return 0
+}
+
 // Close gives up what was not read.
 func (b body) Close() error {
 	err := b.rc.Close()

@@ -21,6 +21,29 @@ func newHTTP1(s settings, handler http.Handler, o Options) *http1.Server {
 		MaxHeaderBytes: s.maxHeader,
 		Refuse:         o.Refuse,
 		Log:            o.Log,
+		ConnState: func(c net.Conn, state http.ConnState) {
+			if state == http.StateHijacked {
+				stalls(c, s.writeIdle)
+			}
+		},
+	}
+}
+
+// stalls bounds how long the client of a connection may take nothing. Package http1 does it itself, as long as it has the
+// connection.
+func stalls(c net.Conn, limit time.Duration) {
+	for {
+		switch t := c.(type) {
+		case *conn:
+			t.stall = limit
+			return
+		case *proxied:
+			c = t.inner
+		case *tls.Conn:
+			c = t.NetConn()
+		default:
+			return
+		}
 	}
 }
 
@@ -50,11 +73,13 @@ func (s *server) serve(c net.Conn) {
 		case secure.ConnectionState().NegotiatedProtocol == "h2":
 			s.queue.put(c)
 		default:
+			stalls(c, 0)
 			s.one.ServeConn(c, nil)
 		}
 		return
 	}
 	if !s.settings.h2c {
+		stalls(c, 0)
 		s.one.ServeConn(c, nil)
 		return
 	}
@@ -65,6 +90,7 @@ func (s *server) serve(c net.Conn) {
 	case string(first) == preface:
 		s.queue.put(&replayed{Conn: c, first: first})
 	default:
+		stalls(c, 0)
 		s.one.ServeConn(c, first)
 	}
 }
