@@ -164,7 +164,8 @@ func judge(t testing.TB, method string, pieces [][]byte) (verdict, *canned, *htt
 		if _, again := resp.Body.Read(make([]byte, 1)); err != nil && again != err {
 			t.Errorf("after %v comes %v", err, again)
 		}
-		if resp.Body.Close() != nil || resp.Body.Close() != nil {
+		first, second := resp.Body.Close(), resp.Body.Close()
+		if first != nil || second != nil {
 			t.Error("it cannot be closed")
 		}
 	}
