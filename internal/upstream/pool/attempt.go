@@ -3,7 +3,6 @@ package pool
 import (
 	"context"
 	"errors"
-	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -86,9 +85,7 @@ func (a *attempt) request(req *http.Request) *http.Request {
 	out.URL = target(req.URL, a.to, a.pool.secures(a.to))
 	out.Proto, out.ProtoMajor, out.ProtoMinor = "HTTP/1.1", 1, 1
 	out.Close, out.RequestURI, out.GetBody, out.Response = false, "", nil, nil
-	if _, ok := req.Header["User-Agent"]; !ok {
-		out.Header = withoutAgent(req.Header)
-	}
+	out.Header = ownHeader(req.Header)
 	if streams {
 		a.upload = newUpload(a, req.Body)
 		out.Body = a.upload
@@ -109,14 +106,17 @@ func target(u *url.URL, to Target, secure bool) *url.URL {
 	return &out
 }
 
-// withoutAgent keeps the HTTP library from naming itself.
-func withoutAgent(h http.Header) http.Header {
-	h = maps.Clone(h)
-	if h == nil {
-		h = http.Header{}
+// ownHeader is a header of the attempt's own: the HTTP library may still be reading it when a round trip has been given up, and the
+// caller's is used again then. It keeps the library from naming itself.
+func ownHeader(h http.Header) http.Header {
+	own := h.Clone()
+	if own == nil {
+		own = http.Header{}
 	}
-	h["User-Agent"] = nil
-	return h
+	if _, ok := own["User-Agent"]; !ok {
+		own["User-Agent"] = nil
+	}
+	return own
 }
 
 // maxInterims keeps an endpoint from holding a request up for ever with interim answers.
