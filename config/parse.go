@@ -96,7 +96,7 @@ func parseYAML(src *source) (doc ast.Node, problem *Error) {
 			doc, problem = nil, src.errorf(0, 0, "the file cannot be read as YAML")
 		}
 	}()
-	tokens := lexer.Tokenize(strings.Join(src.lines, "\n"))
+	tokens := mendColons(lexer.Tokenize(strings.Join(src.lines, "\n")))
 	if e := checkNesting(src, tokens); e != nil {
 		return nil, e
 	}
