@@ -151,8 +151,12 @@ type mortal struct {
 
 func newMortal(t *testing.T) *mortal {
 	t.Helper()
-	m := &mortal{t: t, address: "127.0.0.1:0"}
-	m.live()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &mortal{t: t, address: l.Addr().String()}
+	m.serve(l)
 	t.Cleanup(m.die)
 	return m
 }
@@ -164,7 +168,10 @@ func (m *mortal) live() {
 		l, err = net.Listen("tcp", m.address)
 		return err == nil
 	})
-	m.address = l.Addr().String()
+	m.serve(l)
+}
+
+func (m *mortal) serve(l net.Listener) {
 	m.server = &http.Server{Handler: http.HandlerFunc(soakAnswer)}
 	go func(s *http.Server) { _ = s.Serve(l) }(m.server)
 }
