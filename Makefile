@@ -39,6 +39,7 @@ generate:
 
 # Fail when a generated file is not what its sources say.
 generated: generate
+	$(GO) mod tidy -diff
 	@git diff --exit-code --stat -- ':(glob)**/zz_*' docs/reference || (echo "generated files were not up to date; commit what make generate wrote"; exit 1)
 
 # Run each fuzz target for a moment, from its committed corpus on.
