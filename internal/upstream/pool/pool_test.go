@@ -356,7 +356,9 @@ func TestMaxConnsWaits(t *testing.T) {
 	release := make(chan struct{})
 	var at, most atomic.Int32
 	to, _ := serve(t, false, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		most.Store(max(most.Load(), at.Add(1)))
+		now := at.Add(1)
+		for seen := most.Load(); now > seen && !most.CompareAndSwap(seen, now); seen = most.Load() {
+		}
 		<-release
 		at.Add(-1)
 	}))
