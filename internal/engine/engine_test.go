@@ -158,6 +158,33 @@ func TestPanicsAreAnsweredAndFinished(t *testing.T) {
 	}
 }
 
+func TestAPanicInABodyCutsTheAnswerAndFinishes(t *testing.T) {
+	finished := make(chan bool, 1)
+	last := engine.Step{Kind: "watch", Filter: filter.Filter{Finish: func(ex *filter.Exchange) { finished <- ex.Aborted }}}
+	e, log := newEngine(t)
+	e.Swap(snapshot(func(*filter.Exchange) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Header: http.Header{}, ContentLength: -1, Body: io.NopCloser(io.MultiReader(strings.NewReader("some"), bomb{}))}, nil
+	}, last))
+	server := serve(t, e)
+	if resp, err := http.Get(server.URL); err == nil {
+		if body, err := io.ReadAll(resp.Body); err == nil {
+			t.Errorf("the client took %q for the whole", body)
+		}
+		resp.Body.Close()
+	}
+	if !<-finished {
+		t.Error("it was not finished as aborted")
+	}
+	server.Close()
+	if e.Running() != 0 || !strings.Contains(log.String(), "panic while sending the answer") {
+		t.Errorf("%d run; the log is %s", e.Running(), log)
+	}
+}
+
+type bomb struct{}
+
+func (bomb) Read([]byte) (int, error) { panic("boom") }
+
 func TestSnapshotsLiveUntilTheirLastExchange(t *testing.T) {
 	e, _ := newEngine(t)
 	entered, release := make(chan struct{}), make(chan struct{})

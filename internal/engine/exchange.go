@@ -122,9 +122,14 @@ func (x *exchange) recovered() {
 	if p == nil {
 		return
 	}
-	x.engine.metrics.panics.Inc()
-	x.engine.log.Error("panic while handling a request", "request_id", x.ID, "route", x.route.Name, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	x.tellPanic("handling a request", p)
 	x.fail(fmt.Errorf("panic: %v", p))
+}
+
+// tellPanic counts and logs a panic.
+func (x *exchange) tellPanic(while string, p any) {
+	x.engine.metrics.panics.Inc()
+	x.engine.log.Error("panic while "+while, "request_id", x.ID, "route", x.route.Name, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 }
 
 // finish tells all that it is over: the policies that were reached, the metrics, the trace.
@@ -145,8 +150,7 @@ func (x *exchange) finish() {
 func (x *exchange) last(step *Step) {
 	defer func() {
 		if p := recover(); p != nil {
-			x.engine.metrics.panics.Inc()
-			x.engine.log.Error("panic while finishing a request", "request_id", x.ID, "policy", step.Kind, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			x.tellPanic("finishing a request in "+step.Kind, p)
 		}
 	}()
 	step.Finish(&x.Exchange)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 // send writes the response to the client: head, body, trailers.
 func (x *exchange) send() {
+	defer x.stopped()
 	resp := x.Response
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		x.upgrade(resp)
@@ -39,6 +41,22 @@ func (x *exchange) send() {
 		return
 	}
 	x.trailers(resp, announced)
+}
+
+// stopped cuts the answer when a panic came in the middle of it, as of a body that a policy has wrapped. The exchange must still be
+// finished: its snapshot counts on it.
+func (x *exchange) stopped() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	x.tellPanic("sending the answer", p)
+	x.Aborted = true
+	if x.Err == nil {
+		refused := filter.Reject(filter.InternalError, "").Because(fmt.Errorf("panic: %v", p))
+		x.Err = refused
+		x.note(refused)
+	}
 }
 
 // sendWhole hands the response over to a writer that takes it as it is.
