@@ -22,19 +22,17 @@ func (x *exchange) begin(e *Engine, s *Snapshot, edge *listen.Edge, w http.Respo
 	x.engine, x.snapshot, x.edge, x.writer = e, s, edge, w
 	x.Request, x.Start = r, time.Now()
 	upgrade := upgradeOf(r)
-	trusted := edge.Forward.Trusts(r)
-	client, scheme, host := edge.Forward.Apply(r) // strips hop-by-hop fields too; nothing that is set below can be stripped by a client
+	caller := edge.Forward.Apply(r, x.values[:]) // strips hop-by-hop fields too; nothing that is set below can be stripped by a client
 	if upgrade != "" {
 		r.Header["Connection"] = []string{"Upgrade"}
 		r.Header["Upgrade"] = []string{upgrade}
 	}
-	x.Client = client
-	x.id = requestID(r, trusted)
-	x.ID = x.id[0]
-	x.Original = filter.Original{Method: r.Method, Scheme: scheme, Host: host, Query: r.URL.RawQuery, Proto: r.Proto}
+	x.Client = caller.Client
+	x.identify(r, caller.Trusted)
+	x.Original = filter.Original{Method: r.Method, Scheme: caller.Scheme, Host: caller.Host, Query: r.URL.RawQuery, Proto: r.Proto}
 	x.Interim = x.passInterim
 	if x.Err = acceptable(r, edge); x.Err == nil {
-		x.Err = insecure(r, edge, scheme, host)
+		x.Err = insecure(r, edge, caller)
 	}
 	x.Original.Path = r.URL.EscapedPath()
 	x.beginSpan(r)
@@ -65,8 +63,8 @@ func acceptable(r *http.Request, edge *listen.Edge) error {
 }
 
 // insecure returns the redirect of a request that must come by https, or nil.
-func insecure(r *http.Request, edge *listen.Edge, scheme, host string) error {
-	location, redirect := edge.Redirect(r, scheme, host)
+func insecure(r *http.Request, edge *listen.Edge, caller listen.Caller) error {
+	location, redirect := edge.Redirect(r, caller.Scheme, caller.Host)
 	switch {
 	case !redirect:
 		return nil
@@ -161,15 +159,15 @@ func upgradeOf(r *http.Request) string {
 
 const requestIDHeader = "X-Request-Id"
 
-// requestID returns the id of the request, as a field's value, and puts it where the upstream sees it. A trusted client's own
-// is kept.
-func requestID(r *http.Request, trusted bool) []string {
+// identify gives the request its id, and puts that where the upstream sees it. A trusted client's own is kept.
+func (x *exchange) identify(r *http.Request, trusted bool) {
 	if given := r.Header[requestIDHeader]; trusted && len(given) == 1 && wellFormedID(given[0]) {
-		return given
+		x.ID = given[0]
+	} else {
+		x.ID = newID()
 	}
-	id := []string{newID()}
-	r.Header[requestIDHeader] = id
-	return id
+	x.id[0] = x.ID
+	r.Header[requestIDHeader] = x.id[:]
 }
 
 // newID returns a fresh id: 128 random bits.

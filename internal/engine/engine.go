@@ -138,7 +138,8 @@ type exchange struct {
 	lookup   router.Request
 	params   router.Params
 	body     *countedBody
-	id       []string // of the request, as a field's value
+	id       [1]string // of the request, as a field's value
+	values   [6]string // of other fields that the gateway adds for the upstream
 
 	passInterim func(status int, header http.Header) // the method interim, made once
 	wrote       bool                                 // the head of the answer has gone

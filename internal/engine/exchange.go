@@ -10,6 +10,7 @@ import (
 
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/engine/listen"
+	"cardea.dev/cardea/internal/http1"
 	"cardea.dev/cardea/internal/router"
 )
 
@@ -156,14 +157,26 @@ func (x *exchange) last(step *Step) {
 	step.Finish(&x.Exchange)
 }
 
+// recycle gives the answer back to the upstream that it is of, unless a policy has put another body in its place. Writers of
+// net/http's may still look at parts of it.
+func (x *exchange) recycle() {
+	if _, ours := x.writer.(http1.ResponseSender); !ours || x.Aborted || x.Response == nil {
+		return
+	}
+	if body, ok := x.Response.Body.(interface{ Recycle() }); ok {
+		body.Recycle()
+	}
+}
+
 // end gives everything back. It says whether the client must see a broken message.
 func (x *exchange) end() (abort bool) {
 	e, snapshot := x.engine, x.snapshot
 	abort = x.Aborted && !x.upgraded
+	x.recycle()
 	x.Exchange.Release()
 	x.params.Reset()
 	x.lookup = router.Request{}
-	x.engine, x.snapshot, x.edge, x.writer, x.route, x.body, x.id = nil, nil, nil, nil, nil, nil, nil
+	x.engine, x.snapshot, x.edge, x.writer, x.route, x.body = nil, nil, nil, nil, nil, nil
 	x.reached, x.wrote, x.upgraded = 0, false, false
 	e.exchanges.Put(x)
 	e.running.Add(-1)

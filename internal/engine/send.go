@@ -62,8 +62,8 @@ func (x *exchange) stopped() {
 // sendWhole hands the response over to a writer that takes it as it is.
 func (x *exchange) sendWhole(w http1.ResponseSender, resp *http.Response) {
 	listen.StripHopByHop(resp.Header)
-	x.writer.Header()[requestIDHeader] = x.id
-	x.Status, x.FirstByte, x.wrote = resp.StatusCode, time.Now(), true
+	x.writer.Header()[requestIDHeader] = x.id[:]
+	x.Status, x.FirstByte, x.wrote = resp.StatusCode, x.Start.Add(time.Since(x.Start)), true
 	var err error
 	if x.Sent, err = w.WriteResponse(resp); err == nil {
 		return
@@ -82,7 +82,7 @@ func (x *exchange) head(resp *http.Response) {
 	for name, values := range resp.Header {
 		h[name] = values
 	}
-	h[requestIDHeader] = x.id
+	h[requestIDHeader] = x.id[:]
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // net/http must not guess
 	}
@@ -90,7 +90,7 @@ func (x *exchange) head(resp *http.Response) {
 		h.Add("Trailer", name)
 	}
 	x.Status = resp.StatusCode
-	x.FirstByte = time.Now()
+	x.FirstByte = x.Start.Add(time.Since(x.Start))
 	x.wrote = true
 	x.writer.WriteHeader(resp.StatusCode)
 	if streams(resp) {

@@ -48,9 +48,11 @@ func (o ClientOptions) withDefaults() ClientOptions {
 // no buffer then.
 type ClientConn struct {
 	nc     net.Conn
+	since  time.Time // when it was made
 	o      ClientOptions
 	limits limits
 	probe  probe
+	direct direct
 
 	state  atomic.Uint32
 	served int       // exchanges so far
@@ -70,9 +72,28 @@ const (
 // the connection can be looked at without waiting.
 func NewClientConn(nc net.Conn, o ClientOptions) *ClientConn {
 	o = o.withDefaults()
-	c := &ClientConn{nc: nc, o: o, limits: limits{head: o.MaxHeader, fields: o.MaxHeader / 4}.orDefaults()}
+	c := &ClientConn{nc: nc, since: time.Now(), o: o, limits: limits{head: o.MaxHeader, fields: o.MaxHeader / 4}.orDefaults()}
 	c.probe.init(nc)
+	c.direct.attach(plainOf(nc))
 	return c
+}
+
+// now is the time, which is cheaper to have so than from time.Now.
+func (c *ClientConn) now() time.Time { return c.since.Add(time.Since(c.since)) }
+
+// read and write are those of the connection, by the fastest way there is.
+func (c *ClientConn) read(p []byte) (int, error) {
+	if c.direct.ok() {
+		return c.direct.Read(p)
+	}
+	return c.nc.Read(p)
+}
+
+func (c *ClientConn) write(p []byte) (int, error) {
+	if c.direct.ok() {
+		return c.direct.Write(p)
+	}
+	return c.nc.Write(p)
 }
 
 // RoundTrip sends a request and returns the head of its answer. One may be under way at a time.
@@ -94,7 +115,8 @@ func NewClientConn(nc net.Conn, o ClientOptions) *ClientConn {
 func (c *ClientConn) RoundTrip(
 	ctx context.Context, req *http.Request, interim func(status int, header http.Header) error,
 ) (*http.Response, error) {
-	x := &trip{c: c, ctx: ctx, interim: interim, watched: ctx == context.Background()}
+	x := trips.Get().(*trip)
+	x.c, x.ctx, x.interim, x.watched = c, ctx, interim, ctx == context.Background()
 	if !c.state.CompareAndSwap(clientResting, clientBusy) {
 		return nil, x.wrap(&ClientError{Phase: WritePhase, Kind: IdleClosed, Err: errNotResting})
 	}

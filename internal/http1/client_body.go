@@ -8,7 +8,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // clientBody is the body of an answer. It may be closed while it is being read.
@@ -103,6 +102,14 @@ func (b *clientBody) closeLate() bool {
 	return true
 }
 
+// Recycle gives the answer back, header and all, for use by another exchange. It may be called once, by who knows that nobody holds
+// any of it. It does nothing for an answer that was not read to its end.
+func (b *clientBody) Recycle() {
+	if x := b.x; b.err == io.EOF && x.upload == nil && x.stop == nil {
+		x.recycle()
+	}
+}
+
 // Buffered says how many bytes can be read without waiting.
 func (b *clientBody) Buffered() int {
 	b.mu.Lock()
@@ -186,14 +193,14 @@ func (b *clientBody) splicesTo(w io.Writer) (*net.TCPConn, bool) {
 func (b *clientBody) splice(to *net.TCPConn) (total int64, err error) {
 	x := b.x
 	from := io.LimitedReader{R: x.c.nc, N: b.reader.left}
-	x.since = time.Now()
+	x.since = x.c.now()
 	now := x.since
 	for {
 		x.arm(now)
 		n, err := to.ReadFrom(&from)
 		total += n
 		b.reader.left = from.N
-		now = time.Now()
+		now = x.c.now()
 		switch {
 		case b.reader.left == 0:
 			b.finish(io.EOF)

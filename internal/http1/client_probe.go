@@ -38,7 +38,7 @@ func (p *probe) init(nc net.Conn) {
 
 func (p *probe) initRaw(nc net.Conn) {
 	sc, ok := nc.(syscall.Conn)
-	if !ok {
+	if !ok || !directly {
 		return
 	}
 	raw, err := sc.SyscallConn()
@@ -70,6 +70,18 @@ func (p *probe) glance() glimpse {
 		return gone
 	}
 	return p.seen
+}
+
+// glance looks at a socket without waiting and without taking anything out of it.
+func glance(fd uintptr) glimpse {
+	var b [1]byte
+	switch n, errno := peek(fd, b[:]); {
+	case errno == syscall.EAGAIN:
+		return nothing
+	case errno == 0 && n > 0:
+		return something
+	}
+	return gone
 }
 
 // Socket is a connection that TLS is spoken over. It can be read without waiting.

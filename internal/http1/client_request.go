@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // maxInline is the largest body that is sent together with the head.
@@ -18,34 +17,74 @@ type buffered interface{ Buffered() int }
 
 // send writes the request's head, and the body as far as it is there already. What is left of it is x.upload then.
 func (x *trip) send(req *http.Request) *ClientError {
-	w := x.c.borrow()
-	defer giveBack(w)
-	b, length, err := appendRequest(w.b[:0], req, x.c.o.Host)
-	w.b = b
+	b, length, err := appendRequest(x.out[:0], req, x.c.o.Host)
+	x.out = b
 	if err != nil {
 		return &ClientError{Phase: WritePhase, Kind: BadRequest, Reused: x.reused, Err: err}
 	}
 	x.asked = asksForUpgrade(req.Header)
+	if length == 0 && x.c.direct.ok() {
+		return x.ask(b)
+	}
+	if !x.c.quiet() { // before the body is read from, which cannot be undone
+		return x.unfit()
+	}
 	switch {
 	case length == 0:
 	case expectsConsent(req.Header):
 		x.consent = true
 		x.upload = newUpload(x, req, length)
 	default:
-		if e := x.inline(w, req, length); e != nil {
+		if e := x.inline(req, length); e != nil {
 			return e
 		}
 	}
-	now := time.Now()
+	if e := x.write(x.out, 0); e != nil {
+		return e
+	}
+	if x.upload != nil && !x.consent {
+		x.upload.begin()
+	}
+	return nil
+}
+
+// unfit is the error for a connection on which something has come, or which is closed, before anything was sent.
+func (x *trip) unfit() *ClientError {
+	return &ClientError{Phase: WritePhase, Kind: IdleClosed, Reused: x.reused, Err: errUnsolicited}
+}
+
+// write writes b, of which some may be written already.
+func (x *trip) write(b []byte, written int) *ClientError {
+	now := x.c.now()
 	x.armWrite(now)
-	n, err := x.c.nc.Write(w.b)
+	n, err := x.c.write(b[written:])
+	n += written
 	x.sent = n > 0
 	if err != nil {
 		return x.unwritten(n, err)
 	}
 	x.since = now
-	if x.upload != nil && !x.consent {
-		x.upload.begin()
+	return nil
+}
+
+// ask writes a request without a body, and waits for the first bytes of the answer.
+func (x *trip) ask(b []byte) *ClientError {
+	in := &x.c.in
+	x.since = x.start
+	x.arm(x.start)
+	a := x.c.direct.Ask(b, in.space())
+	in.w += a.n
+	x.sent, x.heard = a.sent > 0, a.n > 0
+	switch {
+	case a.noisy:
+		return x.unfit()
+	case a.sent < len(b):
+		return x.write(b, a.sent)
+	case temporary(a.err):
+		a.err = x.late(x.c.now())
+	}
+	if a.err != nil {
+		return x.fail(HeaderPhase, a.err)
 	}
 	return nil
 }
@@ -59,7 +98,7 @@ func (x *trip) unwritten(n int, err error) *ClientError {
 		}
 		return e
 	}
-	x.partly, x.upload, x.consent, x.since = true, nil, false, time.Now()
+	x.partly, x.upload, x.consent, x.since = true, nil, false, x.c.now()
 	return nil
 }
 
@@ -69,7 +108,7 @@ func isTimeout(err error) bool {
 }
 
 // inline appends the body if all of it is there and it is small. Else it is left to an upload.
-func (x *trip) inline(w *scratch, req *http.Request, length int64) *ClientError {
+func (x *trip) inline(req *http.Request, length int64) *ClientError {
 	x.inMemory = req.GetBody != nil
 	if length < 0 || length > maxInline {
 		x.upload = newUpload(x, req, length)
@@ -82,8 +121,8 @@ func (x *trip) inline(w *scratch, req *http.Request, length int64) *ClientError 
 		}
 	}
 	x.bodyRead = true
-	b, err := appendBody(w.b, req.Body, int(length))
-	w.b = b
+	b, err := appendBody(x.out, req.Body, int(length))
+	x.out = b
 	if x.inMemory {
 		_ = req.Body.Close()
 	}

@@ -35,36 +35,46 @@ type trip struct {
 
 	resp http.Response
 	body clientBody
+	head head   // of the answer, while it is read
+	out  []byte // what is sent of the request together with its head
 }
 
-// heads are parsed heads, without the header maps that were made of them.
-var heads = sync.Pool{New: func() any { return new(head) }}
+// trips are exchanges that are over, and of which nobody holds anything.
+var trips = sync.Pool{New: func() any { return &trip{out: make([]byte, 0, 1<<10)} }}
+
+// maxHeader is the number of fields up to which a header is kept.
+const maxHeader = 64
+
+// recycle gives the exchange back for another one, with all that its answer is made of.
+func (x *trip) recycle() {
+	h, out := &x.head, x.out
+	if len(h.header) > maxHeader || cap(h.spans) > maxHeader || cap(out) > bigBuffer {
+		h.header, h.values, h.spans, out = nil, nil, nil, nil
+	}
+	h.reset()
+	*x = trip{head: *h, out: out[:0]}
+	trips.Put(x)
+}
 
 // do sends the request and waits for the head of the answer.
 func (x *trip) do(req *http.Request) *ClientError {
 	if x.ctx.Err() != nil {
 		return x.fail(WritePhase, nil)
 	}
-	if !x.reused && !x.c.quiet() {
-		return &ClientError{Phase: WritePhase, Kind: IdleClosed, Err: errUnsolicited}
-	}
-	x.start = time.Now()
+	x.start = x.c.now()
 	if e := x.send(req); e != nil {
 		return e
 	}
 	x.phase = HeaderPhase
-	h := heads.Get().(*head)
-	e := x.receive(req, h)
-	h.header, h.values = nil, nil // they are the answer's
-	heads.Put(h)
-	return e
+	return x.receive(req)
 }
 
 // maxInterims keeps an endpoint from holding a request up for ever with interim answers.
 const maxInterims = 100
 
 // receive reads heads up to the one of the answer.
-func (x *trip) receive(req *http.Request, h *head) *ClientError {
+func (x *trip) receive(req *http.Request) *ClientError {
+	h := &x.head
 	x.c.in.attach(x)
 	for n := 0; ; n++ {
 		if n > maxInterims {

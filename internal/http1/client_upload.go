@@ -8,21 +8,6 @@ import (
 	"time"
 )
 
-// scratch is a buffer that requests are assembled in.
-type scratch struct{ b []byte }
-
-var scratches = sync.Pool{New: func() any { return &scratch{make([]byte, 0, 2<<10)} }}
-
-// borrow returns a buffer.
-func (c *ClientConn) borrow() *scratch { return scratches.Get().(*scratch) }
-
-// giveBack returns a buffer, if it has not become too large to keep.
-func giveBack(w *scratch) {
-	if cap(w.b) <= bigBuffer {
-		scratches.Put(w)
-	}
-}
-
 // upload sends the body of a request that is not there all at once. A goroutine does that, as the answer may come before its end. It
 // ends with the body, or when the exchange is over; if the body makes it wait then, after that.
 type upload struct {
@@ -146,7 +131,7 @@ func (u *upload) copy(buf *[bigBuffer]byte) uint32 {
 			return u.giveUp(bad)
 		}
 		if len(p) > 0 {
-			if _, werr := u.x.c.nc.Write(p); werr != nil {
+			if _, werr := u.x.c.write(p); werr != nil {
 				return uploadOff // who reads the answer finds out what the endpoint had to say
 			}
 		}

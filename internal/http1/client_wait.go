@@ -16,13 +16,13 @@ const patience = 10 * time.Millisecond
 
 // Read waits for bytes of the endpoint, as long as the context and the limits let it.
 func (x *trip) Read(p []byte) (int, error) {
-	now := time.Now()
+	now := x.c.now()
 	if x.phase == BodyPhase {
 		x.since = now
 	}
 	for {
 		x.arm(now)
-		n, err := x.c.nc.Read(p)
+		n, err := x.c.read(p)
 		if n > 0 {
 			x.heard = true
 			return n, nil // an error will come again
@@ -30,7 +30,7 @@ func (x *trip) Read(p []byte) (int, error) {
 		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
-		now = time.Now()
+		now = x.c.now()
 		if err := x.late(now); err != nil {
 			return 0, err
 		}

@@ -7,7 +7,18 @@ import (
 )
 
 // span is where a field lies in the bytes of a head.
-type span struct{ name, nameEnd, value, valueEnd int32 }
+type span struct {
+	name, nameEnd, value, valueEnd int32
+	known                          string // the name, if it is a common one
+}
+
+// nameOf is the name of a field in text.
+func (s *span) nameOf(text string) string {
+	if s.known != "" {
+		return s.known
+	}
+	return text[s.name:s.nameEnd]
+}
 
 // fault makes a ParseError of status 400.
 func fault(reason string) *ParseError {
@@ -48,7 +59,7 @@ func scanFields(b []byte, base, limit int, spans []span) ([]span, *ParseError) {
 			stop--
 		}
 		o := int32(base + at)
-		spans = append(spans, span{o, o + int32(colon), o + int32(start), o + int32(stop)})
+		spans = append(spans, span{o, o + int32(colon), o + int32(start), o + int32(stop), common.find(line[:colon])})
 		at += end + 1
 	}
 	return spans, nil
@@ -78,20 +89,33 @@ func (h *head) build(text string) {
 		h.values = make([]string, 0, max(len(h.spans), 16))
 	}
 	values := h.values[:0]
-	for _, s := range h.spans {
+	for at := range h.spans {
+		s := &h.spans[at]
 		if s.nameEnd == s.name {
 			continue
 		}
-		name, value := text[s.name:s.nameEnd], text[s.value:s.valueEnd]
-		if old, ok := h.header[name]; ok {
-			h.header[name] = append(old, value) // has no room to spare: it is copied
-			continue
-		}
-		values = append(values, value)
+		name := s.nameOf(text)
+		values = append(values, text[s.value:s.valueEnd])
 		i := len(values)
 		h.header[name] = values[i-1 : i : i]
+		if len(h.header) < i-h.repeated {
+			h.repeated++
+			h.header[name] = h.all(text, name, at)
+		}
 	}
 	h.values = values
+}
+
+// all returns the values of a name up to a span. That a name stands there twice is seldom, and is seen by the header not growing, so
+// that nothing has to be looked up before.
+func (h *head) all(text, name string, last int) []string {
+	var values []string
+	for _, s := range h.spans[:last+1] {
+		if text[s.name:s.nameEnd] == name {
+			values = append(values, text[s.value:s.valueEnd])
+		}
+	}
+	return values
 }
 
 // interpret reads the fields that say where the message ends, whom it is for and what becomes of the connection. It takes those
@@ -101,8 +125,11 @@ func (h *head) interpret(text string, request bool) *ParseError {
 	upgrades, announced := false, false
 	for i := range h.spans {
 		s := &h.spans[i]
+		if s.known == "" { // what is looked for is common
+			continue
+		}
 		value := text[s.value:s.valueEnd]
-		switch text[s.name:s.nameEnd] {
+		switch s.known {
 		case "Host":
 			if request {
 				hosts++

@@ -126,7 +126,10 @@ func parseRequestHead(h *head, b []byte, l *limits) *ParseError {
 		return bad
 	}
 	text := string(b)
-	h.method, h.target = text[:method], text[method+1:method+1+target]
+	if h.method = common.find(b[:method]); h.method == "" {
+		h.method = text[:method]
+	}
+	h.target = text[method+1 : method+1+target]
 	if bad := h.interpret(text, true); bad != nil {
 		return bad
 	}

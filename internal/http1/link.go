@@ -42,37 +42,62 @@ type deadline struct {
 func (l *link) attach(c net.Conn) {
 	l.conn, l.plain = c, plainOf(c)
 	l.reads, l.writes = deadline{}, deadline{}
+	l.direct.attach(l.plain)
+}
+
+// readOnce and writeAll are those of the connection, by the fastest way there is.
+func (l *link) readOnce(p []byte) (int, error) {
+	if l.direct.ok() {
+		return l.direct.Read(p)
+	}
+	return l.conn.Read(p)
+}
+
+func (l *link) writeAll(p []byte) (int, error) {
+	if l.direct.ok() {
+		return l.direct.Write(p)
+	}
+	return l.conn.Write(p)
 }
 
 // temporary says whether reading may go on after an error: a deadline passed.
 func temporary(err error) bool { return err != nil && errors.Is(err, os.ErrDeadlineExceeded) }
 
+// limitReads sets how long all reads from the next one on may take together, and how long each may; 0: for ever.
+func (l *link) limitReads(together, each time.Duration) {
+	l.readWithin, l.readUntil, l.readStall = max(0, together), 0, max(0, each)
+}
+
 // readLimit returns until when a read that begins now may wait; 0: for ever.
-func (l *link) readLimit() int64 {
+func (l *link) readLimit(now int64) int64 {
 	if l.readStall > 0 {
-		return now() + int64(l.readStall)
+		return now + int64(l.readStall)
+	}
+	if l.readWithin > 0 {
+		l.readUntil, l.readWithin = now+int64(l.readWithin), 0
 	}
 	return l.readUntil
 }
 
 // Read reads from the connection. It fails with os.ErrDeadlineExceeded when it has waited for too long.
 func (l *link) Read(p []byte) (int, error) {
-	until := l.readLimit()
-	l.allowRead(until)
+	at := now()
+	until := l.readLimit(at)
+	l.allowRead(at, until)
 	for {
-		n, err := l.conn.Read(p)
+		n, err := l.readOnce(p)
 		if n > 0 || err == nil || !temporary(err) || !l.extendRead(until) {
 			return n, err
 		}
 	}
 }
 
-// allowRead sees to it that a read does not wait beyond a time. It may end too early.
-func (l *link) allowRead(until int64) {
+// allowRead sees to it that a read that begins at a time does not wait beyond another. It may end too early.
+func (l *link) allowRead(at, until int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	d := &l.reads
-	if d.manual || until == 0 && d.at == 0 || until != 0 && d.at != 0 && d.at <= until && d.at > now() {
+	if d.manual || until == 0 && d.at == 0 || until != 0 && d.at != 0 && d.at <= until && d.at > at {
 		return
 	}
 	d.at = until
@@ -131,9 +156,14 @@ func (l *link) resetManual() {
 
 // Write writes all of p, for as long as the peer goes on taking some of it.
 func (l *link) Write(p []byte) (n int, err error) {
+	if l.direct.ok() {
+		if n = l.direct.WriteSome(p); n == len(p) {
+			return n, nil
+		}
+	}
 	until := l.allowWrite()
 	for {
-		m, err := l.conn.Write(p[n:])
+		m, err := l.writeAll(p[n:])
 		n += m
 		if err == nil || !temporary(err) || !l.extendWrite(&until, m > 0) {
 			return n, err

@@ -129,7 +129,7 @@ func TestDeadlineThatComesTooEarly(t *testing.T) {
 	l.attach(near)
 	begun := time.Now()
 	l.readUntil = now() + int64(20*time.Millisecond)
-	l.allowRead(l.readUntil)
+	l.allowRead(now(), l.readUntil)
 	l.readUntil, l.readStall = 0, 100*time.Millisecond
 	_, err := l.Read(make([]byte, 1))
 	if took := time.Since(begun); !errors.Is(err, os.ErrDeadlineExceeded) || took < 100*time.Millisecond {

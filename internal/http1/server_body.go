@@ -124,7 +124,7 @@ func (b *serverBody) drain() bool {
 	if b.body.framing == fixed && b.body.left > left {
 		return false
 	}
-	b.conn.link.readStall, b.conn.link.readUntil = 0, now()+int64(max(1, s.DrainTimeout))
+	b.conn.link.limitReads(max(1, s.DrainTimeout), 0)
 	buf := bigBuffers.Get().(*[bigBuffer]byte)
 	defer bigBuffers.Put(buf)
 	for left > 0 {

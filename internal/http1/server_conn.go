@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
+	"os"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -18,11 +20,11 @@ type serverConn struct {
 	conn   net.Conn // as it was handed over
 	link   link
 	reader reader
-	call   *serverCall // nil: it waits for a request
-	raw    syscall.RawConn
-	try    func(fd uintptr) bool // tryRead as a value, so that it is made once
+	call   *serverCall           // nil: it waits for a request
+	try    func(fd uintptr) bool // tryRead as a value, so that it is made once; nil: the connection has only Read
 	tls    *tls.ConnectionState
 	remote string
+	peer   netip.AddrPort // what remote says, if that is an address and a port
 
 	idle    atomic.Bool // it waits for a request
 	closing atomic.Bool // it was closed from outside
@@ -47,8 +49,11 @@ func newServerConn(s *Server, c net.Conn) *serverConn {
 	}
 	if a := c.RemoteAddr(); a != nil {
 		sc.remote = a.String()
+		sc.peer, _ = netip.ParseAddrPort(sc.remote)
 	}
-	sc.initRaw()
+	if sc.link.direct.ok() {
+		sc.try = sc.tryRead
+	}
 	return sc
 }
 
@@ -123,17 +128,15 @@ func (c *serverConn) closeIdle() {
 
 // waitFor waits for bytes, holding no buffer.
 func (c *serverConn) waitFor(d time.Duration) error {
-	c.link.readStall, c.link.readUntil = 0, 0
-	if d > 0 {
-		c.link.readUntil = now() + int64(d)
-	}
-	if c.raw == nil {
+	c.link.limitReads(d, 0)
+	if c.try == nil {
 		return c.waitByte()
 	}
-	until := c.link.readUntil
-	c.link.allowRead(until)
+	at := now()
+	until := c.link.readLimit(at)
+	c.link.allowRead(at, until)
 	for {
-		err := c.raw.Read(c.try)
+		err := c.link.direct.raw.Read(c.try)
 		switch {
 		case err == nil && c.readErr != nil:
 			return c.readErr
@@ -146,6 +149,21 @@ func (c *serverConn) waitFor(d time.Duration) error {
 			return err
 		}
 	}
+}
+
+// tryRead reads what is there. When nothing is, it gives the buffers back and says so.
+func (c *serverConn) tryRead(fd uintptr) bool {
+	n, errno := recv(fd, c.reader.space())
+	switch errno {
+	case 0:
+		c.readN, c.readErr = n, nil
+	case syscall.EAGAIN:
+		c.rest()
+		return false
+	default:
+		c.readN, c.readErr = 0, os.NewSyscallError("recv", errno)
+	}
+	return true
 }
 
 // waitByte waits for one byte, for connections that only have Read.
@@ -167,16 +185,12 @@ func (c *serverConn) exchange() bool {
 		c.call = c.server.calls.Get().(*serverCall)
 	}
 	k := c.call
-	c.link.readStall, c.link.readUntil = 0, 0
-	if d := c.server.HeaderTimeout; d > 0 {
-		c.link.readUntil = now() + int64(d)
-	}
+	c.link.limitReads(c.server.HeaderTimeout, 0)
 	if err := c.reader.readRequestHead(&k.head, &c.server.limits); err != nil {
 		c.refuse(err)
 		return false
 	}
-	c.link.readStall = max(0, c.server.BodyTimeout)
-	c.link.readUntil = 0
+	c.link.limitReads(0, c.server.BodyTimeout)
 	if bad := k.begin(c); bad != nil {
 		c.refuse(bad)
 		return false
@@ -227,7 +241,7 @@ func (c *serverConn) linger() {
 		return
 	}
 	c.link.resetManual()
-	c.link.readStall, c.link.readUntil = 0, now()+int64(lingerTime)
+	c.link.limitReads(lingerTime, 0)
 	buf := bigBuffers.Get().(*[bigBuffer]byte)
 	defer bigBuffers.Put(buf)
 	for n := 0; n < lingerBytes; {

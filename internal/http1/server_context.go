@@ -3,6 +3,7 @@ package http1
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -21,6 +22,16 @@ type serverContext struct {
 }
 
 type afterFunc struct{ f func() }
+
+// Peer returns what RemoteAddr of a request of a Server says, as long as the request has the context that it came with. It need not
+// be parsed for each request of a connection then.
+func Peer(r *http.Request) (netip.AddrPort, bool) {
+	ctx, ok := r.Context().(*serverContext)
+	if !ok || ctx.conn == nil || ctx.conn.remote != r.RemoteAddr {
+		return netip.AddrPort{}, false
+	}
+	return ctx.conn.peer, ctx.conn.peer.IsValid()
+}
 
 // Deadline says that there is none.
 func (*serverContext) Deadline() (time.Time, bool) { return time.Time{}, false }

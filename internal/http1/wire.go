@@ -19,6 +19,7 @@ import (
 //	chunked.go  chunkedReader, appendChunkSize                                   chunked coding
 //	writer.go   writer, appendField, appendHeader                                bytes to a connection, few writes
 //	link.go     link                                                             a connection with limits on time
+//	direct.go   direct                                                           a connection by system calls of its own
 
 // ParseError says why a message is refused. After it the connection is good for nothing: nobody knows where the message ends.
 type ParseError struct {
@@ -60,8 +61,9 @@ type head struct {
 	upgrade   bool  // Connection: upgrade, and there is an Upgrade field
 	expects   bool  // Expect: 100-continue
 
-	values []string // what header's values are slices of
-	spans  []span   // where fields lie in the bytes, while parsing
+	values   []string // what header's values are slices of
+	spans    []span   // where fields lie in the bytes, while parsing
+	repeated int      // how many fields have a name that stood there before
 }
 
 // persistent says whether the connection may be used after this message, as far as its head says (RFC 9112, section 9.3).
@@ -146,6 +148,9 @@ type link struct {
 	conn  net.Conn
 	plain net.Conn // *net.TCPConn or *net.UnixConn: conn itself, or what it stands for; nil: TLS or unknown
 
+	direct direct // to plain
+
+	readWithin time.Duration // how long reads may take from the next one on; then that is readUntil; 0: no limit
 	readUntil  int64         // when a read must have ended (see now); 0: no limit
 	readStall  time.Duration // how long one read may wait for its first byte; 0: no limit
 	writeStall time.Duration // how long a peer may take nothing; 0: no limit

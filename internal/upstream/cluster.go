@@ -80,7 +80,7 @@ func build(name string, c *config.Upstream, env Env, m *memory) (*Cluster, error
 		env.Metrics = observe.NewMetrics()
 	}
 	cl := &Cluster{
-		name: name, config: c, log: env.Log.With("upstream", name), memory: m, clock: time.Now,
+		name: name, config: c, log: env.Log.With("upstream", name), memory: m, clock: m.clock,
 		retry: newRetryPolicy(c.Retry), budget: newBudget(c.Retry.Budget),
 		metrics: newMetrics(env.Metrics, name), spanName: "upstream " + name,
 		resolved: make(chan struct{}), endpoints: map[string]*endpoint{},

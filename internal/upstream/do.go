@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,9 +35,23 @@ type call struct {
 	tried   []*balance.Member
 	first   [4]*balance.Member // where tried begins
 	left    atomic.Bool        // those under way are counted without it
+	interim func(status int, header http.Header) error
 
 	try               // the present one
 	ended atomic.Bool // the present try was counted
+}
+
+// calls are calls that are over, and of which nobody holds anything.
+var calls = sync.Pool{New: func() any {
+	x := &call{}
+	x.interim = x.passInterim
+	return x
+}}
+
+// passInterim passes an interim answer on.
+func (x *call) passInterim(status int, header http.Header) error {
+	x.ex.Interim(status, header)
+	return nil
 }
 
 // try is one round trip.
@@ -95,8 +110,8 @@ var errDry = errors.New("a dry exchange must send nothing")
 
 // begin lets a request in.
 func (c *Cluster) begin(ex *filter.Exchange, req *http.Request) (*call, error) {
-	x := &call{cluster: c, ex: ex, req: req, ctx: req.Context(), out: *req}
-	x.tried = x.first[:0]
+	x := calls.Get().(*call)
+	x.cluster, x.ex, x.req, x.ctx, x.out, x.tried = c, ex, req, req.Context(), *req, x.first[:0]
 	if x.out.Header == nil {
 		x.out.Header = http.Header{}
 	}

@@ -14,6 +14,7 @@ import (
 // send makes one try at an endpoint. It leaves the answer's head in x.response, or returns why there is none.
 func (x *call) send(e *endpoint, ticket breaker.Ticket) *failure {
 	x.begin(e, ticket)
+	x.info.Start = x.began
 	resp, err := x.cluster.pool.RoundTrip(x.limited, &x.out, e.target, &x.info)
 	a := &x.ex.Attempts[x.attempt]
 	a.Connect, a.FirstByte, a.Reused = x.info.Connect, x.info.FirstByte, x.info.Reused
@@ -42,11 +43,8 @@ func (x *call) begin(e *endpoint, ticket breaker.Ticket) {
 	x.try = try{endpoint: e, ticket: ticket, attempt: len(x.ex.Attempts), began: x.chosen}
 	x.ended.Store(false)
 	x.ex.Attempts = append(x.ex.Attempts, filter.Attempt{Upstream: c.name, Endpoint: e.name, Start: x.began})
-	if interim := x.ex.Interim; interim != nil {
-		x.info.Interim = func(status int, header http.Header) error {
-			interim(status, header)
-			return nil
-		}
+	if x.ex.Interim != nil {
+		x.info.Interim = x.interim
 	}
 	x.out.Host = c.hostFor(x.req, e)
 	if x.tries > 1 {
@@ -309,6 +307,19 @@ func (b body) Close() error {
 	}
 	b.end(b.outcome(), nil)
 	return err
+}
+
+// Recycle gives the answer back, header and all, for use by another request. It may be called once, by who knows that nobody holds any
+// of it. It does nothing where that is not sure to be so.
+func (b body) Recycle() {
+	x := b.call
+	rc, ok := x.rc.(interface{ Recycle() })
+	if !ok || x.tries != 1 || x.body != nil || x.cancel != nil || !x.ended.Load() {
+		return
+	}
+	rc.Recycle()
+	*x = call{interim: x.interim}
+	calls.Put(x)
 }
 
 // tunnel is what an upgraded connection is after its 101: bytes both ways. The end of one way is not the end of it.

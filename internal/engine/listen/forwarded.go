@@ -9,6 +9,7 @@ import (
 	"github.com/gaissmai/bart"
 
 	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/internal/http1"
 	"cardea.dev/cardea/internal/router"
 )
 
@@ -76,12 +77,6 @@ func NewForwarding(c config.Forwarded, trusted []config.Peer) *Forwarding {
 // maxHops bounds a chain of proxies: what stands further away is not looked at.
 const maxHops = 64
 
-// Trusts says whether the peer that sent a request is a trusted proxy.
-func (f *Forwarding) Trusts(r *http.Request) bool {
-	peer, _ := peerOf(r.RemoteAddr)
-	return f.trusts(peer)
-}
-
 func (f *Forwarding) trusts(a netip.Addr) bool {
 	if !a.IsValid() {
 		return f.unix
@@ -89,15 +84,22 @@ func (f *Forwarding) trusts(a netip.Addr) bool {
 	return f.anyone && f.trusted.Contains(a)
 }
 
-// Apply finds out who the client is, and by which scheme and for which host (in lower case, without port) it asks. It removes what
-// the peer may not say: hop-by-hop fields, and forwarding fields unless it is trusted. Then it writes those for the upstream. The
-// client is invalid where nobody knows it, as on Unix sockets.
+// Caller is who asks, and for what.
+type Caller struct {
+	Trusted bool       // the peer is a trusted proxy
+	Client  netip.Addr // invalid where nobody knows it, as on Unix sockets
+	Scheme  string     // "http" or "https"
+	Host    string     // in lower case, without port
+}
+
+// Apply finds out who calls. It removes what the peer may not say: hop-by-hop fields, and forwarding fields unless it is trusted. Then
+// it writes those for the upstream, whose values it keeps in values as far as there is room.
 //
 // The order is what makes it safe. Fields of a trusted proxy are read before Connection is obeyed, so that its client cannot make
 // the gateway overlook them by naming them there; and the gateway's own are written after, so that nobody can have them removed.
-func (f *Forwarding) Apply(r *http.Request) (client netip.Addr, scheme, host string) {
+func (f *Forwarding) Apply(r *http.Request, values []string) Caller {
 	o := origin{scheme: "http", host: r.Host}
-	o.peer, o.text = peerOf(r.RemoteAddr)
+	o.peer, o.text = peerOf(r)
 	if r.TLS != nil {
 		o.scheme = "https"
 	}
@@ -105,12 +107,18 @@ func (f *Forwarding) Apply(r *http.Request) (client netip.Addr, scheme, host str
 	if trusted {
 		f.believe(r.Header, &o)
 	}
-	StripHopByHop(r.Header)
-	f.strip(r.Header, trusted)
-	if f.mode != nothing {
-		f.tell(r.Header, &o)
+	te := r.Header["Te"]
+	stripNamed(r.Header)
+	for name := range r.Header {
+		if hopByHop(name) || f.stranger(name, trusted) {
+			delete(r.Header, name)
+		}
 	}
-	return o.client(), o.scheme, router.NormalizeHost(o.host)
+	keepTrailers(r.Header, te)
+	if f.mode != nothing {
+		f.tell(r.Header, &o, values)
+	}
+	return Caller{trusted, o.client(), o.scheme, router.NormalizeHost(o.host)}
 }
 
 // origin is where a request comes from.
@@ -131,10 +139,14 @@ func (o *origin) client() netip.Addr {
 }
 
 // peerOf reads the address of a peer. The text is a piece of what is given, where that is how the address is written.
-func peerOf(remote string) (peer netip.Addr, text string) {
-	ap, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		return netip.Addr{}, ""
+func peerOf(r *http.Request) (peer netip.Addr, text string) {
+	remote := r.RemoteAddr
+	ap, known := http1.Peer(r)
+	if !known {
+		var err error
+		if ap, err = netip.ParseAddrPort(remote); err != nil {
+			return netip.Addr{}, ""
+		}
 	}
 	a := ap.Addr()
 	switch colon := strings.LastIndexByte(remote, ':'); {
@@ -146,20 +158,15 @@ func peerOf(remote string) (peer netip.Addr, text string) {
 	return a.Unmap().WithZone(""), ""
 }
 
-// strip removes forwarding fields: all of a stranger's; of a trusted proxy's those that the gateway works out itself, and those
-// that it does not believe. Names with underscores count too: some servers take them for hyphens.
-func (f *Forwarding) strip(h http.Header, trusted bool) {
-	for name := range h {
-		kind := forwardingField(name)
-		if kind == notForwarding {
-			continue
-		}
-		believed := trusted && (kind == rfcField) == f.rfc7239 && strings.IndexByte(name, '_') < 0
-		if believed && (f.mode == nothing || kind == otherField) {
-			continue
-		}
-		delete(h, name)
+// stranger says whether a field is one for forwarding that has to go: all of a stranger's; of a trusted proxy's those that the gateway
+// works out itself, and those that it does not believe. Names with underscores count too: some servers take them for hyphens.
+func (f *Forwarding) stranger(name string, trusted bool) bool {
+	kind := forwardingField(name)
+	if kind == notForwarding {
+		return false
 	}
+	believed := trusted && (kind == rfcField) == f.rfc7239 && strings.IndexByte(name, '_') < 0
+	return !believed || f.mode != nothing && kind != otherField
 }
 
 // fieldKind is what a field has to do with forwarding.

@@ -7,11 +7,10 @@ import (
 )
 
 // tell writes the forwarding fields for the upstream.
-func (f *Forwarding) tell(h http.Header, o *origin) {
-	if len(f.write) == 0 {
-		return
+func (f *Forwarding) tell(h http.Header, o *origin, values []string) {
+	if len(values) < len(f.write) {
+		values = make([]string, len(f.write)) // one piece of memory for all the fields' slices
 	}
-	values := make([]string, len(f.write)) // one piece of memory for all the fields' slices
 	if f.mode == clientOnly && len(o.before) > 0 {
 		o.peer, o.text, o.before = o.client(), "", nil
 	}

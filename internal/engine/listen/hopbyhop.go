@@ -10,32 +10,43 @@ import (
 // with an upgrade puts Connection and Upgrade back. Where there is nothing to strip, nothing is allocated.
 func StripHopByHop(h http.Header) {
 	te := h["Te"]
-	trailers := wantsTrailers(te)
-	if named := h["Connection"]; named != nil {
-		for _, field := range named {
-			stripNamed(h, field)
+	stripNamed(h)
+	for name := range h {
+		if hopByHop(name) {
+			delete(h, name)
 		}
-		delete(h, "Connection")
 	}
-	for _, name := range [...]string{
-		"Keep-Alive", "Proxy-Connection", "Te", "Transfer-Encoding", "Upgrade", "Proxy-Authenticate", "Proxy-Authorization", "Http2-Settings",
-	} {
-		delete(h, name)
+	keepTrailers(h, te)
+}
+
+// hopByHop says whether a field is always for one connection alone.
+func hopByHop(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Transfer-Encoding", "Upgrade", "Proxy-Authenticate", "Proxy-Authorization",
+		"Http2-Settings":
+		return true
 	}
-	if trailers {
+	return false
+}
+
+// keepTrailers puts back what asks for trailers in a TE field that was removed.
+func keepTrailers(h http.Header, te []string) {
+	if wantsTrailers(te) {
 		te[0] = "trailers"
 		h["Te"] = te[:1]
 	}
 }
 
-// stripNamed removes the fields that a Connection field names.
-func stripNamed(h http.Header, field string) {
-	for name := range strings.SplitSeq(field, ",") {
-		name = strings.Trim(name, " \t")
-		if name == "" || strings.EqualFold(name, "close") || strings.EqualFold(name, "keep-alive") || strings.EqualFold(name, "upgrade") {
-			continue // the usual ones, which are removed in any case
+// stripNamed removes the fields that Connection names.
+func stripNamed(h http.Header) {
+	for _, field := range h["Connection"] {
+		for name := range strings.SplitSeq(field, ",") {
+			name = strings.Trim(name, " \t")
+			if name == "" || strings.EqualFold(name, "close") || strings.EqualFold(name, "keep-alive") || strings.EqualFold(name, "upgrade") {
+				continue // the usual ones, which are removed in any case
+			}
+			h.Del(name)
 		}
-		h.Del(name)
 	}
 }
 

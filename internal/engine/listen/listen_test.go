@@ -76,8 +76,8 @@ func newRig(t *testing.T, handler func(*Edge) http.Handler) *rig {
 // echo answers with protocol, client, scheme and the listener's name.
 func echo(e *Edge) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		client, scheme, host := e.Forward.Apply(r)
-		fmt.Fprintf(w, "%s %v %s %s %s", r.Proto, client, scheme, host, e.Name)
+		c := e.Forward.Apply(r, nil)
+		fmt.Fprintf(w, "%s %v %s %s %s", r.Proto, c.Client, c.Scheme, c.Host, e.Name)
 	})
 }
 

@@ -63,30 +63,8 @@ func newHost(p *Pool, k key) *host {
 	return h
 }
 
-// acquire waits for a connection. It returns false when the host has been given up.
+// acquire waits for a connection, which was fit when it was last used. It returns false when the host has been given up.
 func (h *host) acquire(ctx context.Context) (grant, *Error, bool) {
-	for {
-		g, err, ok := h.get(ctx)
-		if !ok || err != nil || g.fit() {
-			return g, err, ok
-		}
-		h.discard(g.c)
-	}
-}
-
-// fit says whether a connection may carry a request. One that was just opened is looked at by who sends it.
-func (g grant) fit() bool { return g.c.mux() || g.dialled && !g.reused || g.c.http1.Reusable() }
-
-// discard forgets a connection that was granted and is not fit.
-func (h *host) discard(c *conn) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.drop(c)
-	h.serve()
-}
-
-// get waits for a connection that was fit when it was last used. It returns false when the host has been given up.
-func (h *host) get(ctx context.Context) (grant, *Error, bool) {
 	h.mu.Lock()
 	if h.gone {
 		h.mu.Unlock()
@@ -236,7 +214,7 @@ func (h *host) connect() {
 		return
 	}
 	h.conns[c] = struct{}{}
-	c.idleSince = time.Now()
+	c.idleSince = h.pool.now()
 	if c.mux() {
 		h.speaks = speaksHTTP2
 		h.mux = append(h.mux, c)
@@ -284,7 +262,7 @@ func (h *host) over(c *conn) {
 // rest puts an HTTP/1.1 connection back. h.mu is held.
 func (h *host) rest(c *conn) {
 	c.active = 0
-	c.idleSince = time.Now()
+	c.idleSince = h.pool.now()
 	if h.gone {
 		h.retire(c)
 		return
@@ -319,7 +297,7 @@ func (h *host) release(g grant) {
 	if c.active--; c.active > 0 {
 		return
 	}
-	c.idleSince = time.Now()
+	c.idleSince = h.pool.now()
 	if h.gone {
 		go c.close()
 		return

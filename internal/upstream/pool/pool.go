@@ -73,9 +73,9 @@ type Target struct {
 	ServerName string // for SNI and the certificate's verification; "": the host in Address
 }
 
-// Info is what happened in a round trip. RoundTrip fills it, also when it fails; the field Interim is the caller's.
+// Info is what happened in a round trip. RoundTrip fills it, also when it fails; the fields Start and Interim are the caller's.
 type Info struct {
-	Start     time.Time
+	Start     time.Time     // what the durations count from; zero: RoundTrip sets it
 	Connect   time.Duration // until there was a connection; 0 for one that was idle
 	FirstByte time.Duration // until the head of the answer; 0 when none came
 	Reused    bool          // the connection had carried a request before
@@ -96,6 +96,7 @@ type Stats struct {
 type Pool struct {
 	o         Options
 	transport transport
+	since     time.Time       // when it was made
 	ctx       context.Context // ends with Close, and with it all dialling
 	cancel    context.CancelFunc
 
@@ -113,7 +114,7 @@ type key struct {
 // New returns a pool without connections. It must be closed.
 func New(o Options) *Pool {
 	o = o.withDefaults()
-	p := &Pool{o: o, hosts: map[key]*host{}}
+	p := &Pool{o: o, since: time.Now(), hosts: map[key]*host{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.transport.init(o)
 	return p
@@ -132,28 +133,44 @@ func (p *Pool) RoundTrip(ctx context.Context, req *http.Request, to Target, info
 	if info == nil {
 		info = &Info{}
 	}
-	info.Start, info.Connect, info.FirstByte, info.Reused = time.Now(), 0, 0, false
+	info.Connect, info.FirstByte, info.Reused = 0, 0, false
+	if info.Start.IsZero() {
+		info.Start = time.Now()
+	}
 
 	upgrade := wantsUpgrade(req.Header)
 	if upgrade && p.muxOnly(to) {
 		return nil, &Error{Phase: Write, Kind: BadRequest, Address: to.Address, Err: errUpgradeH2}
 	}
-	g, err := p.acquire(ctx, key{to, upgrade && p.mayMux(to)})
-	if err != nil {
-		return nil, err
+	for {
+		g, err := p.acquire(ctx, key{to, upgrade && p.mayMux(to)})
+		if err != nil {
+			return nil, err
+		}
+		if info.Reused = g.reused; g.dialled {
+			info.Connect = time.Since(info.Start)
+		}
+		if g.c.mux() {
+			return newAttempt(ctx, p, g, to, info).do(req)
+		}
+		resp, failed := g.c.http1.RoundTrip(ctx, req, info.Interim)
+		if failed == nil {
+			info.FirstByte = time.Since(info.Start)
+		} else if unfit(failed) {
+			continue
+		}
+		return resp, failed
 	}
-	if info.Reused = g.reused; g.dialled {
-		info.Connect = time.Since(info.Start)
-	}
-	if g.c.mux() {
-		return newAttempt(ctx, p, g, to, info).do(req)
-	}
-	resp, failed := g.c.http1.RoundTrip(ctx, req, info.Interim)
-	if failed == nil {
-		info.FirstByte = time.Since(info.Start)
-	}
-	return resp, failed
 }
+
+// unfit says whether a connection was not fit to be used again, which was seen before anything was sent on it.
+func unfit(err error) bool {
+	e, ok := err.(*Error)
+	return ok && e.Kind == IdleClosed && e.Reused && !e.Sent && !e.BodyRead
+}
+
+// now is the time, which is cheaper to have so than from time.Now.
+func (p *Pool) now() time.Time { return p.since.Add(time.Since(p.since)) }
 
 func (p *Pool) acquire(ctx context.Context, k key) (grant, *Error) {
 	if ctx.Err() != nil {

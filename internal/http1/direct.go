@@ -1,0 +1,174 @@
+package http1
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+)
+
+// direct reads and writes a TCP or Unix connection by system calls of its own: ones that never wait, so that the scheduler need not
+// be told of them, and ones that net.Conn has not, as to write and then to wait at once. Deadlines and Close are those of the
+// connection. One goroutine may read while another writes.
+type direct struct {
+	raw syscall.RawConn // nil: there is no such connection
+
+	in, out transfer
+	asking  asking
+	reads   func(fd uintptr) bool // methods as values, so that they are made once
+	writes  func(fd uintptr) bool
+	asks    func(fd uintptr) bool
+}
+
+// transfer is a read or a write that is under way.
+type transfer struct {
+	p    []byte
+	n    int
+	err  error
+	once bool // it must not wait
+}
+
+// asking is how far ask has come.
+type asking uint8
+
+const (
+	askBegun   asking = iota
+	askNoisy          // there was something to read before
+	askWaiting        // all was written
+)
+
+// attach makes d read and write a connection, if it is of such a kind.
+func (d *direct) attach(c net.Conn) {
+	*d = direct{}
+	conn, ok := c.(syscall.Conn)
+	if !ok || !directly {
+		return
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return
+	}
+	d.raw, d.reads, d.writes, d.asks = raw, d.read, d.write, d.ask
+}
+
+// ok says whether there is a connection.
+func (d *direct) ok() bool { return d.raw != nil }
+
+// Read reads what there is, and waits for something to be.
+func (d *direct) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	d.in = transfer{p: p}
+	if err := d.raw.Read(d.reads); err != nil {
+		d.in.p = nil
+		return 0, err
+	}
+	return d.in.result()
+}
+
+func (t *transfer) result() (int, error) {
+	t.p = nil
+	if t.err == nil && t.n == 0 {
+		return 0, io.EOF
+	}
+	return t.n, t.err
+}
+
+func (d *direct) read(fd uintptr) bool { return d.in.receive(fd) }
+
+// receive reads without waiting. It says whether that came to something.
+func (t *transfer) receive(fd uintptr) bool {
+	n, errno := recv(fd, t.p)
+	switch errno {
+	case 0:
+		t.n = n
+	case syscall.EAGAIN:
+		return false
+	default:
+		t.err = os.NewSyscallError("recv", errno)
+	}
+	return true
+}
+
+// Write writes all of p.
+func (d *direct) Write(p []byte) (int, error) {
+	d.out = transfer{p: p}
+	err := d.raw.Write(d.writes)
+	if err == nil {
+		err = d.out.err
+	}
+	d.out.p = nil
+	return d.out.n, err
+}
+
+// WriteSome writes as much of p as can be written without waiting, whatever the deadline. What keeps it from writing all shows with
+// the next Write.
+func (d *direct) WriteSome(p []byte) int {
+	d.out = transfer{p: p, once: true}
+	_ = d.raw.Write(d.writes)
+	d.out.p = nil
+	return d.out.n
+}
+
+func (d *direct) write(fd uintptr) bool { return d.out.send(fd) }
+
+// send writes without waiting. It says whether all was written, or can never be.
+func (t *transfer) send(fd uintptr) bool {
+	for t.n < len(t.p) {
+		n, errno := send(fd, t.p[t.n:])
+		switch errno {
+		case 0:
+			t.n += n
+		case syscall.EAGAIN:
+			return t.once
+		default:
+			t.err = os.NewSyscallError("send", errno)
+			return true
+		}
+	}
+	return true
+}
+
+// asked is what came of Ask.
+type asked struct {
+	sent  int   // bytes of the request that were written
+	n     int   // bytes of the answer that were read
+	err   error // of reading: the endpoint of a connection that cannot be written to may have said why
+	noisy bool  // there was something to read before; nothing was sent
+}
+
+// Ask writes a request and reads the first bytes of the answer into p. Where not all of the request can be written without waiting,
+// it leaves the rest, and the reading, to the caller.
+//
+// It is what a look, a write and a read would be, but does not read in vain while the answer cannot be there yet.
+func (d *direct) Ask(request, p []byte) (a asked) {
+	d.in, d.out, d.asking = transfer{p: p}, transfer{p: request}, askBegun
+	err := d.raw.Read(d.asks)
+	a.sent, d.out.p = d.out.n, nil
+	switch {
+	case err != nil:
+		d.in.p, a.err = nil, err
+	case d.asking == askWaiting:
+		a.n, a.err = d.in.result()
+	default:
+		d.in.p, a.noisy = nil, d.asking == askNoisy
+	}
+	return a
+}
+
+// ask begins with what was known of the connection's readiness forgotten, so that whatever comes after its look wakes it.
+func (d *direct) ask(fd uintptr) bool {
+	if d.asking == askWaiting {
+		return d.in.receive(fd)
+	}
+	if glance(fd) != nothing {
+		d.asking = askNoisy
+		return true
+	}
+	if !d.out.send(fd) || d.out.err != nil {
+		return true
+	}
+	d.asking = askWaiting
+	return false
+}

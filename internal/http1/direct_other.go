@@ -1,0 +1,14 @@
+//go:build !unix
+
+package http1
+
+import "syscall"
+
+// directly says that there are no system calls for direct.
+const directly = false
+
+func recv(uintptr, []byte) (int, syscall.Errno) { return 0, syscall.EINVAL }
+
+func peek(uintptr, []byte) (int, syscall.Errno) { return 0, syscall.EINVAL }
+
+func send(uintptr, []byte) (int, syscall.Errno) { return 0, syscall.EINVAL }
