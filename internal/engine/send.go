@@ -195,8 +195,18 @@ type countedBody struct {
 	late atomic.Bool // it was too long in coming
 }
 
-func (b *countedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
+func (b *countedBody) Read(p []byte) (int, error) { return b.took(b.ReadCloser.Read(p)) }
+
+// ReadReady reads what is there without waiting. Where nothing is, or that cannot be, it returns neither bytes nor an error.
+func (b *countedBody) ReadReady(p []byte) (int, error) {
+	if there, ok := b.ReadCloser.(interface{ ReadReady([]byte) (int, error) }); ok {
+		return b.took(there.ReadReady(p))
+	}
+	return 0, nil
+}
+
+// took notes what a read came to.
+func (b *countedBody) took(n int, err error) (int, error) {
 	b.n.Add(int64(n))
 	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
 		b.late.Store(true)

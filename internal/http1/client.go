@@ -56,6 +56,7 @@ type ClientConn struct {
 
 	state  atomic.Uint32
 	served int       // exchanges so far
+	large  bool      // the last answer did not fit into a small buffer
 	armed  time.Time // the read deadline that is set; zero: none. It belongs to who reads
 	warmed time.Time // the write deadline that is set; zero: none
 	in     reader

@@ -103,11 +103,14 @@ func (b *clientBody) closeLate() bool {
 }
 
 // Recycle gives the answer back, header and all, for use by another exchange. It may be called once, by who knows that nobody holds
-// any of it. It does nothing for an answer that was not read to its end.
-func (b *clientBody) Recycle() {
-	if x := b.x; b.err == io.EOF && x.upload == nil && x.stop == nil {
-		x.recycle()
+// any of it. It says whether it did so: an answer that was not read to its end, or came before that of its request, is kept.
+func (b *clientBody) Recycle() bool {
+	x := b.x
+	if b.err != io.EOF || x.upload != nil || x.stop != nil {
+		return false
 	}
+	x.recycle()
+	return true
 }
 
 // Buffered says how many bytes can be read without waiting.

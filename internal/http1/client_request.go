@@ -39,13 +39,22 @@ func (x *trip) send(req *http.Request) *ClientError {
 			return e
 		}
 	}
-	if e := x.write(x.out, 0); e != nil {
+	if x.upload == nil || x.consent || !x.c.direct.ok() {
+		e := x.write(x.out)
+		if e == nil && x.upload != nil && !x.consent {
+			x.upload.begin()
+		}
 		return e
 	}
-	if x.upload != nil && !x.consent {
+	all, e := x.upload.sendReady(x.out)
+	switch {
+	case e != nil || x.upload == nil: // the second: the endpoint takes no more, and may have said why
+	case all:
+		x.upload, x.bodyRead = nil, true
+	default:
 		x.upload.begin()
 	}
-	return nil
+	return e
 }
 
 // unfit is the error for a connection on which something has come, or which is closed, before anything was sent.
@@ -53,15 +62,14 @@ func (x *trip) unfit() *ClientError {
 	return &ClientError{Phase: WritePhase, Kind: IdleClosed, Reused: x.reused, Err: errUnsolicited}
 }
 
-// write writes b, of which some may be written already.
-func (x *trip) write(b []byte, written int) *ClientError {
+// write writes b, of the head of a request or behind it.
+func (x *trip) write(b []byte) *ClientError {
 	now := x.c.now()
 	x.armWrite(now)
-	n, err := x.c.write(b[written:])
-	n += written
-	x.sent = n > 0
+	n, err := x.c.write(b)
+	x.sent = x.sent || n > 0
 	if err != nil {
-		return x.unwritten(n, err)
+		return x.unwritten(err)
 	}
 	x.since = now
 	return nil
@@ -70,6 +78,9 @@ func (x *trip) write(b []byte, written int) *ClientError {
 // ask writes a request without a body, and waits for the first bytes of the answer.
 func (x *trip) ask(b []byte) *ClientError {
 	in := &x.c.in
+	if x.c.large {
+		in.spacious()
+	}
 	x.since = x.start
 	x.arm(x.start)
 	a := x.c.direct.Ask(b, in.space())
@@ -79,7 +90,7 @@ func (x *trip) ask(b []byte) *ClientError {
 	case a.noisy:
 		return x.unfit()
 	case a.sent < len(b):
-		return x.write(b, a.sent)
+		return x.write(b[a.sent:])
 	case temporary(a.err):
 		a.err = x.late(x.c.now())
 	}
@@ -90,8 +101,8 @@ func (x *trip) ask(b []byte) *ClientError {
 }
 
 // unwritten is told that the head could not be written. Where the endpoint has seen some of it, it may have said why.
-func (x *trip) unwritten(n int, err error) *ClientError {
-	if n == 0 || isTimeout(err) {
+func (x *trip) unwritten(err error) *ClientError {
+	if !x.sent || isTimeout(err) {
 		e := x.fail(WritePhase, err)
 		if isTimeout(err) && e.Kind != Canceled {
 			e.Kind, e.Timeout = TimedOut, true

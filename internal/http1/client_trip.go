@@ -154,6 +154,7 @@ func (x *trip) answered(req *http.Request, h *head) *ClientError {
 		return nil
 	}
 	x.phase = BodyPhase
+	x.c.large = length < 0 || length > smallBuffer/2
 	x.resp.ContentLength = length
 	x.body.x = x
 	x.body.reader.begin(&x.c.in, f, length, &x.c.limits)

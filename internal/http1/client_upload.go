@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// upload sends the body of a request that is not there all at once. A goroutine does that, as the answer may come before its end. It
-// ends with the body, or when the exchange is over; if the body makes it wait then, after that.
+// upload sends the body of a request. What is there of it is sent at once, as long as the endpoint takes it without waiting. A goroutine
+// sends the rest, as the answer may come before its end. It ends with the body, or when the exchange is over; if the body makes it
+// wait then, after that.
 type upload struct {
 	x       *trip
 	src     io.ReadCloser
@@ -17,6 +18,12 @@ type upload struct {
 	trailer *http.Header
 	memory  bool // src is in memory, and is to be closed
 	touched bool // src is read from
+
+	buf   []byte // what pieces are made in
+	huge  *[hugeBuffer]byte
+	total int64  // bytes of the body so far
+	rest  []byte // in buf, to be sent before more is read
+	last  bool   // rest is the last
 
 	waiting atomic.Bool   // for src
 	moved   atomic.Int64  // when a byte moved last, since the trip's start
@@ -40,16 +47,66 @@ func newUpload(x *trip, req *http.Request, length int64) *upload {
 	x.inMemory = req.GetBody != nil
 	return &upload{
 		x: x, src: req.Body, length: length, trailer: &req.Trailer, memory: x.inMemory,
-		done: make(chan struct{}),
 	}
 }
 
 // begin starts the goroutine.
 func (u *upload) begin() {
 	u.x.disarmWrite()
-	u.touched = true
+	u.touched, u.done = true, make(chan struct{})
 	u.move()
 	go u.run()
+}
+
+// eagerly is up to how much of a body is sent at once. After that somebody has to see whether the answer has begun.
+const eagerly = 256 << 10
+
+// sendReady sends the head of the request and what is there of the body, as far as neither makes it wait. It says whether that was
+// all.
+func (u *upload) sendReady(head []byte) (all bool, err *ClientError) {
+	x := u.x
+	u.huge, u.touched = hugeBuffers.Get().(*[hugeBuffer]byte), true
+	u.buf = u.huge[:]
+	for u.total < eagerly && len(u.rest) == 0 && !u.last {
+		if failed := u.fill(u.readReady); failed != nil {
+			return false, x.fail(WritePhase, u.giveUp(failed))
+		}
+		if len(u.rest) == 0 && !u.last {
+			break // nothing is there
+		}
+		n := x.c.direct.WriteSomeOf([][]byte{head, u.rest})
+		x.sent = x.sent || n > 0
+		ofHead := min(n, len(head))
+		head, u.rest = head[ofHead:], u.rest[n-ofHead:]
+		if len(head) > 0 {
+			break
+		}
+	}
+	if len(head) > 0 {
+		if err := x.write(head); err != nil || x.partly {
+			return false, err
+		}
+	}
+	x.since = x.c.now()
+	if !u.last || len(u.rest) > 0 {
+		return false, nil
+	}
+	u.end()
+	if u.memory {
+		_ = u.src.Close()
+	}
+	return true, nil
+}
+
+// readReady reads what is there.
+func (u *upload) readReady(p []byte) (int, error) {
+	if u.memory {
+		return u.src.Read(p)
+	}
+	if there, ok := u.src.(interface{ ReadReady([]byte) (int, error) }); ok {
+		return there.ReadReady(p)
+	}
+	return 0, nil
 }
 
 func (u *upload) move() { u.moved.Store(int64(time.Since(u.x.start))) }
@@ -88,9 +145,14 @@ func (u *upload) completed() bool {
 }
 
 func (u *upload) run() {
-	buf := bigBuffers.Get().(*[bigBuffer]byte)
-	end := u.copy(buf)
-	bigBuffers.Put(buf)
+	if len(u.rest) == 0 { // or it is in the other buffer
+		u.end()
+		buf := bigBuffers.Get().(*[bigBuffer]byte)
+		defer bigBuffers.Put(buf)
+		u.buf = buf[:]
+	}
+	end := u.copy()
+	u.end()
 	if u.memory {
 		_ = u.src.Close()
 	}
@@ -103,43 +165,70 @@ func (u *upload) run() {
 	close(u.done)
 }
 
+// hugeBuffer is for what is sent at once: few calls for many bytes. What has to be waited for comes in smaller pieces.
+const hugeBuffer = 64<<10 + 2*chunkRoom
+
+var hugeBuffers = sync.Pool{New: func() any { return new([hugeBuffer]byte) }}
+
+// end gives the buffer back.
+func (u *upload) end() {
+	if u.huge != nil {
+		hugeBuffers.Put(u.huge)
+	}
+	u.huge, u.buf, u.rest = nil, nil, nil
+}
+
 // chunkRoom is kept free before the data of a chunk, for its size, and after it, for its end.
 const chunkRoom = 8
 
 // copy sends the body piece by piece. It returns the state that it ends in.
-func (u *upload) copy(buf *[bigBuffer]byte) uint32 {
-	total := int64(0)
+func (u *upload) copy() uint32 {
 	for {
-		n, err := u.read(buf[chunkRoom : bigBuffer-chunkRoom])
-		if u.over.Load() {
-			return uploadOff
+		if len(u.rest) == 0 && !u.last {
+			err := u.fill(u.read)
+			if u.over.Load() {
+				return uploadOff
+			}
+			if err != nil {
+				_ = u.giveUp(err)
+				return uploadOff
+			}
 		}
-		total += int64(n)
-		if u.length >= 0 && total > u.length {
-			err = errLonger
-		} else if err == io.EOF && total < u.length {
-			err = io.ErrUnexpectedEOF
-		}
-		if err != nil && err != io.EOF {
-			return u.giveUp(err)
-		}
-		if err == io.EOF || total == u.length {
+		if u.last || u.total == u.length {
 			u.state.Store(uploadLast)
 		}
-		p, bad := u.piece(buf, n, err == io.EOF)
-		if bad != nil {
-			return u.giveUp(bad)
-		}
-		if len(p) > 0 {
-			if _, werr := u.x.c.write(p); werr != nil {
+		if len(u.rest) > 0 {
+			if _, werr := u.x.c.write(u.rest); werr != nil {
 				return uploadOff // who reads the answer finds out what the endpoint had to say
 			}
 		}
+		u.rest = nil
 		u.move()
-		if err == io.EOF {
+		if u.last {
 			return uploaded
 		}
 	}
+}
+
+// fill reads a piece of the body and makes of it what is sent.
+func (u *upload) fill(read func([]byte) (int, error)) error {
+	room := u.buf[chunkRoom : len(u.buf)-chunkRoom]
+	n, err := read(room)
+	for m := n; m > 0 && err == nil && n < len(room) && u.total+int64(n) != u.length; n += m { // what is there too
+		m, err = u.readReady(room[n:])
+	}
+	u.total += int64(n)
+	switch {
+	case u.length >= 0 && u.total > u.length:
+		return errLonger
+	case err == io.EOF && u.total < u.length:
+		return io.ErrUnexpectedEOF
+	case err != nil && err != io.EOF:
+		return err
+	}
+	u.last = err == io.EOF
+	u.rest, err = u.piece(n, u.last)
+	return err
 }
 
 // read reads the body.
@@ -157,8 +246,9 @@ func (u *upload) read(p []byte) (int, error) {
 	return 0, io.ErrNoProgress
 }
 
-// piece makes what is sent of n bytes in buf.
-func (u *upload) piece(buf *[bigBuffer]byte, n int, last bool) ([]byte, error) {
+// piece makes what is sent of n bytes in the buffer.
+func (u *upload) piece(n int, last bool) ([]byte, error) {
+	buf := u.buf
 	start, end := chunkRoom, chunkRoom+n
 	if u.length >= 0 {
 		return buf[start:end], nil
@@ -175,14 +265,14 @@ func (u *upload) piece(buf *[bigBuffer]byte, n int, last bool) ([]byte, error) {
 	if !last {
 		return buf[start:end], nil
 	}
-	return appendTrailer(buf[start:end:bigBuffer], *u.trailer)
+	return appendTrailer(buf[start:end:len(buf)], *u.trailer)
 }
 
-// giveUp breaks the exchange off, as the request cannot be completed.
-func (u *upload) giveUp(err error) uint32 {
+// giveUp breaks the exchange off, as the request cannot be completed. It returns why.
+func (u *upload) giveUp(err error) error {
 	u.mu.Lock()
 	u.err = err
 	u.mu.Unlock()
 	u.x.c.abort()
-	return uploadOff
+	return err
 }

@@ -14,9 +14,11 @@ type direct struct {
 	raw syscall.RawConn // nil: there is no such connection
 
 	in, out transfer
+	pieces  [][]byte // what gathers writes
 	asking  asking
 	reads   func(fd uintptr) bool // methods as values, so that they are made once
 	writes  func(fd uintptr) bool
+	gathers func(fd uintptr) bool
 	asks    func(fd uintptr) bool
 }
 
@@ -26,6 +28,8 @@ type transfer struct {
 	n    int
 	err  error
 	once bool // it must not wait
+
+	blocked bool // it would have had to
 }
 
 // asking is how far ask has come.
@@ -48,7 +52,7 @@ func (d *direct) attach(c net.Conn) {
 	if err != nil {
 		return
 	}
-	d.raw, d.reads, d.writes, d.asks = raw, d.read, d.write, d.ask
+	d.raw, d.reads, d.writes, d.gathers, d.asks = raw, d.read, d.write, d.gather, d.ask
 }
 
 // ok says whether there is a connection.
@@ -62,6 +66,19 @@ func (d *direct) Read(p []byte) (int, error) {
 	d.in = transfer{p: p}
 	if err := d.raw.Read(d.reads); err != nil {
 		d.in.p = nil
+		return 0, err
+	}
+	return d.in.result()
+}
+
+// ReadReady reads what there is. Where nothing is, or a deadline has passed, it fails with errWouldWait.
+func (d *direct) ReadReady(p []byte) (int, error) {
+	d.in = transfer{p: p, once: true}
+	err := d.raw.Read(d.reads)
+	if d.in.blocked || temporary(err) {
+		return 0, errWouldWait
+	}
+	if err != nil {
 		return 0, err
 	}
 	return d.in.result()
@@ -84,7 +101,8 @@ func (t *transfer) receive(fd uintptr) bool {
 	case 0:
 		t.n = n
 	case syscall.EAGAIN:
-		return false
+		t.blocked = t.once
+		return t.once
 	default:
 		t.err = os.NewSyscallError("recv", errno)
 	}
@@ -109,6 +127,22 @@ func (d *direct) WriteSome(p []byte) int {
 	_ = d.raw.Write(d.writes)
 	d.out.p = nil
 	return d.out.n
+}
+
+// WriteSomeOf is WriteSome for what are several pieces.
+func (d *direct) WriteSomeOf(pieces [][]byte) int {
+	if len(pieces) > gather {
+		return 0
+	}
+	d.pieces, d.out = pieces, transfer{}
+	_ = d.raw.Write(d.gathers)
+	d.pieces = nil
+	return d.out.n
+}
+
+func (d *direct) gather(fd uintptr) bool {
+	d.out.n, _ = sendAll(fd, d.pieces)
+	return true
 }
 
 func (d *direct) write(fd uintptr) bool { return d.out.send(fd) }

@@ -30,6 +30,32 @@ func send(fd uintptr, p []byte) (int, syscall.Errno) {
 	return transferred(syscall.SYS_SENDTO, fd, p, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
 }
 
+// gather is the number of pieces that sendAll takes.
+const gather = 3
+
+// sendAll writes several pieces to a socket, as if they were one.
+func sendAll(fd uintptr, pieces [][]byte) (int, syscall.Errno) {
+	var vectors [gather]syscall.Iovec
+	n := 0
+	for _, p := range pieces {
+		if len(p) > 0 {
+			vectors[n].Base = unsafe.SliceData(p)
+			vectors[n].SetLen(len(p))
+			n++
+		}
+	}
+	for {
+		sent, _, errno := syscall.RawSyscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&vectors)), uintptr(n))
+		switch errno {
+		case 0:
+			return int(sent), 0
+		case syscall.EINTR:
+			continue
+		}
+		return 0, errno
+	}
+}
+
 func transferred(call, fd uintptr, p []byte, flags uintptr) (int, syscall.Errno) {
 	for {
 		n, _, errno := syscall.RawSyscall6(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)

@@ -60,8 +60,10 @@ func (l *link) writeAll(p []byte) (int, error) {
 	return l.conn.Write(p)
 }
 
-// temporary says whether reading may go on after an error: a deadline passed.
-func temporary(err error) bool { return err != nil && errors.Is(err, os.ErrDeadlineExceeded) }
+// temporary says whether reading may go on after an error: a deadline passed, or it was not to wait.
+func temporary(err error) bool {
+	return err != nil && (err == errWouldWait || errors.Is(err, os.ErrDeadlineExceeded))
+}
 
 // limitReads sets how long all reads from the next one on may take together, and how long each may; 0: for ever.
 func (l *link) limitReads(together, each time.Duration) {
@@ -81,6 +83,9 @@ func (l *link) readLimit(now int64) int64 {
 
 // Read reads from the connection. It fails with os.ErrDeadlineExceeded when it has waited for too long.
 func (l *link) Read(p []byte) (int, error) {
+	if l.impatient {
+		return l.readReady(p)
+	}
 	at := now()
 	until := l.readLimit(at)
 	l.allowRead(at, until)
@@ -90,6 +95,14 @@ func (l *link) Read(p []byte) (int, error) {
 			return n, err
 		}
 	}
+}
+
+// readReady reads what is there. When nothing is, it fails with errWouldWait.
+func (l *link) readReady(p []byte) (int, error) {
+	if !l.direct.ok() {
+		return 0, errWouldWait
+	}
+	return l.direct.ReadReady(p)
 }
 
 // allowRead sees to it that a read that begins at a time does not wait beyond another. It may end too early.
@@ -177,6 +190,12 @@ func (l *link) writeBuffers(v *net.Buffers) (n int64, err error) {
 	if dst == nil {
 		dst = l.conn
 	}
+	if l.direct.ok() {
+		n = int64(l.direct.WriteSomeOf(*v))
+		if consume(v, n); len(*v) == 0 {
+			return n, nil
+		}
+	}
 	until := l.allowWrite()
 	for {
 		m, err := v.WriteTo(dst)
@@ -184,6 +203,19 @@ func (l *link) writeBuffers(v *net.Buffers) (n int64, err error) {
 		if err == nil || !temporary(err) || !l.extendWrite(&until, m > 0) {
 			return n, err
 		}
+	}
+}
+
+// consume takes n bytes off the front of v, and pieces of no length with them.
+func consume(v *net.Buffers, n int64) {
+	for len(*v) > 0 {
+		if p := (*v)[0]; int64(len(p)) > n {
+			(*v)[0] = p[n:]
+			return
+		}
+		n -= int64(len((*v)[0]))
+		(*v)[0] = nil
+		*v = (*v)[1:]
 	}
 }
 

@@ -60,6 +60,13 @@ func (r *reader) fill(limit int) error {
 	return err
 }
 
+// spacious sees to it that the buffer is a large one, where nothing is buffered.
+func (r *reader) spacious() {
+	if r.buf == nil {
+		r.grow(bigBuffer)
+	}
+}
+
 // space returns what is free behind the buffered bytes; at least one byte is.
 func (r *reader) space() []byte {
 	r.makeRoom(1)

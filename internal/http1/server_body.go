@@ -55,6 +55,22 @@ func (b *serverBody) Buffered() int {
 	return b.body.buffered()
 }
 
+// ReadReady reads what of the body is there without waiting: nothing, and no error, where there is none, or somebody else reads.
+func (b *serverBody) ReadReady(p []byte) (int, error) {
+	if b.closed.Load() || b.waiting.Load() || !b.mu.TryLock() {
+		return 0, nil
+	}
+	defer b.mu.Unlock()
+	link := &b.conn.link
+	link.impatient = true
+	n, err := b.read(p)
+	link.impatient = false
+	if temporary(err) {
+		err = nil
+	}
+	return n, err
+}
+
 // read reads the body and notes its end. mu is held.
 func (b *serverBody) read(p []byte) (int, error) {
 	n, err := b.body.Read(p)

@@ -154,6 +154,7 @@ type link struct {
 	readUntil  int64         // when a read must have ended (see now); 0: no limit
 	readStall  time.Duration // how long one read may wait for its first byte; 0: no limit
 	writeStall time.Duration // how long a peer may take nothing; 0: no limit
+	impatient  bool          // reads must not wait, but fail with errWouldWait
 
 	mu     sync.Mutex
 	reads  deadline

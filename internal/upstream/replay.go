@@ -63,7 +63,21 @@ type replayReader struct {
 var errTryOver = errors.New("the try that reads this body is over")
 
 // Read returns what is kept, then what the client sends.
-func (b *replayReader) Read(p []byte) (int, error) {
+func (b *replayReader) Read(p []byte) (int, error) { return b.read(p, b.r.src.Read) }
+
+// ReadReady reads what is there without waiting. Where nothing is, or that cannot be, it returns neither bytes nor an error.
+func (b *replayReader) ReadReady(p []byte) (int, error) {
+	if !b.r.reading.TryLock() {
+		return 0, nil // an earlier try has left a Read behind
+	}
+	b.r.reading.Unlock()
+	if there, ok := b.r.src.(interface{ ReadReady([]byte) (int, error) }); ok {
+		return b.read(p, there.ReadReady)
+	}
+	return 0, nil
+}
+
+func (b *replayReader) read(p []byte, more func([]byte) (int, error)) (int, error) {
 	if n, err, ok := b.fromKept(p); ok {
 		return n, err
 	}
@@ -75,7 +89,7 @@ func (b *replayReader) Read(p []byte) (int, error) {
 	b.r.mu.Lock()
 	b.r.touched = true
 	b.r.mu.Unlock()
-	n, err := b.r.src.Read(p)
+	n, err := more(p)
 	b.took(p[:n], err)
 	return n, err
 }

@@ -313,13 +313,11 @@ func (b body) Close() error {
 // of it. It does nothing where that is not sure to be so.
 func (b body) Recycle() {
 	x := b.call
-	rc, ok := x.rc.(interface{ Recycle() })
-	if !ok || x.tries != 1 || x.body != nil || x.cancel != nil || !x.ended.Load() {
-		return
+	rc, ok := x.rc.(interface{ Recycle() bool })
+	if ok && x.tries == 1 && x.cancel == nil && x.ended.Load() && rc.Recycle() {
+		*x = call{interim: x.interim}
+		calls.Put(x)
 	}
-	rc.Recycle()
-	*x = call{interim: x.interim}
-	calls.Put(x)
 }
 
 // tunnel is what an upgraded connection is after its 101: bytes both ways. The end of one way is not the end of it.
