@@ -9,7 +9,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo de
 TESTFLAGS ?=
 
 # Packages whose allocations have gates.
-GATED := ./filters/... ./targets/... ./observe ./internal/engine/... ./internal/expr ./internal/http1 ./internal/router ./internal/upstream/...
+GATED := ./filters/... ./gatewaytest ./targets/... ./observe ./internal/engine/... ./internal/expr ./internal/http1 ./internal/router ./internal/upstream/...
 
 .PHONY: run build test check fmt vet lint generate generated fuzz bench deps bench-deps clean
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -79,21 +80,32 @@ func (r *routeMetrics) observe(ex *filter.Exchange, took time.Duration) {
 	}
 }
 
-// statusCounters are a route's counters by status, each made when it is first needed.
+// statusCounters are a route's counters by status, each made when it is first needed. A route has a few of them, so that a list that
+// is replaced when it grows is fast, and small where there are many routes.
 type statusCounters struct {
-	vec    *prometheus.CounterVec
-	route  string
-	byCode [600]atomic.Pointer[prometheus.Counter]
+	vec   *prometheus.CounterVec
+	route string
+	known atomic.Pointer[[]statusCounter]
+}
+
+type statusCounter struct {
+	status  int
+	counter prometheus.Counter
 }
 
 func (s *statusCounters) get(status int) prometheus.Counter {
-	if status < 0 || status >= len(s.byCode) {
-		status = 0
+	var known []statusCounter
+	list := s.known.Load()
+	if list != nil {
+		known = *list
 	}
-	if c := s.byCode[status].Load(); c != nil {
-		return *c
+	for i := range known {
+		if known[i].status == status {
+			return known[i].counter
+		}
 	}
 	c := s.vec.WithLabelValues(s.route, strconv.Itoa(status))
-	s.byCode[status].Store(&c)
+	more := append(slices.Clip(known), statusCounter{status, c})
+	s.known.CompareAndSwap(list, &more) // who comes second makes the list again, of the same counter, when it is next needed
 	return c
 }

@@ -53,10 +53,13 @@ func plain(err error) error {
 
 // listenTCP opens a TCP socket. Multipath TCP, which Go asks for by default, is of no use in front of a gateway.
 func listenTCP(ctx context.Context, c *config.Listener, address string) (net.Listener, error) {
-	lc := net.ListenConfig{}
+	lc := net.ListenConfig{KeepAlive: keepAliveEach}
 	lc.SetMultipathTCP(false)
-	if c.ReusePort {
-		lc.Control = reusePort
+	lc.Control = func(_, _ string, raw syscall.RawConn) error {
+		if c.ReusePort {
+			return errors.Join(reusePort(raw), keepAlive(raw))
+		}
+		return keepAlive(raw)
 	}
 	return lc.Listen(ctx, "tcp", address)
 }

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-func reusePort(_, _ string, _ syscall.RawConn) error { return errors.ErrUnsupported }
+func reusePort(syscall.RawConn) error { return errors.ErrUnsupported }
 
 func keepFromChildren(int) {}
 

@@ -3,18 +3,20 @@
 package listen
 
 import (
+	"errors"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
 // reusePort lets several processes listen on one address.
-func reusePort(_, _ string, c syscall.RawConn) error {
+func reusePort(c syscall.RawConn) error { return setOption(c, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }
+
+// setOption sets an option of a socket.
+func setOption(c syscall.RawConn, level, option, value int) error {
 	var err error
-	if failed := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }); failed != nil {
-		return failed
-	}
-	return err
+	failed := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), level, option, value) })
+	return errors.Join(failed, err)
 }
 
 // keepFromChildren closes a file in processes that are started from this one.
