@@ -36,7 +36,7 @@ func (a *app) check() *cobra.Command {
 	c := &cobra.Command{
 		Use: "check FILE", Short: "Say all that is wrong with a configuration, without starting anything",
 		Long: "Say all that is wrong with a configuration, a file or a folder of them, without starting anything.\nThe exit code is 0 when it is right, and 1 when it is wrong.",
-		Args: cobra.ExactArgs(1),
+		Args: wants("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			cfg, found := a.load(args[0])
 			s, warnings, err := a.build(args[0], cfg, found)
@@ -50,7 +50,7 @@ func (a *app) check() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&a.quarantine, "quarantine", false, "leave out routes that are wrong, as `run --quarantine` would")
+	c.Flags().BoolVar(&a.quarantine, "quarantine", false, "leave out routes that are wrong, as run --quarantine does")
 	return c
 }
 
@@ -92,7 +92,7 @@ func count(n int, what string) string {
 
 func (a *app) routes() *cobra.Command {
 	return &cobra.Command{
-		Use: "routes FILE", Short: "List the routes of a configuration, with their policies and targets", Args: cobra.ExactArgs(1),
+		Use: "routes FILE", Short: "List the routes of a configuration, with their policies and targets", Args: wants("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, _, err := a.compiled(args[0])
 			if err != nil {

@@ -17,7 +17,7 @@ func (a *app) demo() *cobra.Command {
 	var address, adminAddress, folder string
 	c := &cobra.Command{
 		Use: "demo", Short: "Start sample services and a gateway in front of them, to try it out",
-		Args: cobra.NoArgs,
+		Args: wants(),
 		RunE: func(*cobra.Command, []string) error {
 			services, err := demo.Start()
 			if err != nil {
