@@ -103,7 +103,7 @@ func (c *Config) checkHeaders() []error {
 
 // shortStatus reads a status as the short form of an answer; 0: it is a text.
 func shortStatus(s string) int {
-	if len(s) != 3 || s[0] < '1' || s[0] > '5' || s[1] < '0' || s[1] > '9' || s[2] < '0' || s[2] > '9' {
+	if len(s) != 3 || s[0] < '1' || s[0] > '9' || s[1] < '0' || s[1] > '9' || s[2] < '0' || s[2] > '9' {
 		return 0
 	}
 	return int(s[0]-'0')*100 + int(s[1]-'0')*10 + int(s[2]-'0')

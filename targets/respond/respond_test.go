@@ -162,6 +162,7 @@ func TestConfigErrors(t *testing.T) {
 		`respond: {status: 700}`:                                          "respond.status",
 		`respond: {body: x, file: y}`:                                     "there is a body already: `body`",
 		`respond: {json: 1, template: y}`:                                 "there is a body already: `json`",
+		`respond: 999`:                                                    "999 is not the status of an answer",
 		`respond: {body: x, status: 204}`:                                 "an answer with status 204 has no body",
 		`respond: {status: 204, content_type: text/plain}`:                "a content type needs a body",
 		`respond: {body: x, content_type: "a\nb"}`:                        "cannot be the value of a field",
