@@ -57,6 +57,11 @@ type Route struct {
 	Self Node `yaml:",self"`
 }
 
+// Expected says what a route looks like.
+func (Route) Expected() string {
+	return "an object with the keys match, one target such as to or respond, and policies"
+}
+
 // Match is a condition on requests. All that it names must hold. The short form is "[METHOD[,METHOD…]] [HOST]/PATH":
 // "/orders/**", "GET /users/{id}", "GET,HEAD static.example.com/**".
 type Match struct {

@@ -47,12 +47,17 @@ func (o Options) read(path string) ([]byte, error) {
 	if o.ReadFile != nil {
 		return o.ReadFile(path)
 	}
+	return readUpTo(path, maxFile+1)
+}
+
+// readUpTo reads the beginning of a file. Not all that can be read has an end.
+func readUpTo(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxFile+1))
+	return io.ReadAll(io.LimitReader(f, most))
 }
 
 // fileError is an error about a whole file.

@@ -22,7 +22,7 @@ func (o Options) expander(file string) *expander {
 		x.env = os.LookupEnv
 	}
 	if x.readFile == nil {
-		x.readFile = os.ReadFile
+		x.readFile = func(path string) ([]byte, error) { return readUpTo(path, maxSecretFile+1) }
 	}
 	if x.dir == "" && file != "-" {
 		x.dir = filepath.Dir(file)

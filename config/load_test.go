@@ -26,6 +26,13 @@ func write(t *testing.T, files map[string]string) string {
 	return dir
 }
 
+func TestEndlessFile(t *testing.T) {
+	_, err := Parse("x.yaml", []byte("listen: ${file:/dev/zero}"), Options{})
+	if err == nil || !strings.Contains(err.Error(), "the file /dev/zero is larger than 1MiB") {
+		t.Error(err)
+	}
+}
+
 func TestLoadDirectory(t *testing.T) {
 	dir := write(t, map[string]string{
 		"10-a.yaml":      "listen: :8080\nroutes:\n  - {name: a}\nupstreams: {a: http://a}\ncors: x\n",

@@ -14,9 +14,15 @@ var (
 	// userinfoPattern finds the password of a URL.
 	userinfoPattern = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://[^\s/?#:@"']*:)([^\s/?#"']+)@`)
 
-	// secretKeyPattern finds keys whose values look like secrets, with the value.
-	secretKeyPattern = regexp.MustCompile(`(?i)[\w-]*(?:secr|passw|token|api_?key|private_?key|credential)[\w-]*["']?\s*:\s+("[^"]*"|'[^']*'|[^\s,{}\[\]&*|>"'$][^,}\]]*)`)
+	// secretName finds names of keys whose values look like secrets.
+	secretName = regexp.MustCompile(`(?i)` + secretNames)
+
+	// secretKeyPattern finds such keys in a line, with the value.
+	secretKeyPattern = regexp.MustCompile(`(?i)[\w-]*` + secretNames + `[\w-]*["']?\s*:\s+("[^"]*"|'[^']*'|[^\s,{}\[\]&*|>"'$][^,}\]]*)`)
 )
+
+// secretNames is what names of secrets have in them.
+const secretNames = `(?:secr|passw|token|api[_-]?key|private[_-]?key|credential|authorization)`
 
 // maskURL hides the passwords of URLs in a text. References to variables stay.
 func maskURL(s string) string {
@@ -41,7 +47,7 @@ func (s *source) masked(at place) (string, int) {
 	start := byteOffset(line, at.column)
 	spans := append(s.secretSpans(at.line, line), urlSpans(line)...)
 	for _, m := range secretKeyPattern.FindAllStringSubmatchIndex(line, -1) {
-		if from, to := m[2], m[3]; from != start && !wholeReference(strings.Trim(line[from:to], `"' `)) {
+		if from, to := m[2], m[3]; from != start && tells(strings.Trim(line[from:to], `"' `)) {
 			spans = append(spans, span{from, to})
 		}
 	}
@@ -60,6 +66,11 @@ func (s *source) masked(at place) (string, int) {
 	}
 	b.WriteString(line[last:])
 	return b.String(), column
+}
+
+// tells reports whether a text that may be a secret would tell one: references do not, nor do switches.
+func tells(text string) bool {
+	return !wholeReference(text) && !slices.Contains([]string{"", "true", "false", "on", "off"}, text)
 }
 
 // secretSpans are the stretches of a line that were decoded into secrets.

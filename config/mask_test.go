@@ -23,6 +23,7 @@ func TestErrorsHideSecrets(t *testing.T) {
 		"after":       `{n: x, keys: [hunter2, "hunter2"]}`,
 		"typo":        `{client_secrt: hunter2, n: x}`,
 		"url":         `{url: "redis://u:hunter2@host", n: x}`,
+		"field":       `{authorization: hunter2, "X-Api-Key": hunter2, n: x}`,
 		"block":       "key: |\n  hunter2\n  hunter2\nn: x",
 		"variable":    `{url: "${TOKEN}", n: "${TOKEN}"}`,
 		"interpolate": `{n: "a${TOKEN}b"}`,
@@ -52,6 +53,13 @@ func TestMaskKeepsTheMark(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	switches, err := ParseTree("x.yaml", []byte(`{credentials: true, max_tokens: off, n: x}`), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown := switches.Field("n").Errorf("wrong").Error(); strings.Contains(shown, "***") {
+		t.Error(shown)
+	}
 	want := "x.yaml:1:28: n: \"x\" is not a whole number\n    1 | {key: ***, n: x}\n      |               ^\n   expected a whole number"
 	if diff := cmp.Diff(want, n.Decode(&vault{}).Error()); diff != "" {
 		t.Error(diff)
@@ -64,6 +72,7 @@ key: &k abc
 keys: [*k, "${TOKEN}", "x${TOKEN}"]
 url: postgres://u:p@h/db
 other: {a: [], b: {}, c: "off", d: off, e: , f: "a: b # c", g: "multi\nline", "y n": - x, 'é': é}
+fields: {set: {Authorization: "Bearer a ${TOKEN}", X-Api-Key: [abc, "${TOKEN}"], Accept: b}, credentials: true}
 nested: [[1, 2], [{a: 1, b: 2}, {c: [d]}]]
 `
 	n, err := ParseTree("x.yaml", []byte(strings.Replace(text, "- x", "-x", 1)), Options{Env: testEnv})

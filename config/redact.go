@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Redacted renders a configuration as YAML without its secrets: `${…}` stays as written, and what was decoded into a Secret, or
-// is the password of a URL, is "***". Call it after everything was decoded.
+// Redacted renders a configuration as YAML without its secrets: `${…}` stays as written, and what was decoded into a Secret, stands
+// under a name such as "password" or "Authorization", or is the password of a URL, is "***". Call it after everything was decoded.
 func Redacted(n Node) []byte {
 	if n.v == nil {
 		return nil
@@ -61,10 +61,18 @@ func leafText(v *value) string {
 		return "[]"
 	case v.kind == NodeNull:
 		return "null"
-	case v.isSecret() && !wholeReference(v.text):
+	case v.isSecret() && !wholeReference(v.text), v.namedSecret() && tells(v.text):
 		return strconv.Quote(secretMask)
 	}
 	return scalarText(maskURL(v.text), v.quoted)
+}
+
+// namedSecret reports whether the name that a scalar, or the list that it is in, stands under says that it is a secret.
+func (v *value) namedSecret() bool {
+	for v.name == nil && v.parent != nil {
+		v = v.parent
+	}
+	return v.name != nil && secretName.MatchString(v.name.text)
 }
 
 // scalarText writes a scalar so that it is read back as it was.

@@ -28,6 +28,9 @@ func syntaxError(src *source, err error) *Error {
 			l, c := known.find(src, line, column)
 			e := src.errorf(l, c, "%s", known.message)
 			e.Hint = known.hint
+			if src.withinText(l, c) {
+				e.Message, e.Hint = "a bracket or brace cannot stand in a text without quotes here", "put quotes around the whole text"
+			}
 			return e
 		}
 	}
@@ -49,6 +52,7 @@ var syntaxTexts = []syntaxText{
 	{"or '}' must be specified", "the object that `{` opened is not closed", "add a `,` or a `}`", findOpener, nil},
 	{"end character of double-quoted", "the text that `\"` opened is not closed", "add a `\"`; write `\\\"` for a quote within the text", atToken, nil},
 	{"end character of single-quoted", "the text that `'` opened is not closed", "add a `'`; write `''` for a quote within the text", atToken, nil},
+	{"invalid tag character", "`!` begins a tag here", "put quotes around the whole text", atToken, nil},
 	{"is a reserved character", "a text cannot begin with this character", "put quotes around the text", atToken, nil},
 	{"non-map value is specified", "a list item stands where a key with its value belongs", "check the indentation", atToken, isListItem},
 	{"non-map value is specified", "a text stands where a key with its value belongs", "write `key: value`, with a space after the colon", atToken, nil},
@@ -65,6 +69,16 @@ var syntaxTexts = []syntaxText{
 	{"sequence was used where mapping", "a list item stands where a key belongs", "check the indentation", atToken, nil},
 	{"map key-value is pre-defined", "a key is not possible here", "check the indentation", atToken, nil},
 	{"could not find flow map content", "the object that `{` opened is not closed", "add a `}`", findOpener, nil},
+}
+
+// withinText reports whether a bracket or brace at a place has text right before it, as in {match: /users/{id}}.
+func (s *source) withinText(line, column int) bool {
+	if line == 0 {
+		return false
+	}
+	text := s.lines[line-1]
+	at := byteOffset(text, column)
+	return at > 0 && at < len(text) && strings.IndexByte("{[", text[at]) >= 0 && strings.IndexByte(" \t,:{[", text[at-1]) < 0
 }
 
 // isListItem reports whether a list item begins at a place.

@@ -31,8 +31,11 @@ func (c *compiler) matchRules(f *flatRoute, m *config.Match, at string) []router
 		rule.Path = path
 		rules = append(rules, rule)
 	}
-	if len(errs) > 0 {
-		f.errs = append(f.errs, f.node.At(at).Locate(errors.Join(errs...))...)
+	for _, e := range f.node.At(at).Locate(errors.Join(errs...)) {
+		told := func(found *config.Error) bool { return found.Path == e.Path }
+		if !slices.ContainsFunc(f.errs, told) { // by reading, in other words
+			f.errs = append(f.errs, e)
+		}
 	}
 	return rules
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/engine"
 	"cardea.dev/cardea/internal/router"
@@ -119,6 +120,9 @@ func (c *compiler) buildTarget(f *flatRoute, env *filter.Env) target.Target {
 			return nil
 		}
 		return t
+	}
+	if f.node.Kind() != config.NodeMap {
+		return nil // it is no route at all, as has been told
 	}
 	e := f.node.Errorf("the route has no target: nothing says what answers its requests")
 	e.Expected = "one of " + strings.Join(c.targetNames(), ", ")
