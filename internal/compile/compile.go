@@ -69,20 +69,21 @@ func Build(cfg *config.Config, o Options) (snapshot *engine.Snapshot, warnings c
 // compiler is the work on one configuration.
 type compiler struct {
 	Options
-	cfg       *config.Config
-	scope     *keep.Scope
-	expr      *expr.Expressions
-	empty     config.Node // an object that says nothing: all defaults
-	filters   map[string]filter.Kind
-	order     []filter.Kind // by stage
-	upstreams map[string]*upstream.Cluster
-	broken    map[string]bool // upstreams that are wrong
-	adrift    error           // which of them the route that is being built uses, as a reason why that cannot run
-	found     config.Errors   // about routes, from reading them; each goes to its route
-	used      map[string]bool // upstreams that something refers to
-	errs      config.Errors
-	warnings  config.Errors
-	left      []engine.LeftOut
+	cfg        *config.Config
+	scope      *keep.Scope
+	expr       *expr.Expressions
+	empty      config.Node // an object that says nothing: all defaults
+	filters    map[string]filter.Kind
+	order      []filter.Kind // by stage
+	upstreams  map[string]*upstream.Cluster
+	broken     map[string]bool             // upstreams that are wrong
+	adrift     error                       // which of them the route that is being built uses, as a reason why that cannot run
+	parameters map[config.Node]*parameters // those that a policy or target can ask for
+	found      config.Errors               // about routes, from reading them; each goes to its route
+	used       map[string]bool             // upstreams that something refers to
+	errs       config.Errors
+	warnings   config.Errors
+	left       []engine.LeftOut
 }
 
 // kinds orders the kinds of policies by stage.

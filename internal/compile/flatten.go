@@ -19,6 +19,7 @@ type flatRoute struct {
 	policies map[string]policy // the nearest of each kind; without those that are off
 	kind     string            // of the target
 	target   config.Node
+	unread   bool          // a path of its match, or of an outer route's, could not be read
 	errs     config.Errors // what is wrong with this route alone
 	adrift   error         // why it cannot run though nothing is wrong with it: something that it builds on is
 }
@@ -66,6 +67,7 @@ func (c *compiler) flattenRoute(root, outer *flatRoute, r *config.Route) []*flat
 	f.errs = c.foundBelow(r.Self.Path())
 	f.policies = maps.Clone(outer.policies)
 	f.rules = c.rules(f, outer.rules, r)
+	f.unread = outer.unread || slices.ContainsFunc(f.errs, func(e *config.Error) bool { return aboutPath(r, e) })
 	if f.name == "" {
 		f.name = matchText(r, f.rules)
 	}
@@ -81,6 +83,15 @@ func (c *compiler) flattenRoute(root, outer *flatRoute, r *config.Route) []*flat
 		flat[0].errs = append(flat[0].errs, f.errs...) // f itself does not run, but what is wrong with it must be told
 	}
 	return flat
+}
+
+// aboutPath reports whether an error leaves it open which paths a route is for: it is about a path of its match, or a match as a whole.
+func aboutPath(r *config.Route, e *config.Error) bool {
+	match, found := strings.CutPrefix(e.Path, r.Self.Path()+".match")
+	if i := strings.IndexByte(match, ']'); strings.HasPrefix(match, "[") && i > 0 {
+		match = match[i+1:]
+	}
+	return found && (match == "" || strings.HasPrefix(match, ".path"))
 }
 
 // inherit lays a route's own keys over what it inherits. It says whether a target is among them.
@@ -149,7 +160,7 @@ func (c *compiler) rules(f *flatRoute, outer []router.Rule, r *config.Route) []r
 		if r.Self.Field("match").Kind() == config.NodeList {
 			at = fmt.Sprintf("match[%d]", i)
 		}
-		for _, inner := range c.matchRules(f, &r.Match[i], at) {
+		for _, inner := range c.matchRules(f, &r.Match[i], at, c.conditionExpressions(outer, r, &r.Match[i])) {
 			for _, o := range outer {
 				joined, err := within(o, inner)
 				if err != nil {

@@ -15,8 +15,8 @@ import (
 )
 
 // matchRules are the rules of one match: one for each of its paths. What is wrong with it goes to f.
-func (c *compiler) matchRules(f *flatRoute, m *config.Match, at string) []router.Rule {
-	rule, errs := c.conditions(m)
+func (c *compiler) matchRules(f *flatRoute, m *config.Match, at string, expr filter.Expressions) []router.Rule {
+	rule, errs := conditions(m, expr)
 	var rules []router.Rule
 	paths := m.Path
 	if len(paths) == 0 {
@@ -41,7 +41,7 @@ func (c *compiler) matchRules(f *flatRoute, m *config.Match, at string) []router
 }
 
 // conditions are those of a match but its path.
-func (c *compiler) conditions(m *config.Match) (router.Rule, []error) {
+func conditions(m *config.Match, expr filter.Expressions) (router.Rule, []error) {
 	var errs []error
 	rule := router.Rule{Methods: upper(m.Method), Hosts: m.Host}
 	values := func(from map[string]config.ValueMatch, name func(string) string) (rules []router.ValueRule) {
@@ -58,7 +58,7 @@ func (c *compiler) conditions(m *config.Match) (router.Rule, []error) {
 		rule.Addresses = append(rule.Addresses, p.Prefix)
 	}
 	if m.When != "" {
-		when, err := c.expr.Condition(m.When)
+		when, err := expr.Condition(m.When)
 		if err != nil {
 			errs = append(errs, config.FieldErrorf("when", "%w", err))
 		} else {

@@ -16,7 +16,9 @@ import (
 func (c *compiler) buildRoutes(s *engine.Snapshot) {
 	var rules []router.Rule
 	var owners []*flatRoute
-	for _, f := range c.uniqueNames(c.flatten()) {
+	flat := c.uniqueNames(c.flatten())
+	c.collectParameters(flat)
+	for _, f := range flat {
 		route := c.buildRoute(f)
 		if err := f.errs.Err(); err != nil {
 			c.refuse("route", f.name, f.node, err)
@@ -99,6 +101,7 @@ func (c *compiler) steps(f *flatRoute, env *filter.Env, wanted func(filter.Kind)
 		if !ok || !wanted(kind) {
 			continue
 		}
+		env.Expr = c.expressions(p.node)
 		built, err := kind.Build(env, p.node)
 		if err != nil {
 			f.errs = append(f.errs, p.node.Locate(err)...)
@@ -114,6 +117,7 @@ func (c *compiler) buildTarget(f *flatRoute, env *filter.Env) target.Target {
 		if kind.Name() != f.kind {
 			continue
 		}
+		env.Expr = c.expressions(f.target)
 		t, err := kind.Build(env, f.target)
 		if err != nil {
 			f.errs = append(f.errs, f.target.Locate(err)...)
