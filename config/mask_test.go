@@ -72,7 +72,7 @@ key: &k abc
 keys: [*k, "${TOKEN}", "x${TOKEN}"]
 url: postgres://u:p@h/db
 other: {a: [], b: {}, c: "off", d: off, e: , f: "a: b # c", g: "multi\nline", "y n": - x, 'é': é}
-fields: {set: {Authorization: "Bearer a ${TOKEN}", X-Api-Key: [abc, "${TOKEN}"], Accept: b}, credentials: true}
+fields: {set: {Authorization: "Bearer ${TOKEN}", Proxy-Authorization: Basic abc, X-Api-Key: [abc, "${TOKEN}"], Accept: b}, credentials: true}
 nested: [[1, 2], [{a: 1, b: 2}, {c: [d]}]]
 `
 	n, err := ParseTree("x.yaml", []byte(strings.Replace(text, "- x", "-x", 1)), Options{Env: testEnv})

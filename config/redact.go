@@ -61,7 +61,7 @@ func leafText(v *value) string {
 		return "[]"
 	case v.kind == NodeNull:
 		return "null"
-	case v.isSecret() && !wholeReference(v.text), v.namedSecret() && tells(v.text):
+	case v.isSecret() && !wholeReference(v.text), v.namedSecret() && len(v.pieces) == 0 && tells(v.text):
 		return strconv.Quote(secretMask)
 	}
 	return scalarText(maskURL(v.text), v.quoted)
