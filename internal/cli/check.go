@@ -69,7 +69,7 @@ func withListeners(err error, cfg *config.Config, dir string) error {
 func (a *app) printCheck(path string, s *engine.Snapshot, warnings config.Errors) {
 	if a.json {
 		a.printJSON(map[string]any{
-			"ok": true, "routes": len(s.Routes), "upstreams": len(s.Upstreams),
+			"ok": true, "routes": s.RouteCount(), "upstreams": len(s.Upstreams),
 			"warnings": append(config.Errors{}, warnings...), "left_out": append([]engine.LeftOut{}, s.Left...),
 		})
 		return
@@ -80,7 +80,7 @@ func (a *app) printCheck(path string, s *engine.Snapshot, warnings config.Errors
 	for _, left := range s.Left {
 		fmt.Fprintf(a.Err, "left out: %s %s\n%s\n", left.Kind, left.Name, left.Text)
 	}
-	fmt.Fprintf(a.Out, "%s is right: %s, %s\n", path, count(len(s.Routes), "route"), count(len(s.Upstreams), "upstream"))
+	fmt.Fprintf(a.Out, "%s is right: %s, %s\n", path, count(s.RouteCount(), "route"), count(len(s.Upstreams), "upstream"))
 }
 
 func count(n int, what string) string {

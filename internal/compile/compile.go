@@ -222,7 +222,7 @@ func (c *compiler) unusedUpstreams() {
 
 // checkEmpty warns of a configuration without routes: an empty file perhaps, or one in the wrong place.
 func (c *compiler) checkEmpty(s *engine.Snapshot) {
-	if len(s.Routes) == 0 && len(c.left) == 0 {
+	if s.RouteCount() == 0 && len(c.left) == 0 {
 		w := c.cfg.Self.Errorf("there are no routes: every request gets a 404")
 		w.Warning = true
 		c.warnings = append(c.warnings, w)

@@ -16,6 +16,7 @@ type flatRoute struct {
 	named    bool // the name was given
 	node     config.Node
 	rules    []router.Rule
+	cover    []router.Rule     // the rules, or wider ones where its match is wrong
 	policies map[string]policy // the nearest of each kind; without those that are off
 	kind     string            // of the target
 	target   config.Node
@@ -67,7 +68,8 @@ func (c *compiler) flattenRoute(root, outer *flatRoute, r *config.Route) []*flat
 	f.errs = c.foundBelow(r.Self.Path())
 	f.policies = maps.Clone(outer.policies)
 	f.rules = c.rules(f, outer.rules, r)
-	f.unread = outer.unread || slices.ContainsFunc(f.errs, func(e *config.Error) bool { return aboutPath(r, e) })
+	f.unread = outer.unread || slices.ContainsFunc(f.errs, func(e *config.Error) bool { return aboutMatch(r, e, ".path") })
+	f.cover = f.wideRules(outer, r)
 	if f.name == "" {
 		f.name = matchText(r, f.rules)
 	}
@@ -83,15 +85,6 @@ func (c *compiler) flattenRoute(root, outer *flatRoute, r *config.Route) []*flat
 		flat[0].errs = append(flat[0].errs, f.errs...) // f itself does not run, but what is wrong with it must be told
 	}
 	return flat
-}
-
-// aboutPath reports whether an error leaves it open which paths a route is for: it is about a path of its match, or a match as a whole.
-func aboutPath(r *config.Route, e *config.Error) bool {
-	match, found := strings.CutPrefix(e.Path, r.Self.Path()+".match")
-	if i := strings.IndexByte(match, ']'); strings.HasPrefix(match, "[") && i > 0 {
-		match = match[i+1:]
-	}
-	return found && (match == "" || strings.HasPrefix(match, ".path"))
 }
 
 // inherit lays a route's own keys over what it inherits. It says whether a target is among them.
