@@ -45,6 +45,9 @@ func splitTarget(s string) (host, path string, err error) {
 		return "", "", fmt.Errorf("%q has a space in its path; write METHOD, a space, and the path", s)
 	}
 	i := strings.IndexByte(s, '/')
+	if scheme, rest, ok := strings.Cut(s, "://"); ok && i == len(scheme)+1 {
+		return "", "", fmt.Errorf("%q is a URL; write \"%s\", without the scheme", s, rest)
+	}
 	if i < 0 {
 		if checkMethod(s) == nil && strings.ToUpper(s) == s {
 			return "", "", fmt.Errorf("%q names a method but no path; write \"%s /**\" for every path", s, s)
@@ -87,8 +90,11 @@ func knownMethods() []string {
 
 // checkMethod checks a method, which is a token by RFC 9110 section 9.1 and case-sensitive.
 func checkMethod(method string) error {
-	if method == "" {
+	switch method {
+	case "":
 		return fmt.Errorf("the method is empty")
+	case "*":
+		return fmt.Errorf("%q is any method: leave the method out instead", method)
 	}
 	if !isWholeToken(method) {
 		return fmt.Errorf("%q is not a method", method)

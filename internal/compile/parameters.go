@@ -50,21 +50,30 @@ func (c *compiler) expressions(node config.Node) filter.Expressions {
 	return c.expr
 }
 
-// conditionExpressions are what the condition of a match is compiled by. Where there are routes inside, it holds for their paths too,
-// which may have any parameters.
+// conditionExpressions are what the condition of a match is compiled by. Where there are routes inside, it holds for their paths too.
 func (c *compiler) conditionExpressions(outer []router.Rule, r *config.Route, m *config.Match) filter.Expressions {
-	names := parameterNames(outer)
-	for _, text := range m.Path {
-		path, err := router.ParsePath(text)
-		if err != nil {
-			return c.expr
+	names, read := parameterNames(outer), true
+	note := func(paths []string) {
+		for _, text := range paths {
+			path, err := router.ParsePath(text)
+			names, read = append(names, path.Params()...), read && err == nil
 		}
-		names = append(names, path.Params()...)
 	}
-	if len(r.Routes) > 0 {
+	note(m.Path)
+	var inside func(routes []config.Route)
+	inside = func(routes []config.Route) {
+		for i := range routes {
+			for _, inner := range routes[i].Match {
+				note(inner.Path)
+			}
+			inside(routes[i].Routes)
+		}
+	}
+	inside(r.Routes)
+	if !read {
 		return c.expr
 	}
-	return c.expr.Routed(names)
+	return c.expr.Routed(names).Matching()
 }
 
 // parameterNames are the parameters of the paths of some rules.

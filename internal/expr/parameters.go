@@ -16,12 +16,19 @@ import (
 type Routed struct {
 	all   *Expressions
 	known []string
+	early bool // it is evaluated before there is a route
 }
 
 var _ filter.Expressions = Routed{}
 
 // Routed returns what compiles for routes whose paths have these parameters.
-func (e *Expressions) Routed(parameters []string) Routed { return Routed{e, parameters} }
+func (e *Expressions) Routed(parameters []string) Routed { return Routed{all: e, known: parameters} }
+
+// Matching returns what compiles the conditions of a match: what there is only after it, such as a response, is an error, too.
+func (r Routed) Matching() Routed {
+	r.early = true
+	return r
+}
 
 // Condition compiles a CEL expression that gives a boolean.
 func (r Routed) Condition(source string) (filter.Condition, error) {
@@ -68,6 +75,9 @@ func (r Routed) checkProgram(source string) error {
 	if err != nil {
 		return err
 	}
+	if name := p.late; r.early && name != "" {
+		return &Error{Source: source, Offset: max(0, strings.Index(source, name)), Width: len(name), Message: fmt.Sprintf("%q is not known yet when a route is sought", name)}
+	}
 	for _, ref := range p.parameters {
 		if err := r.check(source, ref); err != nil {
 			return err
@@ -89,6 +99,20 @@ func (r Routed) check(source string, ref reference) error {
 		e.Hint = suggestion(ref.name, r.known)
 	}
 	return e
+}
+
+// lateName returns the first name in an expression of what there is only after the match; "" when there is none.
+func lateName(checked *cel.Ast) (late string) {
+	ast.PreOrderVisit(checked.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() != ast.IdentKind || late != "" {
+			return
+		}
+		switch root, _, _ := strings.Cut(e.AsIdent(), "."); root {
+		case "response", "status", "error", "upstream", "endpoint", "route", "identity", "jwt":
+			late = e.AsIdent()
+		}
+	}))
+	return late
 }
 
 // reference is where an expression asks for a parameter of the path.
