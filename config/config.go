@@ -70,7 +70,7 @@ type Match struct {
 	Host []string `yaml:"host"`
 
 	// Path is the path asked for: exact ("/health"), with parameters of one segment ("/users/{id}"), any one segment ("/a/*/b"),
-	// and the rest ("/files/**", which matches "/files" too, or "/files/{rest...}" to name it). "~^/v[0-9]+/.*$" is a regular
+	// a segment with a text around one of these ("/v{n}/x", "/js/*.js"), and the rest ("/files/**", which matches "/files" too, or "/files/{rest...}" to name it). "~^/v[0-9]+/.*$" is a regular
 	// expression (RE2) over the whole path. By default any. Several are alternatives.
 	Path []string `yaml:"path"`
 

@@ -125,7 +125,9 @@ func TestWarnings(t *testing.T) {
 	for text, want := range map[string]string{
 		"routes: [{match: /, respond: x}]\nupstreams: {a: http://127.0.0.1:1, b: http://127.0.0.1:2}": "" +
 			"2:13 nothing uses upstream \"a\"\n2:36 nothing uses upstream \"b\"",
-		"routes: [{match: /, respond: x}]\nerrors: {route_not_fuond: x}": "2:10 \"route_not_fuond\" is no error code of the gateway's own",
+		"routes: [{match: /, respond: x}]\nerrors: {route_not_fuond: x}":                                      "2:10 \"route_not_fuond\" is no error code of the gateway's own",
+		"routes: [{match: \"/users/:id/x\", respond: x}]":                                                     "1:18 \":id\" stands for itself; a parameter is written {id}",
+		"routes: [{match: GTE /a, respond: x}, {match: PURGE /a, respond: x}, {match: TRACE /b, respond: x}]": "1:18 \"GTE\" is no usual method; did you mean GET?",
 		"listen: :0":                       "1:1 there are no routes: every request gets a 404",
 		"routes: [{match: /, respond: x}]": "",
 		"routes: [{match: /, respond: x, mirror: u}]\nupstreams: {u: http://127.0.0.1:1}":                      "",

@@ -16,6 +16,7 @@ import (
 
 // matchRules are the rules of one match: one for each of its paths. What is wrong with it goes to f.
 func (c *compiler) matchRules(f *flatRoute, m *config.Match, at string, expr filter.Expressions) []router.Rule {
+	c.doubts(f.node.At(at), m)
 	rule, errs := conditions(m, expr)
 	var rules []router.Rule
 	paths := m.Path
@@ -38,6 +39,28 @@ func (c *compiler) matchRules(f *flatRoute, m *config.Match, at string, expr fil
 		}
 	}
 	return rules
+}
+
+// doubts warns of what is possible in a match, but probably not meant.
+func (c *compiler) doubts(match config.Node, m *config.Match) {
+	warn := func(field, format string, args ...any) {
+		for _, w := range match.Locate(config.FieldErrorf(field, format, args...)) {
+			w.Warning = true
+			c.warnings = append(c.warnings, w)
+		}
+	}
+	for i, method := range m.Method {
+		known := []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+		if near := config.Suggest(method, known); near != "" && !slices.Contains(known, method) {
+			warn(fmt.Sprintf("method[%d]", i), "%q is no usual method; did you mean %s?", method, near)
+		}
+	}
+	for i, path := range m.Path {
+		if _, name, found := strings.Cut(path, "/:"); found && path[0] == '/' {
+			name, _, _ = strings.Cut(name, "/")
+			warn(fmt.Sprintf("path[%d]", i), "\":%s\" stands for itself; a parameter is written {%s}", name, name)
+		}
+	}
 }
 
 // conditions are those of a match but its path.
