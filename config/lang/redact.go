@@ -61,10 +61,26 @@ func leafText(v *value) string {
 		return "[]"
 	case v.kind == NodeNull:
 		return "null"
-	case v.isSecret() && !wholeReference(v.text), v.namedSecret() && len(v.pieces) == 0 && tells(v.text):
+	case v.hides():
 		return strconv.Quote(secretMask)
 	}
 	return scalarText(maskURL(v.text), v.quoted)
+}
+
+// Shown returns a scalar as it may be seen: as written, or "***" for a secret. It is "" for anything else.
+func (n Node) Shown() string {
+	if n.v == nil || n.v.kind != NodeScalar {
+		return ""
+	}
+	if n.v.hides() {
+		return secretMask
+	}
+	return maskURL(n.v.text)
+}
+
+// hides reports whether a scalar must not be seen as it was written.
+func (v *value) hides() bool {
+	return v.isSecret() && !wholeReference(v.text) || v.namedSecret() && len(v.pieces) == 0 && tells(v.text)
 }
 
 // namedSecret reports whether the name that a scalar, or the list that it is in, stands under says that it is a secret.

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,7 +18,7 @@ import (
 // matchRules are the rules of one match: one for each of its paths. What is wrong with it goes to f.
 func (c *compiler) matchRules(f *flatRoute, m *config.Match, at string, expr filter.Expressions) []router.Rule {
 	c.doubts(f.node.At(at), m)
-	rule, errs := conditions(m, expr)
+	rule, errs := conditions(f.node.At(at), m, expr)
 	var rules []router.Rule
 	paths := m.Path
 	if len(paths) == 0 {
@@ -64,19 +65,19 @@ func (c *compiler) doubts(match config.Node, m *config.Match) {
 }
 
 // conditions are those of a match but its path.
-func conditions(m *config.Match, expr filter.Expressions) (router.Rule, []error) {
+func conditions(match config.Node, m *config.Match, expr filter.Expressions) (router.Rule, []error) {
 	var errs []error
 	rule := router.Rule{Methods: upper(m.Method), Hosts: m.Host}
-	values := func(from map[string]config.ValueMatch, name func(string) string) (rules []router.ValueRule) {
+	values := func(field string, from map[string]config.ValueMatch, name func(string) string) (rules []router.ValueRule) {
 		for _, key := range slices.Sorted(maps.Keys(from)) {
-			rules = append(rules, valueRule(name(key), from[key]))
+			rules = append(rules, valueRule(name(key), from[key], match.Field(field).Field(key)))
 		}
 		return rules
 	}
 	same := func(name string) string { return name }
-	rule.Headers = append(values(m.Header, http.CanonicalHeaderKey), acceptRules(m.Accept)...)
-	rule.Queries = values(m.Query, same)
-	rule.Cookies = values(m.Cookie, same)
+	rule.Headers = append(values("header", m.Header, http.CanonicalHeaderKey), acceptRules(m.Accept)...)
+	rule.Queries = values("query", m.Query, same)
+	rule.Cookies = values("cookie", m.Cookie, same)
 	for _, p := range m.Address {
 		rule.Addresses = append(rule.Addresses, p.Prefix)
 	}
@@ -85,7 +86,7 @@ func conditions(m *config.Match, expr filter.Expressions) (router.Rule, []error)
 		if err != nil {
 			errs = append(errs, config.FieldErrorf("when", "%w", err))
 		} else {
-			rule.When, rule.WhenText = onExchange(when), m.When
+			rule.When, rule.WhenText = onExchange(when), cmp.Or(match.Field("when").Text(), m.When)
 		}
 	}
 	return rule, errs
@@ -100,8 +101,15 @@ func onExchange(when filter.Condition) func(*router.Request) bool {
 	}
 }
 
-func valueRule(name string, m config.ValueMatch) router.ValueRule {
+// valueRule is the rule for a condition on a value. What comes from a variable or file, or is a password by its name, is shown nowhere:
+// matches name routes, in logs and metrics.
+func valueRule(name string, m config.ValueMatch, node config.Node) router.ValueRule {
 	v := router.ValueRule{Name: name}
+	for _, part := range []config.Node{node, node.Field("is"), node.Field("matches")} {
+		if shown := part.Shown(); shown != part.Text() || strings.Contains(shown, "${") {
+			v.Shown = shown
+		}
+	}
 	switch {
 	case m.Present != nil && *m.Present:
 		v.Present = 1
