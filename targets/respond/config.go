@@ -20,7 +20,7 @@ type Config struct {
 	// Status is the status, from 200 to 599. By default 200, or 204 without a body.
 	Status int `yaml:"status" min:"0" max:"599"`
 
-	// Headers are fields of the answer. Their values are templates.
+	// Headers are fields of the answer. Their values are templates; one that comes out empty is not sent.
 	Headers map[string]string `yaml:"headers"`
 
 	// JSON is any value, sent as JSON in the order in which it is written.

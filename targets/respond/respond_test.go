@@ -94,6 +94,7 @@ func TestAnswers(t *testing.T) {
 			map[string]string{"Content-Type": "application/json"},
 			`{"you": "\u003ci\u003e\"é"}`,
 		},
+		{`respond: {status: 201, headers: {x: "{query.none}"}}`, 201, map[string]string{}, ""},
 		{`respond: {status: 302, headers: {location: "/x?{query.line}"}}`, 302, map[string]string{"Location": "/x?a  b"}, ""},
 	}
 	for _, tt := range tests {
