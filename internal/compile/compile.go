@@ -114,6 +114,9 @@ func (c *compiler) upstream(name string) (filter.Upstream, error) {
 		c.adrift = fmt.Errorf("upstream %q is wrong", name)
 		return standIn(name), nil
 	}
+	if strings.Contains(name, "://") {
+		return nil, fmt.Errorf("%q is an address, and not the name of an upstream; give it one under `upstreams`", name)
+	}
 	names := slices.Sorted(maps.Keys(c.cfg.Upstreams))
 	if near := config.Suggest(name, names); near != "" {
 		return nil, fmt.Errorf("there is no upstream %q; did you mean %q?", name, near)

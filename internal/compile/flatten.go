@@ -136,7 +136,11 @@ func (c *compiler) unknownKey(f, outer *flatRoute, key string, node config.Node)
 		return c.cfg.Self.UnknownKey(key, known)
 	}
 	known = append(append(known, "name", "match", "routes"), c.targetNames()...)
-	return f.node.UnknownKey(key, known)
+	e := f.node.UnknownKey(key, known)
+	if slices.Contains([]string{"host", "path", "method", "header", "query", "cookie", "accept", "address", "when"}, key) {
+		e.Hint = "conditions belong in `match`"
+	}
+	return e
 }
 
 // rules are the rules of a route: its matches, each within each of the outer route's.
