@@ -27,7 +27,7 @@ func write(t *testing.T, files map[string]string) string {
 
 func TestEndlessFile(t *testing.T) {
 	_, err := Parse("x.yaml", []byte("listen: ${file:/dev/zero}"), Options{})
-	if err == nil || !strings.Contains(err.Error(), "the file /dev/zero is larger than 1 MiB") {
+	if err == nil || !strings.Contains(err.Error(), "the file /dev/zero is larger than 1MiB") {
 		t.Error(err)
 	}
 }

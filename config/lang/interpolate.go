@@ -101,7 +101,7 @@ func (x *expander) file(name string) (text, problem, hint string) {
 		return "", fmt.Sprintf("cannot read the file %s: %s", name, reason(err)), ""
 	}
 	if len(data) > maxSecretFile {
-		return "", fmt.Sprintf("the file %s is larger than %d MiB", name, maxSecretFile>>20), ""
+		return "", fmt.Sprintf("the file %s is larger than %dMiB", name, maxSecretFile>>20), ""
 	}
 	text = strings.TrimSuffix(string(data), "\n")
 	return strings.TrimSuffix(text, "\r"), "", ""

@@ -43,7 +43,7 @@ func parseText(name string, text []byte, x *expander) (*value, Errors) {
 func readSource(name string, text []byte) (*source, *Error) {
 	if len(text) > maxFile {
 		src := newSource(name, "")
-		return nil, src.errorf(0, 0, "the file is too large: at most %d MiB are read", maxFile>>20)
+		return nil, src.errorf(0, 0, "the file is too large: at most %dMiB are read", maxFile>>20)
 	}
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	src := newSource(name, strings.ReplaceAll(string(text), "\r\n", "\n"))
