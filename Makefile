@@ -5,7 +5,6 @@ TOOLS     := $(CURDIR)/.tools
 LINT      := $(TOOLS)/golangci-lint-v2.15.0
 GOFUMPT   := $(TOOLS)/gofumpt-v0.12.0
 BIN       := bin/cardea
-VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 TESTFLAGS ?=
 
 # Packages whose allocations have gates.

@@ -27,7 +27,8 @@ var dataPlane = []string{
 }
 
 var rules = []rule{
-	{[]string{"config"}, []string{"..."}, nil, "config is data; what it means is decided by those that import it"},
+	{[]string{"config/..."}, []string{"..."}, nil, "config is data; what it means is decided by those that import it"},
+	{[]string{"..."}, []string{"config/lang"}, []string{"config"}, "config passes on what others need of the language"},
 	{
 		dataPlane,
 		[]string{"internal/control/...", "internal/cli/...", "internal/compile/...", "gatewaytest/..."},

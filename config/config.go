@@ -57,6 +57,11 @@ type Route struct {
 	Self Node `yaml:",self"`
 }
 
+// Expected says what a route looks like.
+func (Route) Expected() string {
+	return "an object with the keys match, one target such as to or respond, and policies"
+}
+
 // Match is a condition on requests. All that it names must hold. The short form is "[METHOD[,METHOD…]] [HOST]/PATH":
 // "/orders/**", "GET /users/{id}", "GET,HEAD static.example.com/**".
 type Match struct {
@@ -65,7 +70,7 @@ type Match struct {
 	Host []string `yaml:"host"`
 
 	// Path is the path asked for: exact ("/health"), with parameters of one segment ("/users/{id}"), any one segment ("/a/*/b"),
-	// and the rest ("/files/**", which matches "/files" too, or "/files/{rest...}" to name it). "~^/v[0-9]+/.*$" is a regular
+	// a segment with a text around one of these ("/v{n}/x", "/js/*.js"), and the rest ("/files/**", which matches "/files" too, or "/files/{rest...}" to name it). "~^/v[0-9]+/.*$" is a regular
 	// expression (RE2) over the whole path. By default any. Several are alternatives.
 	Path []string `yaml:"path"`
 

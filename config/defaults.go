@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"cardea.dev/cardea/config/lang"
 )
 
 // Default listens on port 8080 of all addresses.
@@ -36,7 +38,7 @@ func (c *Config) checkErrorNames() error {
 			continue // a code; the catalogue of codes is elsewhere
 		}
 		if name != "4xx" && name != "5xx" && !(len(name) == 3 && (name[0] == '4' || name[0] == '5') && isDigits(name)) {
-			errs = append(errs, FieldErrorf("errors"+keyPath(name), "%q is no error: write a code such as route_not_found, a status such as 404, or 4xx or 5xx", name))
+			errs = append(errs, FieldErrorf("errors"+lang.KeyPath(name), "%q is no error: write a code such as route_not_found, a status such as 404, or 4xx or 5xx", name))
 		}
 	}
 	return errors.Join(errs...)

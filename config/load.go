@@ -1,33 +1,23 @@
 package config
 
 import (
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"reflect"
 	"strings"
+
+	"cardea.dev/cardea/config/lang"
 )
 
-// Options say where a configuration's `${…}` come from.
-type Options struct {
-	Env      func(string) (string, bool)  // looks up a variable; nil: the environment
-	ReadFile func(string) ([]byte, error) // reads a file; nil: from disk
-	Dir      string                       // what relative file names are relative to; "": the configuration's own directory
-}
-
-// expander returns what replaces `${…}` in a file.
-func (o Options) expander(file string) *expander {
-	x := &expander{env: o.Env, readFile: o.ReadFile, dir: o.Dir}
-	if x.env == nil {
-		x.env = os.LookupEnv
+// Load reads a configuration from a file, or from a directory: all its *.yaml, *.yml and *.json files in the order of
+// their names, as if they were one. Lists (routes, listen) are appended, objects of named things (upstreams, errors) united; anything else
+// stands in one file only. Hidden files are left out, and links to files are followed. "-" is the standard input.
+//
+// Its results are those of Parse.
+func Load(path string, opts Options) (*Config, error) {
+	root, err := lang.LoadTree(path, opts, reflect.TypeFor[Config]())
+	if root.IsZero() {
+		return nil, err
 	}
-	if x.readFile == nil {
-		x.readFile = os.ReadFile
-	}
-	if x.dir == "" && file != "-" {
-		x.dir = filepath.Dir(file)
-	}
-	return x
+	return decodeConfig(root, err)
 }
 
 // Parse reads a configuration from a text. The name stands in errors. The error is of type Errors and holds all that is
@@ -53,23 +43,4 @@ func decodeConfig(root Node, before error) (*Config, error) {
 		}
 	}
 	return cfg, errs.Err()
-}
-
-// ParseTree reads a text into a tree, without any meaning. The name stands in errors, which are of type Errors. What is
-// wrong with a `${…}` is said when its value is decoded.
-func ParseTree(name string, text []byte, opts Options) (Node, error) {
-	root, errs := parseText(name, text, opts.expander(name))
-	if root == nil {
-		return Node{}, errs.Err()
-	}
-	return Node{root}, errs.Err()
-}
-
-// reason is why a file cannot be read, without its name.
-func reason(err error) string {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
-		return pathErr.Err.Error()
-	}
-	return err.Error()
 }

@@ -3,7 +3,9 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -43,6 +45,9 @@ func splitTarget(s string) (host, path string, err error) {
 		return "", "", fmt.Errorf("%q has a space in its path; write METHOD, a space, and the path", s)
 	}
 	i := strings.IndexByte(s, '/')
+	if scheme, rest, ok := strings.Cut(s, "://"); ok && i == len(scheme)+1 {
+		return "", "", fmt.Errorf("%q is a URL; write \"%s\", without the scheme", s, rest)
+	}
 	if i < 0 {
 		if checkMethod(s) == nil && strings.ToUpper(s) == s {
 			return "", "", fmt.Errorf("%q names a method but no path; write \"%s /**\" for every path", s, s)
@@ -65,6 +70,16 @@ func (m *Match) Validate() error {
 	check("method", m.Method, checkMethod)
 	check("host", m.Host, checkHost)
 	check("path", m.Path, checkPath)
+	check("accept", m.Accept, checkMediaType)
+	names := func(field string, values map[string]ValueMatch, test func(string) error) {
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			if err := test(name); err != nil {
+				errs = append(errs, FieldErrorf(fmt.Sprintf("%s[%q]", field, name), "%w", err))
+			}
+		}
+	}
+	names("header", m.Header, checkFieldName)
+	names("cookie", m.Cookie, checkCookieName)
 	return errors.Join(errs...)
 }
 
@@ -75,19 +90,58 @@ func knownMethods() []string {
 
 // checkMethod checks a method, which is a token by RFC 9110 section 9.1 and case-sensitive.
 func checkMethod(method string) error {
-	if method == "" {
+	switch method {
+	case "":
 		return fmt.Errorf("the method is empty")
+	case "*":
+		return fmt.Errorf("%q is any method: leave the method out instead", method)
 	}
-	for _, r := range method {
-		if !isToken(r) {
-			return fmt.Errorf("%q is not a method", method)
-		}
+	if !isWholeToken(method) {
+		return fmt.Errorf("%q is not a method", method)
 	}
 	upper := strings.ToUpper(method)
 	for _, known := range knownMethods() {
 		if upper == known && method != known {
 			return fmt.Errorf("%q is not a method; methods are written in capitals: %s", method, known)
 		}
+	}
+	return nil
+}
+
+// isWholeToken reports whether a text is a token.
+func isWholeToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !isToken(r) })
+}
+
+// checkFieldName checks the name of a header field. Host is none here: it has a key of its own, which knows what a host is.
+func checkFieldName(name string) error {
+	switch {
+	case !isWholeToken(name):
+		return fmt.Errorf("%q cannot be the name of a header field", name)
+	case strings.EqualFold(name, "host"):
+		return fmt.Errorf("%q is not matched as a header field; write `host` beside `header`", name)
+	}
+	return nil
+}
+
+// checkCookieName checks the name of a cookie.
+func checkCookieName(name string) error {
+	if !isWholeToken(name) {
+		return fmt.Errorf("%q cannot be the name of a cookie", name)
+	}
+	return nil
+}
+
+// checkMediaType checks a media type that Accept is to name.
+func checkMediaType(name string) error {
+	main, sub, _ := strings.Cut(name, "/")
+	switch {
+	case strings.Contains(name, "*"):
+		return fmt.Errorf("%q is a range; ranges do not count, name the media type itself", name)
+	case strings.Contains(name, ";"):
+		return fmt.Errorf("%q has parameters; write the media type alone", name)
+	case !isWholeToken(main) || !isWholeToken(sub):
+		return fmt.Errorf("%q is no media type; write one such as application/vnd.example.v2+json", name)
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"cardea.dev/cardea/config/lang"
 )
 
 // corsPolicy, jwtPolicy and others stand for the real policies and targets, in their forms.
@@ -111,7 +113,7 @@ func TestSchema(t *testing.T) {
 	if _, err := Parse("example.yaml", example, Options{}); err != nil {
 		t.Error(err)
 	}
-	schema := compileSchema(t, Schema(reflect.TypeFor[Config](), testSchema(t)))
+	schema := compileSchema(t, Schema(testSchema(t)))
 	good := []string{
 		string(example), "{}", "cors: off", "cors: {}", "cors: on", "x-any: {a: b}", "routes:", "routes: {match: /a, jwt: {issuer: a, key: 5}}",
 		"shutdown: 5s", "shutdown: {drain: off}", "shutdown: '$${X}'", "jwt: {issuer: a, leeway: '$${X}', mode: open}", "errors: {404: {status: 410, detail: x}}",
@@ -135,8 +137,8 @@ func TestSchema(t *testing.T) {
 
 func TestSchemaGolden(t *testing.T) {
 	opts := testSchema(t)
-	golden(t, "testdata/schema.json", Schema(reflect.TypeFor[vaultPolicy](), opts).JSON())
-	golden(t, "testdata/reference.md", Reference(reflect.TypeFor[vaultPolicy](), opts))
+	golden(t, "testdata/schema.json", lang.Schema(reflect.TypeFor[vaultPolicy](), opts).JSON())
+	golden(t, "testdata/reference.md", lang.Reference(reflect.TypeFor[vaultPolicy](), opts))
 }
 
 // vaultPolicy has a field of each kind that the schema knows.

@@ -147,7 +147,7 @@ func (e *Endpoint) Validate() error {
 func noScheme(text string) error {
 	e := &FieldError{Path: "url", Err: fmt.Errorf("%q is no URL: it begins with http://, https://, h2c://, dns+srv:// or unix://", text)}
 	if validHost(text) {
-		e.Hint = didYouMean("http://" + text)
+		e.Hint = fmt.Sprintf("did you mean %q?", "http://"+text)
 	}
 	return e
 }

@@ -22,6 +22,7 @@ const (
 	HeaderTooLarge        Code = "header_too_large"
 	ClientClosed          Code = "client_closed"
 	InternalError         Code = "internal_error"
+	RouteQuarantined      Code = "route_quarantined"
 	UpstreamUnavailable   Code = "upstream_unavailable"
 	UpstreamOverloaded    Code = "upstream_overloaded"
 	UpstreamBreakerOpen   Code = "upstream_breaker_open"
@@ -78,6 +79,7 @@ var codes = [...]CodeInfo{
 	{Code: UpstreamTLSFailed, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Retry: true, Title: "Bad gateway", Detail: "No secure connection to the service could be made."},
 	{Code: UpstreamReset, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Retry: true, Title: "Bad gateway", Detail: "The service broke off before it answered."},
 	{Code: UpstreamBadResponse, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "The answer of the service is not well formed."},
+	{Code: RouteQuarantined, Status: 503, Source: FromGateway, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "This part of the service is out of order."},
 	{Code: UpstreamUnavailable, Status: 503, Source: FromUpstream, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "No healthy endpoint of the service is left."},
 	{Code: UpstreamOverloaded, Status: 503, Source: FromUpstream, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "The service has as many requests as it may have."},
 	{Code: UpstreamBreakerOpen, Status: 503, Source: FromUpstream, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "The service failed too often and is given a rest."},

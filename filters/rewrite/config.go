@@ -30,8 +30,8 @@ type Config struct {
 	Regex string `yaml:"regex"`
 
 	// To replaces what Regex matches: "/new/$1". "$1" is the first group, "$name" a named one, "$$" a dollar sign; values in braces
-	// are escaped as in Path. By default nothing.
-	To string `yaml:"to"`
+	// are escaped as in Path. It is required beside Regex; "" takes away what that matches.
+	To *string `yaml:"to"`
 
 	// Host is the host that the upstream is told, with or without a port, a template: "orders.internal". By default it stays.
 	Host string `yaml:"host"`
@@ -77,8 +77,11 @@ func (c *Config) Validate() error {
 	if len(ways) > 1 {
 		errs = append(errs, config.FieldErrorf(ways[1], "%s and %s both change the path; only strip_prefix and add_prefix go together", ways[0], ways[1]))
 	}
-	if c.To != "" && c.Regex == "" {
+	switch {
+	case c.To != nil && c.Regex == "":
 		errs = append(errs, config.FieldErrorf("to", "`to` replaces what `regex` matches, and there is no `regex`"))
+	case c.To == nil && c.Regex != "":
+		errs = append(errs, config.FieldErrorf("regex", "there is no `to`, which says what replaces what `regex` matches; write `to: \"\"` to take it away"))
 	}
 	if c.Method != "" {
 		if err := checkMethod(c.Method); err != nil {

@@ -44,7 +44,7 @@ func build(env *filter.Env, c *Config) (*filter.Filter, error) {
 func (r *rewrite) buildPath(env *filter.Env, c *Config) (err error) {
 	switch {
 	case c.Regex != "":
-		r.regex, err = newReplacement(env, c.Regex, c.To)
+		r.regex, err = newReplacement(env, c.Regex, *c.To)
 	case c.Path != "":
 		if r.path, r.query, r.asks, err = newPath(env, c.Path); err != nil {
 			return config.FieldErrorf("path", "%w", err)

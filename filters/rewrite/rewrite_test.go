@@ -118,6 +118,7 @@ func TestPath(t *testing.T) {
 		{"{replace_prefix: {from: /api, to: /}}", "/api", nil, "/"},
 		{"{replace_prefix: {from: /, to: /v2}}", "/users", nil, "/v2/users"},
 		// Regular expressions.
+		{"{regex: '^/old', to: ''}", "/old/a", nil, "/a"},
 		{"{regex: '^/old/(.*)$', to: /new/$1}", "/old/a%2Fb/c?d=e", nil, "/new/a%2Fb/c?d=e"},
 		{"{regex: '^/old/(.*)$', to: /new/$1}", "/other", nil, "/other"},
 		{"{regex: '^/old', to: /new}", "/old/a", nil, "/new/a"},
@@ -128,8 +129,8 @@ func TestPath(t *testing.T) {
 		{"{regex: '^/old/', to: '/{path.id}/'}", "/old/a", params{"id": ".."}, bad},
 		{"{regex: '^/old/(.*)$', to: $1}", "/old/a", nil, bad},
 		{"{regex: '^/old/(.*)$', to: /$1}", "/old//evil.com", nil, "/evil.com"},
-		{"{regex: x}", "/a/.x./b", nil, bad},
-		{"{regex: '^.*$'}", "/a", nil, "/"},
+		{"{regex: x, to: ''}", "/a/.x./b", nil, bad},
+		{"{regex: '^.*$', to: ''}", "/a", nil, "/"},
 	} {
 		t.Run(test.config+" "+test.target, func(t *testing.T) {
 			f, err := newFilter(t, "/x/{tail...}", test.config)
@@ -269,6 +270,7 @@ func TestRefusedConfig(t *testing.T) {
 		"{path: /a, strip_prefix: /b}":        "both change the path",
 		"{regex: a, to: b, add_prefix: /b}":   "both change the path",
 		"{to: /a}":                            "there is no `regex`",
+		"{regex: a}":                          "there is no `to`",
 		"{regex: '(', to: /a}":                "missing closing",
 		"{regex: a, to: /$1}":                 "there is no group $1",
 		"{regex: a, to: /$name}":              "there is no group $name",

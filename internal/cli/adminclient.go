@@ -93,7 +93,7 @@ func (a *app) reload() *cobra.Command {
 	c := &cobra.Command{
 		Use: "reload", Short: "Have the running gateway load its configuration anew",
 		Long: "Have the running gateway load its configuration anew. The exit code is 0 when the new one runs, and 1 when it is\nwrong: the errors are printed, and what ran goes on running.",
-		Args: cobra.NoArgs,
+		Args: wants(),
 		RunE: func(*cobra.Command, []string) error {
 			body, status, err := running.call("POST", "/reload", nil)
 			if err != nil {

@@ -36,7 +36,7 @@ func (a *app) check() *cobra.Command {
 	c := &cobra.Command{
 		Use: "check FILE", Short: "Say all that is wrong with a configuration, without starting anything",
 		Long: "Say all that is wrong with a configuration, a file or a folder of them, without starting anything.\nThe exit code is 0 when it is right, and 1 when it is wrong.",
-		Args: cobra.ExactArgs(1),
+		Args: wants("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			cfg, found := a.load(args[0])
 			s, warnings, err := a.build(args[0], cfg, found)
@@ -50,7 +50,7 @@ func (a *app) check() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&a.quarantine, "quarantine", false, "leave out routes that are wrong, as `run --quarantine` would")
+	c.Flags().BoolVar(&a.quarantine, "quarantine", false, "leave out routes that are wrong, as run --quarantine does")
 	return c
 }
 
@@ -69,7 +69,7 @@ func withListeners(err error, cfg *config.Config, dir string) error {
 func (a *app) printCheck(path string, s *engine.Snapshot, warnings config.Errors) {
 	if a.json {
 		a.printJSON(map[string]any{
-			"ok": true, "routes": len(s.Routes), "upstreams": len(s.Upstreams),
+			"ok": true, "routes": s.RouteCount(), "upstreams": len(s.Upstreams),
 			"warnings": append(config.Errors{}, warnings...), "left_out": append([]engine.LeftOut{}, s.Left...),
 		})
 		return
@@ -80,7 +80,7 @@ func (a *app) printCheck(path string, s *engine.Snapshot, warnings config.Errors
 	for _, left := range s.Left {
 		fmt.Fprintf(a.Err, "left out: %s %s\n%s\n", left.Kind, left.Name, left.Text)
 	}
-	fmt.Fprintf(a.Out, "%s is right: %s, %s\n", path, count(len(s.Routes), "route"), count(len(s.Upstreams), "upstream"))
+	fmt.Fprintf(a.Out, "%s is right: %s, %s\n", path, count(s.RouteCount(), "route"), count(len(s.Upstreams), "upstream"))
 }
 
 func count(n int, what string) string {
@@ -92,7 +92,7 @@ func count(n int, what string) string {
 
 func (a *app) routes() *cobra.Command {
 	return &cobra.Command{
-		Use: "routes FILE", Short: "List the routes of a configuration, with their policies and targets", Args: cobra.ExactArgs(1),
+		Use: "routes FILE", Short: "List the routes of a configuration, with their policies and targets", Args: wants("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, _, err := a.compiled(args[0])
 			if err != nil {

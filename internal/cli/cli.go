@@ -130,6 +130,19 @@ func help(root *cobra.Command) *cobra.Command {
 	}
 }
 
+// wants checks that a command has one argument for each name, and says which is missing or one too many.
+func wants(names ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return fmt.Errorf("%s is missing", names[len(args)])
+		case len(args) > len(names):
+			return fmt.Errorf("unexpected argument %q", args[len(names)])
+		}
+		return nil
+	}
+}
+
 // load reads a configuration: a file, a folder, or "-". The standard input can be read once only, so that its text is kept.
 func (a *app) load(path string) (*config.Config, error) {
 	if path != "-" {
@@ -215,7 +228,7 @@ func versionText() string { return fmt.Sprintf("cardea %s (%s)", Version(), runt
 
 func (a *app) version() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Say which version this is", Args: cobra.NoArgs,
+		Use: "version", Short: "Say which version this is", Args: wants(),
 		RunE: func(*cobra.Command, []string) error {
 			if a.json {
 				a.printJSON(map[string]string{"version": Version(), "go": runtime.Version()})

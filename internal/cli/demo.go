@@ -17,7 +17,7 @@ func (a *app) demo() *cobra.Command {
 	var address, adminAddress, folder string
 	c := &cobra.Command{
 		Use: "demo", Short: "Start sample services and a gateway in front of them, to try it out",
-		Args: cobra.NoArgs,
+		Args: wants(),
 		RunE: func(*cobra.Command, []string) error {
 			services, err := demo.Start()
 			if err != nil {
@@ -53,6 +53,9 @@ func writeDemo(folder, text string) (path string, err error) {
 		}
 	}
 	path = filepath.Join(folder, "cardea.yaml")
+	if there, err := os.ReadFile(path); err == nil && !demo.IsConfig(string(there)) {
+		return "", fmt.Errorf("cannot write the demo's configuration: %s is there already, and is not the demo's", path)
+	}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return "", fmt.Errorf("cannot write the demo's configuration: %w", err)
 	}
@@ -70,7 +73,7 @@ func (a *app) welcome(path, address, adminAddress string, g *control.Gateway) {
 		adminAddress = actual
 	}
 	fmt.Fprintf(a.Out, "\nThe gateway listens on http://%s, for operators on http://%s.\nIts configuration, which you may change while it runs:\n\n  %s\n\nTry:\n\n", address, adminAddress, path)
-	for _, line := range demo.Try(address, adminAddress) {
+	for _, line := range demo.Try(os.Args[0], address, adminAddress) {
 		fmt.Fprintf(a.Out, "  %s\n", line)
 	}
 	fmt.Fprint(a.Out, "\nCtrl-C ends it.\n\n")

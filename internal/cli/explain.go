@@ -26,7 +26,6 @@ is asked; it can also say why a request failed whose answer had this request id.
 		Example: `  cardea explain cardea.yaml GET https://api.example.com/orders/7 -H 'Authorization: Bearer …'
   cardea explain --running GET http://localhost:8080/orders/7
   cardea explain --running 4f0c6d3c1b2a49f8a0b1c2d3e4f50617`,
-		Args: cobra.RangeArgs(1, 3),
 		RunE: func(_ *cobra.Command, args []string) error {
 			headers, err := parseFields(fields)
 			if err != nil {

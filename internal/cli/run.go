@@ -25,7 +25,7 @@ func (a *app) run() *cobra.Command {
 SIGHUP, a change of the files and 'cardea reload' load it anew; one that is wrong changes
 nothing. SIGUSR1 opens log files anew. SIGTERM and SIGINT drain and end it; a second one
 ends it at once.`,
-		Args: cobra.ExactArgs(1),
+		Args: wants("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			log, err := a.logger()
 			if err != nil {

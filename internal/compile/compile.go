@@ -69,20 +69,21 @@ func Build(cfg *config.Config, o Options) (snapshot *engine.Snapshot, warnings c
 // compiler is the work on one configuration.
 type compiler struct {
 	Options
-	cfg       *config.Config
-	scope     *keep.Scope
-	expr      *expr.Expressions
-	empty     config.Node // an object that says nothing: all defaults
-	filters   map[string]filter.Kind
-	order     []filter.Kind // by stage
-	upstreams map[string]*upstream.Cluster
-	broken    map[string]bool // upstreams that are wrong
-	adrift    error           // which of them the route that is being built uses, as a reason why that cannot run
-	found     config.Errors   // about routes, from reading them; each goes to its route
-	used      map[string]bool // upstreams that something refers to
-	errs      config.Errors
-	warnings  config.Errors
-	left      []engine.LeftOut
+	cfg        *config.Config
+	scope      *keep.Scope
+	expr       *expr.Expressions
+	empty      config.Node // an object that says nothing: all defaults
+	filters    map[string]filter.Kind
+	order      []filter.Kind // by stage
+	upstreams  map[string]*upstream.Cluster
+	broken     map[string]bool             // upstreams that are wrong
+	adrift     error                       // which of them the route that is being built uses, as a reason why that cannot run
+	parameters map[config.Node]*parameters // those that a policy or target can ask for
+	found      config.Errors               // about routes, from reading them; each goes to its route
+	used       map[string]bool             // upstreams that something refers to
+	errs       config.Errors
+	warnings   config.Errors
+	left       []engine.LeftOut
 }
 
 // kinds orders the kinds of policies by stage.
@@ -112,6 +113,9 @@ func (c *compiler) upstream(name string) (filter.Upstream, error) {
 	if c.broken[name] {
 		c.adrift = fmt.Errorf("upstream %q is wrong", name)
 		return standIn(name), nil
+	}
+	if strings.Contains(name, "://") {
+		return nil, fmt.Errorf("%q is an address, and not the name of an upstream; give it one under `upstreams`", name)
 	}
 	names := slices.Sorted(maps.Keys(c.cfg.Upstreams))
 	if near := config.Suggest(name, names); near != "" {
@@ -221,7 +225,7 @@ func (c *compiler) unusedUpstreams() {
 
 // checkEmpty warns of a configuration without routes: an empty file perhaps, or one in the wrong place.
 func (c *compiler) checkEmpty(s *engine.Snapshot) {
-	if len(s.Routes) == 0 && len(c.left) == 0 {
+	if s.RouteCount() == 0 && len(c.left) == 0 {
 		w := c.cfg.Self.Errorf("there are no routes: every request gets a 404")
 		w.Warning = true
 		c.warnings = append(c.warnings, w)

@@ -5,6 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -125,7 +127,9 @@ func TestWarnings(t *testing.T) {
 	for text, want := range map[string]string{
 		"routes: [{match: /, respond: x}]\nupstreams: {a: http://127.0.0.1:1, b: http://127.0.0.1:2}": "" +
 			"2:13 nothing uses upstream \"a\"\n2:36 nothing uses upstream \"b\"",
-		"routes: [{match: /, respond: x}]\nerrors: {route_not_fuond: x}": "2:10 \"route_not_fuond\" is no error code of the gateway's own",
+		"routes: [{match: /, respond: x}]\nerrors: {route_not_fuond: x}":                                      "2:10 \"route_not_fuond\" is no error code of the gateway's own",
+		"routes: [{match: \"/users/:id/x\", respond: x}]":                                                     "1:18 \":id\" stands for itself; a parameter is written {id}",
+		"routes: [{match: GTE /a, respond: x}, {match: PURGE /a, respond: x}, {match: TRACE /b, respond: x}]": "1:18 \"GTE\" is no usual method; did you mean GET?",
 		"listen: :0":                       "1:1 there are no routes: every request gets a 404",
 		"routes: [{match: /, respond: x}]": "",
 		"routes: [{match: /, respond: x, mirror: u}]\nupstreams: {u: http://127.0.0.1:1}":                      "",
@@ -222,5 +226,70 @@ routes:
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestMatchesHideSecrets has conditions on secrets. Routes are called by their matches, in logs and metrics too.
+func TestMatchesHideSecrets(t *testing.T) {
+	t.Setenv("TOKEN", "hunter2")
+	t.Setenv("OTHER", "hunter2")
+	s := right(t, `
+routes:
+  - {match: {path: /a, header: {x-token: "${TOKEN}", authorization: Bearer hunter2}}, respond: a}
+  - {match: {path: /b, query: {t: {matches: "${TOKEN}.*"}}, cookie: {sid: {is: "${TOKEN}"}}}, respond: b}
+  - {match: {path: /c, when: 'query.x == "${TOKEN}"'}, respond: c}
+`)
+	want := []string{
+		`/a with header Authorization = ***, header X-Token = ${TOKEN} -> respond`,
+		`/b with query t matching ${TOKEN}.*, cookie sid = ${TOKEN} -> respond`,
+		`/c with when query.x == "${TOKEN}" -> respond`,
+	}
+	if diff := cmp.Diff(want, outline(s)); diff != "" {
+		t.Error(diff)
+	}
+	r, err := engine.AskedRequest("GET", "http://h/a", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := s.Explain(r, netip.Addr{}).Text(); strings.Contains(text, "hunter2") || !strings.Contains(text, "wanted = ***") {
+		t.Error(text)
+	}
+	_, _, err = build(t, "cardea.yaml", `
+routes:
+  - {match: {path: /a, header: {x-token: "${TOKEN}"}}, respond: a}
+  - {match: {path: /a, header: {x-token: "${OTHER}"}}, respond: a}
+`, false)
+	if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "both match") {
+		t.Error(err)
+	}
+	right(t, `
+routes:
+  - {match: {path: /a, header: {authorization: Basic a}}, respond: a}
+  - {match: {path: /a, header: {authorization: Basic b}}, respond: a}
+`)
+}
+
+func TestExplainKnowsTheBody(t *testing.T) {
+	s := right(t, "routes: [{match: /a, respond: a, body_limit: 10}]")
+	for _, test := range []struct{ name, value, want string }{
+		{"Content-Length", "11", "body_limit: the body has 11B, more than 10B"},
+		{"Content-Length", "10", "200, 1 bytes of text/plain; charset=utf-8"},
+		{"Transfer-Encoding", "chunked", "200, 1 bytes of text/plain; charset=utf-8"},
+	} {
+		r, err := engine.AskedRequest("POST", "http://h/a", http.Header{test.name: {test.value}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Explain(r, netip.Addr{}).Outcome; got != test.want {
+			t.Errorf("%s: %s: %s", test.name, test.value, got)
+		}
+	}
+	for _, wrong := range []string{"x", "-1"} {
+		if _, err := engine.AskedRequest("POST", "http://h/a", http.Header{"Content-Length": {wrong}}); err == nil {
+			t.Errorf("%s: no error", wrong)
+		}
+	}
+	if _, err := engine.AskedRequest("CONNECT", "http://h/a", nil); err == nil {
+		t.Error("CONNECT: no error")
 	}
 }

@@ -16,9 +16,11 @@ type flatRoute struct {
 	named    bool // the name was given
 	node     config.Node
 	rules    []router.Rule
+	cover    []router.Rule     // the rules, or wider ones where its match is wrong
 	policies map[string]policy // the nearest of each kind; without those that are off
 	kind     string            // of the target
 	target   config.Node
+	unread   bool          // a path of its match, or of an outer route's, could not be read
 	errs     config.Errors // what is wrong with this route alone
 	adrift   error         // why it cannot run though nothing is wrong with it: something that it builds on is
 }
@@ -66,6 +68,8 @@ func (c *compiler) flattenRoute(root, outer *flatRoute, r *config.Route) []*flat
 	f.errs = c.foundBelow(r.Self.Path())
 	f.policies = maps.Clone(outer.policies)
 	f.rules = c.rules(f, outer.rules, r)
+	f.unread = outer.unread || slices.ContainsFunc(f.errs, func(e *config.Error) bool { return aboutMatch(r, e, ".path") })
+	f.cover = f.wideRules(outer, r)
 	if f.name == "" {
 		f.name = matchText(r, f.rules)
 	}
@@ -132,7 +136,11 @@ func (c *compiler) unknownKey(f, outer *flatRoute, key string, node config.Node)
 		return c.cfg.Self.UnknownKey(key, known)
 	}
 	known = append(append(known, "name", "match", "routes"), c.targetNames()...)
-	return f.node.UnknownKey(key, known)
+	e := f.node.UnknownKey(key, known)
+	if slices.Contains([]string{"host", "path", "method", "header", "query", "cookie", "accept", "address", "when"}, key) {
+		e.Hint = "conditions belong in `match`"
+	}
+	return e
 }
 
 // rules are the rules of a route: its matches, each within each of the outer route's.
@@ -149,7 +157,7 @@ func (c *compiler) rules(f *flatRoute, outer []router.Rule, r *config.Route) []r
 		if r.Self.Field("match").Kind() == config.NodeList {
 			at = fmt.Sprintf("match[%d]", i)
 		}
-		for _, inner := range c.matchRules(f, &r.Match[i], at) {
+		for _, inner := range c.matchRules(f, &r.Match[i], at, c.conditionExpressions(outer, r, &r.Match[i])) {
 			for _, o := range outer {
 				joined, err := within(o, inner)
 				if err != nil {

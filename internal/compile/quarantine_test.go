@@ -1,6 +1,7 @@
 package compile_test
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -125,7 +126,87 @@ func TestQuarantineDoesNotCoverTheRest(t *testing.T) {
 
 func TestALeftOutRouteHoldsNothing(t *testing.T) {
 	s, _, err := build(t, "cardea.yaml", "upstreams: {u: http://127.0.0.1:1}\nroutes: [{match: /a, to: u, mirror: nowhere, headers: {response: {set: {x: y}}}}]", true)
-	if err != nil || len(s.Routes) != 0 || len(engine.ListRoutes(s)) != 0 {
+	if err != nil || s.RouteCount() != 0 || len(engine.ListRoutes(s)) != 0 {
 		t.Errorf("%v %v", s, err)
 	} // that nothing is kept after the snapshot is checked at the end
+}
+
+func TestStandIns(t *testing.T) {
+	s, _, err := build(t, "cardea.yaml", `
+cors: [https://app.example.com]
+upstreams: {bad: {endpoints: http://127.0.0.1:1, timeout: soon}}
+routes:
+  - {match: /**, respond: all}
+  - {match: /admin/**, respond: secret, ip: [10.0.0.300]}
+  - {match: "GET /admin/open", respond: open}
+  - {match: /down/**, to: bad}
+  - {match: "/broken/{id", respond: x}
+  - {match: "/broken/fine", respond: fine}
+  - {match: {path: /when, when: nothing, method: POST}, respond: x}
+  - {match: {path: /beta, header: {x-beta: "~("}}, respond: x}
+  - {match: /beta, respond: beta}
+  - {match: {path: /typo, heder: {x: y}}, respond: x}
+  - {match: {host: "a.*", path: /host}, respond: x}
+  - match: /outer/**
+    timeout: never
+    routes:
+      - {match: /in, respond: in}
+  - match: /lost/{
+    respond: x
+    routes:
+      - {match: /in, respond: in}
+  - {mach: /nowhere, respond: x}
+`, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, asked := range []string{
+		"GET /", "GET /admin", "GET /admin/x", "GET /admin/open", "POST /admin/open", "GET /down/x", "GET /broken/7", "GET /broken/fine",
+		"GET /when", "GET /beta", "GET /typo", "GET /host", "GET /outer/in", "GET /outer/x", "GET /lost/in", "GET /nowhere",
+	} {
+		method, path, _ := strings.Cut(asked, " ")
+		r, err := engine.AskedRequest(method, "http://h"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := s.Explain(r, netip.MustParseAddr("127.0.0.1"))
+		got[asked] = e.Target.Kind
+		if strings.HasPrefix(e.Outcome, "route_quarantined: ") != (e.Target.Kind == "left_out") {
+			t.Errorf("%s: %s", asked, e.Outcome)
+		}
+		if e.Policies[len(e.Policies)-1].Policy != "cors" {
+			t.Errorf("%s: %+v", asked, e.Policies)
+		}
+	}
+	want := map[string]string{
+		"GET /": "respond", "GET /admin": "left_out", "GET /admin/x": "left_out", "GET /admin/open": "respond", "POST /admin/open": "left_out",
+		"GET /down/x": "left_out", "GET /broken/7": "left_out", "GET /broken/fine": "respond",
+		"GET /when": "left_out", // for any method: of a wrong match, only the path counts
+		"GET /beta": "respond",  // the route of this path, whatever the header
+		"GET /typo": "left_out", "GET /host": "left_out", "GET /outer/in": "left_out", "GET /outer/x": "respond", "GET /lost/in": "left_out",
+		"GET /nowhere": "respond", // nobody knows that it is meant: the route for everything has it
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if n := s.RouteCount(); n != 4 {
+		t.Errorf("%d routes", n)
+	}
+}
+
+func TestAStandInForEverythingIsTheLastResort(t *testing.T) {
+	s, _, err := build(t, "cardea.yaml", "routes: [{mach: /a, respond: x}, {mach: /b, respond: x}, {match: /c, respond: c}]", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"/a": "left_out", "/b": "left_out", "/c": "respond"} {
+		r, err := engine.AskedRequest("GET", "http://h"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := s.Explain(r, netip.MustParseAddr("127.0.0.1")); e.Target.Kind != want {
+			t.Errorf("%s: %+v", path, e)
+		}
+	}
 }

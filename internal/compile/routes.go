@@ -1,10 +1,12 @@
 package compile
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
+	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/engine"
 	"cardea.dev/cardea/internal/router"
@@ -13,27 +15,36 @@ import (
 
 // buildRoutes builds all routes and the table that finds them.
 func (c *compiler) buildRoutes(s *engine.Snapshot) {
-	var rules []router.Rule
+	var rules, standIns []router.Rule
 	var owners []*flatRoute
-	for _, f := range c.uniqueNames(c.flatten()) {
-		route := c.buildRoute(f)
-		if err := f.errs.Err(); err != nil {
-			c.refuse("route", f.name, f.node, err)
-			continue
-		}
-		if f.adrift != nil {
-			c.leaveOut("route", f.name, f.node, f.adrift)
-			continue
-		}
-		for _, rule := range f.rules {
-			rule.Value, rule.Name = len(s.Routes), f.name
-			rules = append(rules, rule)
-			owners = append(owners, f)
+	add := func(to []router.Rule, route *engine.Route, from []router.Rule) []router.Rule {
+		for _, rule := range from {
+			rule.Value, rule.Name = len(s.Routes), route.Name
+			to = append(to, rule)
 		}
 		s.Routes = append(s.Routes, route)
+		return to
+	}
+	flat := c.uniqueNames(c.flatten())
+	c.collectParameters(flat)
+	for _, f := range flat {
+		route := c.buildRoute(f)
+		why := cmp.Or(f.errs.Err(), f.adrift)
+		if why == nil {
+			rules = add(rules, route, f.rules)
+			owners = append(owners, slices.Repeat([]*flatRoute{f}, len(f.rules))...)
+			continue
+		}
+		if len(f.errs) == 0 && !c.Quarantine {
+			continue // what is wrong has been told where it is
+		}
+		c.refuse("route", f.name, f.node, why)
+		if c.Quarantine {
+			standIns = add(standIns, c.standIn(f, why), f.cover)
+		}
 	}
 	var conflicts []router.Conflict
-	s.Table, conflicts = router.New(rules)
+	s.Table, conflicts = newTable(rules, standIns)
 	for _, found := range conflicts {
 		a, b := owners[found.A], owners[found.B]
 		c.errs = append(c.errs, b.node.Errorf("%s", found.Reason).RelatedAt(a.node, "%s", "the other route is here"))
@@ -70,12 +81,8 @@ func (c *compiler) uniqueNames(flat []*flatRoute) []*flatRoute {
 
 // buildRoute builds the policies and the target of a route. What is wrong with them goes to f.
 func (c *compiler) buildRoute(f *flatRoute) *engine.Route {
-	texts := make([]string, len(f.rules))
-	for i := range f.rules {
-		texts[i] = f.rules[i].String()
-	}
 	route := &engine.Route{Route: filter.Route{
-		Name: f.name, Match: strings.Join(texts, " | "), Where: f.node.Pos().String(), Prefix: commonPrefix(f.rules),
+		Name: f.name, Match: matchTexts(f.rules), Where: f.node.Pos().String(), Prefix: commonPrefix(f.rules),
 	}}
 	route.ExplicitOPTIONS = slices.ContainsFunc(f.rules, func(r router.Rule) bool { return slices.Contains(r.Methods, "OPTIONS") })
 	env := c.env(&route.Route)
@@ -98,6 +105,7 @@ func (c *compiler) steps(f *flatRoute, env *filter.Env, wanted func(filter.Kind)
 		if !ok || !wanted(kind) {
 			continue
 		}
+		env.Expr = c.expressions(p.node)
 		built, err := kind.Build(env, p.node)
 		if err != nil {
 			f.errs = append(f.errs, p.node.Locate(err)...)
@@ -113,6 +121,7 @@ func (c *compiler) buildTarget(f *flatRoute, env *filter.Env) target.Target {
 		if kind.Name() != f.kind {
 			continue
 		}
+		env.Expr = c.expressions(f.target)
 		t, err := kind.Build(env, f.target)
 		if err != nil {
 			f.errs = append(f.errs, f.target.Locate(err)...)
@@ -120,22 +129,39 @@ func (c *compiler) buildTarget(f *flatRoute, env *filter.Env) target.Target {
 		}
 		return t
 	}
+	if f.node.Kind() != config.NodeMap {
+		return nil // it is no route at all, as has been told
+	}
 	e := f.node.Errorf("the route has no target: nothing says what answers its requests")
 	e.Expected = "one of " + strings.Join(c.targetNames(), ", ")
 	f.errs = append(f.errs, e)
 	return nil
 }
 
+// matchTexts is what rules match, in one line.
+func matchTexts(rules []router.Rule) string {
+	texts := make([]string, len(rules))
+	for i := range rules {
+		texts[i] = rules[i].String()
+	}
+	return strings.Join(texts, " | ")
+}
+
 // unmatched is the route of requests that match none: the root's policies that watch and guard, and a refusal.
 func (c *compiler) unmatched() *engine.Route {
+	route := &engine.Route{Route: filter.Route{Name: ""}, Target: engine.Refusal{}, TargetKind: "refusal"}
+	c.errs = append(c.errs, c.guard(route)...)
+	return route
+}
+
+// guard gives a route the root's policies that watch and guard.
+func (c *compiler) guard(route *engine.Route) config.Errors {
 	root := c.root()
 	root.errs = nil // flatten has told them
-	route := &engine.Route{Route: filter.Route{Name: ""}, Target: engine.Refusal{}, TargetKind: "refusal"}
 	env := c.env(&route.Route)
 	route.Steps = c.steps(root, env, func(k filter.Kind) bool { return k.Stage() <= filter.Guard })
 	route.Slots = env.Slots()
-	c.errs = append(c.errs, root.errs...)
-	return route
+	return root.errs
 }
 
 // commonPrefix is the literal path before the rest, where all rules share one.

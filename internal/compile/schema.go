@@ -35,12 +35,12 @@ func SchemaOptions(kinds Kinds) config.SchemaOptions {
 
 // Schema is the JSON Schema of configurations with a set of kinds.
 func Schema(kinds Kinds) []byte {
-	return config.Schema(reflect.TypeFor[config.Config](), SchemaOptions(kinds)).JSON()
+	return config.Schema(SchemaOptions(kinds)).JSON()
 }
 
 // Reference is the reference manual of configurations with a set of kinds, as Markdown.
 func Reference(kinds Kinds) []byte {
 	o := SchemaOptions(kinds)
 	o.Title = "Configuration reference"
-	return config.Reference(reflect.TypeFor[config.Config](), o)
+	return config.Reference(o)
 }

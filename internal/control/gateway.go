@@ -126,7 +126,7 @@ func (g *Gateway) apply(ctx context.Context, report *Report) error {
 	if err != nil {
 		return err
 	}
-	report.LeftOut, report.Routes = snapshot.Left, len(snapshot.Routes)
+	report.LeftOut, report.Routes = snapshot.Left, snapshot.RouteCount()
 	if g.Engine.Snapshot() == nil {
 		g.Engine.Swap(snapshot) // there must be something to serve before the first connection
 		return g.listen(ctx, cfg)

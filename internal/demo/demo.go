@@ -17,8 +17,14 @@ func Config(s *Services, listen, admin string) string {
 	return strings.NewReplacer(pairs...).Replace(template)
 }
 
-// Try are commands to try on a gateway that listens at an address.
-func Try(listen, admin string) []string {
+// IsConfig reports whether a text is a configuration of the demo, perhaps of an earlier one.
+func IsConfig(text string) bool {
+	first, _, _ := strings.Cut(template, "\n")
+	return strings.HasPrefix(text, first)
+}
+
+// Try are commands to try on a gateway that listens at an address, for who called the program by a name.
+func Try(program, listen, admin string) []string {
 	url := "http://" + listen
 	return []string{
 		"curl -i " + url + "/users/1",
@@ -29,6 +35,6 @@ func Try(listen, admin string) []string {
 		"curl -i '" + url + "/flaky?delay=5s'",
 		"curl -i " + url + "/nowhere",
 		"curl -s http://" + admin + "/upstreams",
-		"cardea explain --running --admin " + admin + " GET " + url + "/orders/7",
+		program + " explain --running --admin " + admin + " GET " + url + "/orders/7",
 	}
 }

@@ -123,8 +123,8 @@ func TestTheConfigurationIsComplete(t *testing.T) {
 			t.Errorf("no upstream is the service %s", name)
 		}
 	}
-	for _, line := range demo.Try("127.0.0.1:8080", "127.0.0.1:9090") {
-		if !strings.HasPrefix(line, "curl ") && !strings.HasPrefix(line, "cardea ") {
+	for _, line := range demo.Try("bin/cardea", "127.0.0.1:8080", "127.0.0.1:9090") {
+		if !strings.HasPrefix(line, "curl ") && !strings.HasPrefix(line, "bin/cardea ") {
 			t.Errorf("what is %q?", line)
 		}
 	}

@@ -2,9 +2,11 @@ package engine
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -170,6 +172,9 @@ func outcomeOf(err error) string {
 
 // AskedRequest makes the request that an explanation is asked for. An empty method is GET; the URL must be absolute.
 func AskedRequest(method, target string, headers http.Header) (*http.Request, error) {
+	if method == http.MethodConnect {
+		return nil, fmt.Errorf("cannot explain CONNECT: it is not served")
+	}
 	r, err := http.NewRequest(method, target, nil)
 	if err != nil {
 		return nil, fmt.Errorf("cannot explain %q: %w", target, err)
@@ -182,9 +187,29 @@ func AskedRequest(method, target string, headers http.Header) (*http.Request, er
 			r.Header.Add(name, v)
 		}
 	}
+	if err := setLength(r); err != nil {
+		return nil, err
+	}
 	if host := r.Header.Get("Host"); host != "" {
 		r.URL.Host, r.Host = host, host
 		r.Header.Del("Host")
 	}
 	return r, nil
+}
+
+// setLength takes the length of the request's body from its header, as a server does.
+func setLength(r *http.Request) error {
+	if text := r.Header.Get("Content-Length"); text != "" {
+		length, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || length < 0 {
+			return fmt.Errorf("cannot explain a request whose Content-Length is %q", text)
+		}
+		r.ContentLength = length
+		r.Header.Del("Content-Length")
+	}
+	if r.Header.Get("Transfer-Encoding") != "" {
+		r.ContentLength, r.Body = -1, io.NopCloser(http.NoBody)
+		r.Header.Del("Transfer-Encoding")
+	}
+	return nil
 }

@@ -16,12 +16,16 @@ type PolicyListed struct {
 
 // ListRoutes lists the routes of a snapshot.
 func ListRoutes(s *Snapshot) []RouteListed {
-	out := make([]RouteListed, len(s.Routes))
-	for i, r := range s.Routes {
-		out[i] = RouteListed{RouteOut: RouteOut{r.Name, r.Match, r.Where}, Target: r.TargetKind, Policies: make([]PolicyListed, len(r.Steps))}
-		for j, step := range r.Steps {
-			out[i].Policies[j] = PolicyListed{step.Kind, step.Stage.String(), step.Where}
+	out := []RouteListed{}
+	for _, r := range s.Routes {
+		if r.StandIn {
+			continue
 		}
+		listed := RouteListed{RouteOut: RouteOut{r.Name, r.Match, r.Where}, Target: r.TargetKind, Policies: make([]PolicyListed, len(r.Steps))}
+		for i, step := range r.Steps {
+			listed.Policies[i] = PolicyListed{step.Kind, step.Stage.String(), step.Where}
+		}
+		out = append(out, listed)
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"net/http"
 
 	"cardea.dev/cardea/filter"
@@ -27,4 +28,20 @@ func (Refusal) Explain(ex *filter.Exchange) string {
 		return ex.Err.Error()
 	}
 	return string(filter.RouteNotFound)
+}
+
+// StandIn is the target in the place of a route that quarantine left out. Its requests are refused, so that none of them gets around
+// the route's policies by finding a wider one.
+type StandIn struct {
+	Why string // what is wrong with the route, or with what it needs
+}
+
+// Serve refuses.
+func (s StandIn) Serve(*filter.Exchange) (*http.Response, error) {
+	return nil, filter.Reject(filter.RouteQuarantined, "").Because(errors.New(s.Why))
+}
+
+// Explain says why.
+func (s StandIn) Explain(*filter.Exchange) string {
+	return string(filter.RouteQuarantined) + ": the route was left out, for it is wrong: " + s.Why
 }

@@ -36,6 +36,7 @@ type Route struct {
 	TargetKind      string
 	Slots           int  // of its policies, in each exchange
 	ExplicitOPTIONS bool // its match names the method OPTIONS
+	StandIn         bool // it refuses in the place of a route that quarantine left out, and is none itself
 	metrics         routeMetrics
 }
 
@@ -60,6 +61,16 @@ type LeftOut struct {
 	Where string `json:"where"`
 	Error error  `json:"-"`
 	Text  string `json:"error"`
+}
+
+// RouteCount is how many routes there are, without stand-ins.
+func (s *Snapshot) RouteCount() (n int) {
+	for _, r := range s.Routes {
+		if !r.StandIn {
+			n++
+		}
+	}
+	return n
 }
 
 // close ends a snapshot that no exchange uses any more.

@@ -23,12 +23,14 @@ const (
 
 // program is a compiled CEL expression.
 type program struct {
-	source    string
-	output    *cel.Type
-	bounded   bool // its cost is limited while it runs, because it could be high
-	run       cel.Program
-	pool      *activations
-	addresses *addressTexts
+	source     string
+	output     *cel.Type
+	bounded    bool        // its cost is limited while it runs, because it could be high
+	parameters []reference // those of the path that it asks for
+	late       string      // the first name in it of what there is only after the match
+	run        cel.Program
+	pool       *activations
+	addresses  *addressTexts
 }
 
 // compile parses, checks and plans an expression.
@@ -45,6 +47,7 @@ func (e *Expressions) compile(source string) (*program, error) {
 		return nil, typeError(source, parsed.NativeRep(), issues)
 	}
 	p := &program{source: source, output: checked.OutputType(), bounded: mayBeDear(checked.NativeRep()), pool: &e.pool, addresses: e.addresses}
+	p.parameters, p.late = references(source, checked), lateName(checked)
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if p.bounded {
 		options = append(options, cel.CostLimit(costLimit), cel.InterruptCheckFrequency(interruptEvery))

@@ -23,6 +23,11 @@ func (e *Expressions) Template(source string) (filter.Template, error) {
 
 // Parts compiles the parts of a template. Own compiles what is no expression to Value, and returns nil for all else; it may be nil.
 func (e *Expressions) Parts(source string, own func(source string) (filter.Value, error)) (filter.Parts, error) {
+	return compileParts(source, own, e.Value)
+}
+
+// compileParts compiles the parts of a template: by own what it takes, the rest by value.
+func compileParts(source string, own, value func(source string) (filter.Value, error)) (filter.Parts, error) {
 	pieces, err := split(source)
 	if err != nil {
 		return nil, err
@@ -33,7 +38,7 @@ func (e *Expressions) Parts(source string, own func(source string) (filter.Value
 		if !p.expression {
 			continue
 		}
-		if parts[i].Value, err = e.braced(p.text, own); err != nil {
+		if parts[i].Value, err = braced(p.text, own, value); err != nil {
 			return nil, within(source, p, err)
 		}
 	}
@@ -41,13 +46,13 @@ func (e *Expressions) Parts(source string, own func(source string) (filter.Value
 }
 
 // braced compiles what stands in a template's braces.
-func (e *Expressions) braced(source string, own func(source string) (filter.Value, error)) (filter.Value, error) {
+func braced(source string, own, value func(source string) (filter.Value, error)) (filter.Value, error) {
 	if own != nil {
-		if value, err := own(source); value != nil || err != nil {
-			return value, err
+		if v, err := own(source); v != nil || err != nil {
+			return v, err
 		}
 	}
-	return e.Value(source)
+	return value(source)
 }
 
 // piece is a piece of a template's source.

@@ -92,7 +92,7 @@ func distinctValues(list []ValueRule, normal func(string) string) []ValueRule {
 		if normal != nil {
 			v.Name = normal(v.Name)
 		}
-		same := func(o ValueRule) bool { return o.Name == v.Name && o.wanted() == v.wanted() }
+		same := func(o ValueRule) bool { return o.Name == v.Name && o.exactly() == v.exactly() }
 		if !slices.ContainsFunc(out, same) {
 			out = append(out, v)
 		}

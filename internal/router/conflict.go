@@ -190,7 +190,7 @@ func (c *rule) String() string {
 		b.WriteString(strings.Join(c.Hosts, ","))
 	}
 	b.WriteString(c.Path.String())
-	if conditions := c.conditions(); len(conditions) > 0 {
+	if conditions := c.conditions((*ValueRule).wanted); len(conditions) > 0 {
 		b.WriteString(" with " + strings.Join(conditions, ", "))
 	}
 	return b.String()
@@ -202,7 +202,7 @@ func (c *rule) conditionKey() string {
 	if c.plain {
 		return ""
 	}
-	list := c.conditions()
+	list := c.conditions((*ValueRule).exactly)
 	slices.Sort(list)
 	if c.When != nil && c.WhenText == "" {
 		list = append(list, "rule "+strconv.Itoa(c.index))
@@ -210,8 +210,8 @@ func (c *rule) conditionKey() string {
 	return strings.Join(slices.Compact(list), "\x00")
 }
 
-// conditions returns each condition but host, path and method as a text.
-func (c *rule) conditions() []string {
+// conditions returns each condition but host, path and method as a text, those on values in the words of value.
+func (c *rule) conditions(value func(*ValueRule) string) []string {
 	var list []string
 	for _, kind := range []struct {
 		name   string
@@ -219,7 +219,7 @@ func (c *rule) conditions() []string {
 	}{{KindHeader, c.Headers}, {KindQuery, c.Queries}, {KindCookie, c.Cookies}} {
 		for i := range kind.values {
 			v := &kind.values[i]
-			list = append(list, kind.name+" "+v.Name+" "+v.wanted())
+			list = append(list, kind.name+" "+v.Name+" "+value(v))
 		}
 	}
 	if len(c.Addresses) > 0 {
@@ -231,8 +231,19 @@ func (c *rule) conditions() []string {
 	return list
 }
 
-// wanted returns what v asks for, to be read after the name.
+// wanted returns what v asks for, to be read after the name by people.
 func (v *ValueRule) wanted() string {
+	if v.Shown != "" {
+		if v.Matches != nil {
+			return "matching " + v.Shown
+		}
+		return "= " + v.Shown
+	}
+	return v.exactly()
+}
+
+// exactly returns what v asks for in full: rules are the same when it is.
+func (v *ValueRule) exactly() string {
 	switch {
 	case v.Present > 0:
 		return "present"

@@ -44,6 +44,8 @@ type ValueRule struct {
 	Matches *regexp.Regexp
 	// Present is 1 where the name must be there with any value, -1 where it must be absent, and 0 where the value counts.
 	Present int8
+	// Shown stands for the value wherever the rule is told of, since the value itself must not be seen. Empty: the value.
+	Shown string
 }
 
 // Request is what a rule is held against. The caller fills it and may use it again for the next request.

@@ -194,8 +194,8 @@ func TestExplain(t *testing.T) {
 	for _, tt := range []struct{ got, want string }{
 		{abc(t, "to: a").Explain(exchange("http")), "upstream a"},
 		{abc(t, "to: [{upstream: a, weight: 2}, b]").Explain(exchange("http")), "one of the upstreams, at random: a 66.67%, b 33.33%"},
-		{tg.Explain(exchange("http", "X-User", "ann")), "upstream b, by header.x-user; a 0%, b 100%"},
-		{tg.Explain(exchange("http", "Cookie", strings.Split(cookies[0], ";")[0])), "upstream b, by cookie cardea_split; a 0%, b 100%"},
+		{tg.Explain(exchange("http", "X-User", "ann")), "by header.x-user, of a 0%, b 100%: upstream b"},
+		{tg.Explain(exchange("http", "Cookie", strings.Split(cookies[0], ";")[0])), "by cookie cardea_split, of a 0%, b 100%: upstream b"},
 		{tg.Explain(exchange("http")), "one of the upstreams, at random: a 0%, b 100%"},
 	} {
 		if tt.got != tt.want {

@@ -138,7 +138,7 @@ func (s *split) Explain(ex *filter.Exchange) string {
 				why = "by " + s.source
 			}
 		}
-		return fmt.Sprintf("%s, %s; %s", explain(a.to, ex), why, s.odds())
+		return fmt.Sprintf("%s, of %s: %s", why, s.odds(), explain(a.to, ex))
 	}
 	return "one of the upstreams, at random: " + s.odds()
 }

@@ -20,7 +20,7 @@ type Config struct {
 	// Status is the status, from 200 to 599. By default 200, or 204 without a body.
 	Status int `yaml:"status" min:"0" max:"599"`
 
-	// Headers are fields of the answer. Their values are templates.
+	// Headers are fields of the answer. Their values are templates; one that comes out empty is not sent.
 	Headers map[string]string `yaml:"headers"`
 
 	// JSON is any value, sent as JSON in the order in which it is written.
@@ -103,7 +103,7 @@ func (c *Config) checkHeaders() []error {
 
 // shortStatus reads a status as the short form of an answer; 0: it is a text.
 func shortStatus(s string) int {
-	if len(s) != 3 || s[0] < '1' || s[0] > '5' || s[1] < '0' || s[1] > '9' || s[2] < '0' || s[2] > '9' {
+	if len(s) != 3 || s[0] < '1' || s[0] > '9' || s[1] < '0' || s[1] > '9' || s[2] < '0' || s[2] > '9' {
 		return 0
 	}
 	return int(s[0]-'0')*100 + int(s[1]-'0')*10 + int(s[2]-'0')

@@ -115,7 +115,9 @@ func fieldValue(s string) string {
 func (r *respond) Serve(ex *filter.Exchange) (*http.Response, error) {
 	h := r.header.Clone()
 	for i := range r.changing {
-		h[r.changing[i].name] = []string{fieldValue(r.changing[i].value(ex))}
+		if value := fieldValue(r.changing[i].value(ex)); value != "" {
+			h[r.changing[i].name] = []string{value}
+		}
 	}
 	resp := &http.Response{StatusCode: r.status, ProtoMajor: 1, ProtoMinor: 1, Header: h, Request: ex.Request, Body: http.NoBody}
 	if r.etag != "" && isRead(ex.Request.Method) && matches(ex.Request.Header["If-None-Match"], r.etag) {

@@ -94,6 +94,7 @@ func TestAnswers(t *testing.T) {
 			map[string]string{"Content-Type": "application/json"},
 			`{"you": "\u003ci\u003e\"é"}`,
 		},
+		{`respond: {status: 201, headers: {x: "{query.none}"}}`, 201, map[string]string{}, ""},
 		{`respond: {status: 302, headers: {location: "/x?{query.line}"}}`, 302, map[string]string{"Location": "/x?a  b"}, ""},
 	}
 	for _, tt := range tests {
@@ -162,6 +163,7 @@ func TestConfigErrors(t *testing.T) {
 		`respond: {status: 700}`:                                          "respond.status",
 		`respond: {body: x, file: y}`:                                     "there is a body already: `body`",
 		`respond: {json: 1, template: y}`:                                 "there is a body already: `json`",
+		`respond: 999`:                                                    "999 is not the status of an answer",
 		`respond: {body: x, status: 204}`:                                 "an answer with status 204 has no body",
 		`respond: {status: 204, content_type: text/plain}`:                "a content type needs a body",
 		`respond: {body: x, content_type: "a\nb"}`:                        "cannot be the value of a field",
