@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"strings"
+	"unsafe"
 )
 
 // span is where a field lies in the bytes of a head.
@@ -120,7 +121,10 @@ func (h *head) all(text, name string, last int) []string {
 
 // interpret reads the fields that say where the message ends, whom it is for and what becomes of the connection. It takes those
 // out of the spans that do not belong into the header.
-func (h *head) interpret(text string, request bool) *ParseError {
+//
+// Text is a copy of b. What is only looked at is read from b: its bytes are in the processor's cache, those of the copy not yet.
+func (h *head) interpret(b []byte, text string, request bool) *ParseError {
+	view := unsafe.String(unsafe.SliceData(b), len(b)) // kept by nobody
 	var hosts, lengths, codings int
 	upgrades, announced := false, false
 	for i := range h.spans {
@@ -128,12 +132,12 @@ func (h *head) interpret(text string, request bool) *ParseError {
 		if s.known == "" { // what is looked for is common
 			continue
 		}
-		value := text[s.value:s.valueEnd]
+		value := view[s.value:s.valueEnd]
 		switch s.known {
 		case "Host":
 			if request {
 				hosts++
-				h.host = value
+				h.host = text[s.value:s.valueEnd]
 				s.nameEnd = s.name
 			}
 		case "Content-Length":

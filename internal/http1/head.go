@@ -130,7 +130,7 @@ func parseRequestHead(h *head, b []byte, l *limits) *ParseError {
 		h.method = text[:method]
 	}
 	h.target = text[method+1 : method+1+target]
-	if bad := h.interpret(text, true); bad != nil {
+	if bad := h.interpret(b, text, true); bad != nil {
 		return bad
 	}
 	h.build(text)
@@ -152,7 +152,7 @@ func parseResponseHead(h *head, b []byte, l *limits) *ParseError {
 	if start > len("HTTP/1.1 200 \r\n") {
 		h.reason = text[len("HTTP/1.1 200 ") : start-2]
 	}
-	if bad := h.interpret(text, false); bad != nil {
+	if bad := h.interpret(b, text, false); bad != nil {
 		return bad
 	}
 	h.build(text)
