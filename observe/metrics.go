@@ -62,6 +62,36 @@ func (m *Metrics) Histogram(name, help string, buckets []float64, labels ...stri
 	})
 }
 
+// Collect adds metrics whose values somebody else keeps. Names are as for Counter, Gauge and Histogram; collect gives all values there are
+// each time that the metrics are read, by the descriptions that it is handed, in the order of the definitions.
+func (m *Metrics) Collect(collect func(descs []*prometheus.Desc, out chan<- prometheus.Metric), definitions ...Definition) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := &kept{collect: collect}
+	for _, d := range definitions {
+		d = definition(d.Kind, d.Name, d.Help, d.Labels)
+		c.descs = append(c.descs, prometheus.NewDesc(d.Name, d.Help, d.Labels, nil))
+		m.known[d.Name] = &metric{def: d, collector: c, forget: func(prometheus.Labels) int { return 0 }}
+	}
+	m.registry.MustRegister(c)
+}
+
+// kept is a collector of values that somebody else keeps.
+type kept struct {
+	descs   []*prometheus.Desc
+	collect func([]*prometheus.Desc, chan<- prometheus.Metric)
+}
+
+// Describe tells what there is.
+func (k *kept) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range k.descs {
+		out <- d
+	}
+}
+
+// Collect tells the values.
+func (k *kept) Collect(out chan<- prometheus.Metric) { k.collect(k.descs, out) }
+
 // Process adds what is known of the process: the Go runtime (go_…), the operating system's view (process_…), and cardea_build_info with the
 // version. The gateway calls it once; a second call changes nothing.
 func (m *Metrics) Process(version string) {
@@ -73,7 +103,7 @@ func (m *Metrics) Process(version string) {
 }
 
 // Forget removes the series that have a value for a label, of all metrics, such as those of a route that is gone. It returns how many there
-// were. Handles to them that are still in use go on counting, unseen.
+// were. Handles to them that are still in use go on counting, unseen. Those of Collect are their keeper's to forget.
 func (m *Metrics) Forget(label, value string) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -54,10 +54,7 @@ func (e *Engine) Snapshot() *Snapshot { return e.current.Load() }
 func (e *Engine) Swap(next *Snapshot) {
 	e.swap.Lock()
 	defer e.swap.Unlock()
-	for _, r := range next.Routes {
-		r.metrics = e.metrics.route(r.Name)
-	}
-	next.Unmatched.metrics = e.metrics.route("")
+	e.metrics.routes.renew(next)
 	if next.Start != nil {
 		next.Start()
 	}

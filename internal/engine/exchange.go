@@ -143,7 +143,7 @@ func (x *exchange) finish() {
 			x.last(step)
 		}
 	}
-	x.route.metrics.observe(&x.Exchange, time.Since(x.Start))
+	x.route.traffic.count(&x.Exchange, time.Since(x.Start))
 	x.endSpan()
 }
 

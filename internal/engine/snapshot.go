@@ -37,7 +37,7 @@ type Route struct {
 	Slots           int  // of its policies, in each exchange
 	ExplicitOPTIONS bool // its match names the method OPTIONS
 	StandIn         bool // it refuses in the place of a route that quarantine left out, and is none itself
-	metrics         routeMetrics
+	traffic         *traffic
 }
 
 // Step is a policy on a route.
