@@ -272,14 +272,17 @@ func quotedLength(s []byte) int {
 	if len(s) == 0 || s[0] != '"' {
 		return 0
 	}
+	escaped := false
 	for i := 1; i < len(s); i++ {
 		switch c := s[i]; {
+		case c < ' ' && c != '\t' || c == 0x7f:
+			return 0 // behind a backslash too
+		case escaped:
+			escaped = false
 		case c == '"':
 			return i + 1
-		case c < ' ' && c != '\t' || c == 0x7f:
-			return 0
 		case c == '\\':
-			i++
+			escaped = true
 		}
 	}
 	return 0
