@@ -191,13 +191,17 @@ func (x *exchange) interim(status int, header http.Header) {
 // countedBody counts what is read of a request's body. The transport may read it after the exchange has ended.
 type countedBody struct {
 	io.ReadCloser
-	n    atomic.Int64
-	late atomic.Bool // it was too long in coming
+	trailer http.Header // of the request
+	n       atomic.Int64
+	late    atomic.Bool // it was too long in coming
 }
 
 func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.n.Add(int64(n))
+	if err == io.EOF {
+		listen.StripTrailer(b.trailer)
+	}
 	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
 		b.late.Store(true)
 		err = filter.Reject(filter.RequestTimeout, "").Because(err)
