@@ -74,6 +74,8 @@ var requestGroups = []strictGroup{
 		{name: "Host with a space", in: "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", status: 400},
 		{name: "port that is none", in: "GET / HTTP/1.1\r\nHost: a:x\r\n\r\n", status: 400},
 		{name: "port that is too large", in: "GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n", status: 400},
+		{name: "port alone", in: "GET / HTTP/1.1\r\nHost: :80\r\n\r\n", status: 400},
+		{name: "name in brackets", in: "GET / HTTP/1.1\r\nHost: [a]\r\n\r\n", status: 400},
 		{name: "Host with a NUL", in: "GET / HTTP/1.1\r\nHost: a\x00b\r\n\r\n", status: 400},
 		{name: "Host with a backslash", in: "GET / HTTP/1.1\r\nHost: a\\b\r\n\r\n", status: 400},
 		{name: "Host behind a tab", in: "GET / HTTP/1.1\r\nHost: a\r\n\tHost: b\r\n\r\n", status: 400, rfc: "400, or replaced by a space (9112 §5.2)"},
