@@ -150,7 +150,7 @@ func (h *head) interpret(text string, request bool) *ParseError {
 		return fault("there is no Host field")
 	}
 	if announced && h.chunked {
-		h.announce(text)
+		return h.announce(text)
 	}
 	return nil
 }
@@ -187,7 +187,7 @@ func (h *head) connection(list string) {
 }
 
 // announce notes the trailer fields that are announced, as far as they may be sent there, and takes Trailer out of the header.
-func (h *head) announce(text string) {
+func (h *head) announce(text string) *ParseError {
 	for i := range h.spans {
 		s := &h.spans[i]
 		if text[s.name:s.nameEnd] != "Trailer" {
@@ -195,7 +195,10 @@ func (h *head) announce(text string) {
 		}
 		for name := range strings.SplitSeq(text[s.value:s.valueEnd], ",") {
 			name = http.CanonicalHeaderKey(strings.Trim(name, " \t"))
-			if !isToken([]byte(name)) || inTrailer(name) != trailerPasses {
+			switch rule := inTrailer(name); {
+			case rule == trailerRefused:
+				return fault("Trailer names a field that says where messages end or go")
+			case rule == trailerDropped || !isToken([]byte(name)):
 				continue
 			}
 			if h.trailer == nil {
@@ -205,4 +208,5 @@ func (h *head) announce(text string) {
 		}
 		s.nameEnd = s.name
 	}
+	return nil
 }

@@ -163,6 +163,7 @@ func answerGroups() []answerGroup {
 			{"data too long", "", "GET", chunked + "5\r\nhello!\r\n0\r\n\r\n", broken("hello", "malformed")},
 			{"bare CR in an extension", "", "GET", chunked + "5;a\rb\r\nhello\r\n0\r\n\r\n", badBody},
 			{"length in the trailer", "must not be sent, nor merged (9110 §6.5.1)", "GET", chunked + "0\r\nContent-Length: 5\r\n\r\n", badBody},
+			{"length announced as a trailer", "must not be sent (9110 §6.5.1)", "GET", ok200 + "Transfer-Encoding: chunked\r\nTrailer: content-length\r\n\r\n0\r\n\r\n", bad},
 			{"bare LF in the trailer", "may be taken as the end of a line (9112 §2.2)", "GET", chunked + "0\r\nX-A: 1\n\r\n", badBody},
 			{"large trailer", "to be bounded (9110 §5.4)", "GET", chunked + "0\r\nX-A: " + strings.Repeat("a", 32<<10) + "\r\n\r\n", badBody},
 			{"bare CR behind a backslash", "malformed (9112 §7.1.1)", "GET", chunked + "5;a=\"\\\r\"\r\nhello\r\n0\r\n\r\n", badBody},

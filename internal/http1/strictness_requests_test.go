@@ -188,6 +188,7 @@ var requestGroups = []strictGroup{
 		{name: "Content-Length in trailers", in: chunkedHead + "0\r\nContent-Length: 3\r\n\r\n", status: 400, rfc: "must not be sent, nor merged (9110 §6.5.1)"},
 		{name: "Transfer-Encoding in trailers", in: chunkedHead + "0\r\nTransfer-Encoding: chunked\r\n\r\n", status: 400, rfc: "must not be sent, nor merged (9110 §6.5.1)"},
 		{name: "Host in trailers", in: chunkedHead + "0\r\nHost: b\r\n\r\n", status: 400, rfc: "must not be sent, nor merged (9110 §6.5.1)"},
+		{name: "Content-Length announced as a trailer", in: "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X, content-length\r\n\r\n0\r\n\r\n", status: 400, rfc: "must not be sent (9110 §6.5.1)"},
 		{name: "folded trailer", in: chunkedHead + "0\r\nX: y\r\n z\r\n\r\n", status: 400, rfc: "400, or replaced by a space (9112 §5.2)"},
 		{name: "trailer with a space before the colon", in: chunkedHead + "0\r\nX : y\r\n\r\n", status: 400, rfc: "400 (9112 §5.1)"},
 		{name: "trailers too large", in: chunkedHead + "0\r\nX: " + strings.Repeat("y", 20<<10) + "\r\n\r\n", status: 431, rfc: "431 (6585 §5)"},

@@ -1,0 +1,119 @@
+package gatewaytest_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"cardea.dev/cardea/gatewaytest"
+)
+
+// witness is a service that notes what it is asked, as net/http reads it.
+type witness struct {
+	*httptest.Server
+	mu   sync.Mutex
+	seen []string
+}
+
+func newWitness(t *testing.T) *witness {
+	w := &witness{}
+	w.Server = upstream(t, func(rw http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.seen = append(w.seen, fmt.Sprintf("%s %s %q whole=%v", r.Method, r.URL.Path, body, err == nil))
+	})
+	return w
+}
+
+func (w *witness) take() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	seen := w.seen
+	w.seen = nil
+	return seen
+}
+
+// TestNothingIsSmuggled sends random streams of requests, many of them ambiguous, through a gateway and straight to a witness. Behind
+// the gateway there must never be a request that the client's bytes are not, in the reading of net/http.
+func TestNothingIsSmuggled(t *testing.T) {
+	behind, beside := newWitness(t), newWitness(t)
+	g := gatewaytest.New(t, one(behind.Server))
+	random := rand.New(rand.NewPCG(5, 6))
+	rounds := 1500
+	if testing.Short() {
+		rounds = 150
+	}
+	passed := 0
+	for range rounds {
+		var in strings.Builder
+		for i := range 1 + random.IntN(3) {
+			in.WriteString(hostileRequest(random, i))
+		}
+		speak(t, strings.TrimPrefix(g.URL, "http://"), in.String())
+		speak(t, strings.TrimPrefix(beside.URL, "http://"), in.String())
+		got, want := behind.take(), beside.take()
+		passed += len(got)
+		for _, request := range got {
+			if strings.Contains(request, "whole=false") { // it ends with the connection: nobody takes it for complete
+				continue
+			}
+			if !slices.Contains(want, request) {
+				t.Fatalf("of %q the upstream sees\n%s\nand net/http sees\n%s", in.String(), strings.Join(got, "\n"), strings.Join(want, "\n"))
+			}
+		}
+	}
+	if passed < rounds/2 {
+		t.Errorf("only %d requests passed in %d rounds: this tests little", passed, rounds)
+	}
+}
+
+// hidden is what bodies are made of.
+const hidden = "GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
+
+// hostileRequest makes a request with a body in which another one hides, by lengths that are right, wrong or doubtful.
+func hostileRequest(random *rand.Rand, i int) string {
+	pick := func(from ...string) string { return from[random.IntN(len(from))] }
+	length := fmt.Sprint(len(hidden))
+	chunks := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(hidden), hidden)
+	framing := []struct{ fields, body string }{
+		{"", ""},
+		{"Content-Length: " + length + "\r\n", hidden},
+		{"Transfer-Encoding: chunked\r\n", chunks},
+		{"Transfer-Encoding: chunked\r\n", pick("0\r\nX-A: b\r\n\r\n", "0;x\r\n\r\n", "000\r\n\r\n")},
+		{"Content-Length: " + pick("0", "3", "+"+length, length+", "+length, "0x"+length, length+" ", " "+length, "\v"+length) + "\r\n", hidden},
+		{"Content-Length: " + length + "\r\nContent-Length: " + pick("0", length) + "\r\n", hidden},
+		{"Content-Length: " + pick("0", length, "5") + "\r\nTransfer-Encoding: chunked\r\n", pick(chunks, "0\r\n\r\n"+hidden)},
+		{pick("Transfer-Encoding : chunked", "Transfer-Encoding: xchunked", "Transfer-Encoding:\tchunked", " Transfer-Encoding: chunked",
+			"X: y\nTransfer-Encoding: chunked", "X: y\rTransfer-Encoding: chunked", "Transfer-Encoding: identity, chunked",
+			"Transfer_Encoding: chunked", "Transfer-Encoding:\r\n chunked", "Transfer-Encoding: chunked\r\nTransfer-Encoding: x") + "\r\n", pick(chunks, "0\r\n\r\n"+hidden)},
+		{"Transfer-Encoding: chunked\r\n", pick("0\r\n", "0\n\r\n", "5;\n"+hidden, "fffffffffffffffe\r\n", "-1\r\n", "1\rx\r\n0\r\n\r\n") + hidden},
+	}[random.IntN(9)]
+	line := pick("GET", "POST", "HEAD", "PUT", "OPTIONS") + fmt.Sprintf(" /%d ", i) + pick("HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/1.2")
+	extra := pick("", "", "", "Connection: keep-alive\r\n", "Connection: content-length, transfer-encoding\r\n", "Expect: 100-continue\r\n",
+		"Connection: upgrade\r\nUpgrade: x\r\n", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n", "Trailer: Content-Length\r\n")
+	return line + "\r\nHost: x\r\n" + extra + framing.fields + "\r\n" + framing.body
+}
+
+// speak sends bytes and waits until there is nothing more to come.
+func speak(t *testing.T, address, in string) {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_, _ = io.WriteString(c, in)
+	_ = c.(*net.TCPConn).CloseWrite()
+	_, _ = io.Copy(io.Discard, bufio.NewReader(c))
+}
