@@ -22,6 +22,7 @@ type Report struct {
 	Seconds     float64      `json:"seconds_each"`
 	Connections int          `json:"connections"`
 	Cases       []CaseReport `json:"cases"`
+	Idle        *IdleReport  `json:"idle,omitempty"`
 }
 
 // CaseReport is a case.
@@ -145,12 +146,19 @@ func (r *Report) writeText(w io.Writer) error {
 	for i := range r.Cases {
 		r.Cases[i].writeText(&b)
 	}
-	b.WriteString("\nCPU is user and system time of all processes of a gateway for one request, ratio is that by the first gateway's in the\n" +
-		"same round, busy is the share of its cores in use: a gateway well below 100% could do more requests than were made.\n" +
-		"Latency is what a gateway adds at the given fixed rate, counted from when a request was due.\n")
+	if r.Idle != nil {
+		r.Idle.writeText(&b)
+	}
+	if len(r.Cases) > 0 {
+		b.WriteString(legend)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
+
+const legend = "\nCPU is user and system time of all processes of a gateway for one request, ratio is that by the first gateway's in the\n" +
+	"same round, busy is the share of its cores in use: a gateway well below 100% could do more requests than were made.\n" +
+	"Latency is what a gateway adds at the given fixed rate, counted from when a request was due.\n"
 
 func (c *CaseReport) writeText(b *strings.Builder) {
 	cores := "core"
