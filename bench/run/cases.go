@@ -72,6 +72,10 @@ var cases = []benchCase{
 		name: "idle", about: "connections that have made one request, and wait", segment: "1k", special: runIdle,
 		contenders: []contender{{peer: "nginx"}, {peer: "reverseproxy"}, {peer: "cardea"}},
 	},
+	{
+		name: "attack", about: "clients that mean harm, and what others notice", segment: "1k", special: runAttacks,
+		contenders: []contender{{peer: "nginx"}, {peer: "cardea"}},
+	},
 }
 
 // of picks from a list by names, in the order of the list; no names pick all.

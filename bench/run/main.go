@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cardea.dev/cardea/bench/run/attack"
 	"cardea.dev/cardea/bench/run/hold"
 	"cardea.dev/cardea/bench/run/load"
 	"cardea.dev/cardea/bench/run/origin"
@@ -61,6 +62,8 @@ func help(args []string) (ran bool, err error) {
 		return true, origin.Serve(os.Stdout)
 	case args[0] == "load":
 		return true, load.Serve(os.Stdin, os.Stdout, process.CPUTime)
+	case args[0] == "attack":
+		return true, attack.Serve(os.Stdin, os.Stdout)
 	case args[0] == "hold":
 		return true, hold.Serve(os.Stdin, os.Stdout)
 	case args[0] == "reverseproxy" && len(args) == 4:

@@ -16,13 +16,14 @@ import (
 
 // Report is all that a run has to say. Times are in microseconds.
 type Report struct {
-	Machine     string       `json:"machine"`
-	Versions    []string     `json:"versions"`
-	Rounds      int          `json:"rounds"`
-	Seconds     float64      `json:"seconds_each"`
-	Connections int          `json:"connections"`
-	Cases       []CaseReport `json:"cases"`
-	Idle        *IdleReport  `json:"idle,omitempty"`
+	Machine     string         `json:"machine"`
+	Versions    []string       `json:"versions"`
+	Rounds      int            `json:"rounds"`
+	Seconds     float64        `json:"seconds_each"`
+	Connections int            `json:"connections"`
+	Cases       []CaseReport   `json:"cases"`
+	Idle        *IdleReport    `json:"idle,omitempty"`
+	Attacks     []AttackReport `json:"attacks,omitempty"`
 }
 
 // CaseReport is a case.
@@ -148,6 +149,9 @@ func (r *Report) writeText(w io.Writer) error {
 	}
 	if r.Idle != nil {
 		r.Idle.writeText(&b)
+	}
+	if len(r.Attacks) > 0 {
+		writeAttacks(&b, r.Attacks)
 	}
 	if len(r.Cases) > 0 {
 		b.WriteString(legend)
