@@ -12,7 +12,7 @@ import (
 
 var nginx = peer{
 	name: "nginx", program: "nginx", missing: "install Debian's package nginx (make bench-deps)",
-	version: []string{"-v"}, prepare: prepareNginx,
+	version: []string{"-v"}, workers: true, prepare: prepareNginx,
 }
 
 // prepareNginx configures nginx as one would for this job: connections to the service are kept, nothing goes to disk, and upstreams

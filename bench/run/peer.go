@@ -20,6 +20,7 @@ type peer struct {
 	program string // what it is: a command, or a file
 	missing string // what to do when the program is not there
 	version []string
+	workers bool                                  // whether it has a process for each core, beside the one that is started
 	prepare func(*setup) (process.Program, error) // writes its configuration and says how to start it
 }
 
@@ -108,7 +109,11 @@ func (p *peer) start(label string, s setup, cpus []int) (_ *gateway, err error) 
 	if g.run, err = process.Start(program); err != nil {
 		return nil, err
 	}
-	if err := g.await(); err != nil {
+	processes := 1
+	if p.workers {
+		processes += s.cores
+	}
+	if err := g.await(processes); err != nil {
 		g.stop()
 		return nil, err
 	}
@@ -122,22 +127,32 @@ func pinned(cpus []int, command []string) ([]string, error) {
 }
 
 // await waits until the gateway accepts connections and has all its processes.
-func (g *gateway) await() error {
+func (g *gateway) await(processes int) error {
 	const limit = 30 * time.Second // 100,000 routes take a while to load
 	for deadline := time.Now().Add(limit); ; time.Sleep(5 * time.Millisecond) {
 		if err := g.run.Failure(); err != nil {
 			return err
 		}
-		conn, err := net.DialTimeout("tcp", g.setup.listen, time.Second)
-		if err == nil {
-			_ = conn.Close()
-			g.pids, err = process.Tree(g.run.PID())
+		ready, err := g.ready(processes)
+		if ready || err != nil {
 			return err
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%s does not listen on %s after %v", g.label, g.setup.listen, limit)
+			return fmt.Errorf("%s does not listen on %s with %d processes after %v", g.label, g.setup.listen, processes, limit)
 		}
 	}
+}
+
+// ready says whether the gateway accepts connections and has its processes, which are noted. A server listens before it has started
+// its workers.
+func (g *gateway) ready(processes int) (bool, error) {
+	conn, err := net.DialTimeout("tcp", g.setup.listen, time.Second)
+	if err != nil {
+		return false, nil //nolint:nilerr // not yet
+	}
+	_ = conn.Close()
+	g.pids, err = process.Tree(g.run.PID())
+	return len(g.pids) >= processes, err
 }
 
 func (g *gateway) stop() {
