@@ -43,12 +43,13 @@ var attacks = []struct {
 	{"slow-bodies", 1000},
 	{"slow-readers", 1000},
 	{"tiny-chunks", 8},
+	{"fast-bodies", 8},
 	{"pipelines", 8},
 	{"floods", 32},
 }
 
 // attackRate is how many requests the client that behaves makes in a second.
-const attackRate = 200
+const attackRate = 250
 
 // runAttacks makes each attack on each gateway, while a client that behaves makes requests at a fixed rate.
 func runAttacks(ctx context.Context, b *bench, c *benchCase, r *Report) error {

@@ -23,6 +23,7 @@ var kinds = []kind{
 	{"slow-bodies", slowBody},
 	{"slow-readers", slowReader},
 	{"tiny-chunks", tinyChunks},
+	{"fast-bodies", fastBody},
 	{"pipelines", pipeline},
 	{"floods", flood},
 }
@@ -102,26 +103,26 @@ func slowReader(ctx context.Context, c *net.TCPConn, _ string) {
 
 // tinyChunks sends a body in chunks of one byte as fast as they are taken.
 func tinyChunks(ctx context.Context, c *net.TCPConn, _ string) {
-	if _, err := io.WriteString(c, "POST /upload HTTP/1.1\r\nHost: bench\r\nTransfer-Encoding: chunked\r\n\r\n"); err != nil {
-		return
-	}
-	text := strings.Repeat("1\r\nb\r\n", 2000)
-	for ctx.Err() == nil {
-		if _, err := io.WriteString(c, text); err != nil {
-			return
-		}
+	pour(ctx, c, "POST /upload HTTP/1.1\r\nHost: bench\r\nTransfer-Encoding: chunked\r\n\r\n", strings.Repeat("1\r\nb\r\n", 2000))
+}
+
+// fastBody sends a body without end as fast as it is taken.
+func fastBody(ctx context.Context, c *net.TCPConn, _ string) {
+	pour(ctx, c, "POST /upload HTTP/1.1\r\nHost: bench\r\nContent-Length: 1000000000000\r\n\r\n", strings.Repeat("b", 64<<10))
+}
+
+// pour writes a text again and again after another one.
+func pour(ctx context.Context, c net.Conn, first, text string) {
+	_, err := io.WriteString(c, first)
+	for err == nil && ctx.Err() == nil {
+		_, err = io.WriteString(c, text)
 	}
 }
 
 // pipeline sends requests without waiting for answers, as fast as they are taken.
 func pipeline(ctx context.Context, c *net.TCPConn, _ string) {
 	go func() { _, _ = io.Copy(io.Discard, c) }() // ends with the connection
-	text := strings.Repeat("GET /1k HTTP/1.1\r\nHost: bench\r\n\r\n", 200)
-	for ctx.Err() == nil {
-		if _, err := io.WriteString(c, text); err != nil {
-			return
-		}
-	}
+	pour(ctx, c, "", strings.Repeat("GET /1k HTTP/1.1\r\nHost: bench\r\n\r\n", 200))
 }
 
 // flood opens connections and closes them with a reset, one after the other.
