@@ -117,3 +117,54 @@ func speak(t *testing.T, address, in string) {
 	_ = c.(*net.TCPConn).CloseWrite()
 	_, _ = io.Copy(io.Discard, bufio.NewReader(c))
 }
+
+// TestWhatClientsMayNotSay sends fields that would open a way around the gateway, and compares what the upstream sees of them.
+func TestWhatClientsMayNotSay(t *testing.T) {
+	seen := make(chan string, 1)
+	g := gatewaytest.New(t, one(upstream(t, func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		seen <- fmt.Sprintf("upgrade=%q settings=%q %q lengths=%q%q trailer=%v", r.Header["Upgrade"], r.Header["Http2-Settings"], body,
+			r.Header["Content_length"], r.Header["Transfer_encoding"], r.Trailer)
+	})))
+	for name, c := range map[string]struct{ in, want string }{
+		"upgrade to h2c": {
+			"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n",
+			`upgrade=[] settings=[] "" lengths=[][] trailer=map[]`,
+		},
+		"upgrade to h2c among others": {
+			"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: x, H2C\r\n\r\n",
+			`upgrade=[] settings=[] "" lengths=[][] trailer=map[]`,
+		},
+		"upgrade to HTTP/2.0": {
+			"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: HTTP/2.0, TLS/1.0\r\n\r\n",
+			`upgrade=[] settings=[] "" lengths=[][] trailer=map[]`,
+		},
+		"upgrade in HTTP/1.0": {
+			"GET / HTTP/1.0\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+			`upgrade=[] settings=[] "" lengths=[][] trailer=map[]`,
+		},
+		"another upgrade": {
+			"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+			`upgrade=["websocket"] settings=[] "" lengths=[][] trailer=map[]`,
+		},
+		"lengths with underscores": {
+			"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent_Length: 1\r\nTransfer_Encoding: chunked\r\n\r\nabc",
+			`upgrade=[] settings=[] "abc" lengths=[][] trailer=map[]`,
+		},
+		"forwarding fields in trailers": {
+			"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTrailer: X-Request-Id, X-Check\r\n\r\n3\r\nabc\r\n0\r\n" +
+				"X-Forwarded-Port: 1\r\nX_Forwarded_For: 1.1.1.1\r\nX-Request-Id: 1\r\nX-Real-IP: 1.1.1.1\r\nX-Check: y\r\n\r\n",
+			`upgrade=[] settings=[] "abc" lengths=[][] trailer=map[X-Check:[y]]`,
+		},
+	} {
+		conn, r := dial(t, g)
+		_, _ = io.WriteString(conn, c.in)
+		if _, err := http.ReadResponse(r, nil); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got := <-seen; got != c.want {
+			t.Errorf("%s: the upstream sees %s, want %s", name, got, c.want)
+		}
+	}
+}

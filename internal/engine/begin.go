@@ -148,7 +148,7 @@ func preflightMethod(r *http.Request) string {
 // upgradeOf returns the protocol that an HTTP/1.1 request wants to go on with, or "" (RFC 9110, section 7.8). Other versions of HTTP
 // are none: an upstream that goes over to HTTP/2 would serve requests that nobody routes, checks or counts.
 func upgradeOf(r *http.Request) string {
-	if r.ProtoMajor != 1 || r.Header["Upgrade"] == nil || upgradesHTTP(r.Header["Upgrade"]) {
+	if r.ProtoMajor != 1 || r.ProtoMinor == 0 || r.Header["Upgrade"] == nil || upgradesHTTP(r.Header["Upgrade"]) {
 		return ""
 	}
 	for _, field := range r.Header["Connection"] {
