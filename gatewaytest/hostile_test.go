@@ -2,6 +2,7 @@ package gatewaytest_test
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -13,6 +14,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"cardea.dev/cardea/gatewaytest"
 )
@@ -165,6 +169,73 @@ func TestWhatClientsMayNotSay(t *testing.T) {
 		}
 		if got := <-seen; got != c.want {
 			t.Errorf("%s: the upstream sees %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+// TestHostileHTTP2 sends heads that HTTP/2 can carry and HTTP/1.1 cannot, or only as two messages. None may reach the upstream.
+func TestHostileHTTP2(t *testing.T) {
+	reached := make(chan string, 100)
+	g := gatewaytest.New(t, one(upstream(t, func(_ http.ResponseWriter, r *http.Request) { reached <- r.RequestURI })))
+	for _, fields := range [][]string{
+		{":method", "GET", ":path", "http://evil/x"},
+		{":method", "GET", ":path", "/a#b"},
+		{":method", "GET", ":path", "*"},
+		{":method", "GET", ":path", "x"},
+		{":method", "GET", ":path", "/?a b"},
+		{":method", "GET / HTTP/1.1\r\nX: y", ":path", "/"},
+		{":method", "G T", ":path", "/"},
+		{":method", "GET", ":path", "/", "x", "b\r\nY: z"},
+		{":method", "GET", ":path", "/", "x", "b\x00"},
+		{":method", "GET", ":path", "/", "x:y", "b"},
+		{":method", "GET", ":path", "/", "transfer-encoding", "chunked"},
+		{":method", "GET", ":path", "/", "connection", "x"},
+		{":method", "GET", ":path", "/", "upgrade", "h2c"},
+	} {
+		head := append([]string{":scheme", "http", ":authority", "a"}, fields...)
+		if got := statusOf2(t, g, head); got != "" && got[0] != '4' {
+			t.Errorf("%q: status %s", fields, got)
+		}
+	}
+	for _, authority := range []string{"u@a", "a/b", "a b", "a,b", "[a]", "a:99999"} {
+		if got := statusOf2(t, g, []string{":scheme", "http", ":authority", authority, ":method", "GET", ":path", "/"}); got != "" && got[0] != '4' {
+			t.Errorf("host %q: status %s", authority, got)
+		}
+	}
+	select {
+	case target := <-reached:
+		t.Errorf("the upstream is asked for %s", target)
+	default:
+	}
+	if got := statusOf2(t, g, []string{":scheme", "http", ":authority", "a", ":method", "GET", ":path", "/"}); got != "200" {
+		t.Errorf("a good request: status %q", got)
+	}
+}
+
+// statusOf2 sends a request in HTTP/2, field by field as it is, and returns the status of the answer, or "" when the stream is refused.
+func statusOf2(t *testing.T, g *gatewaytest.Gateway, fields []string) (status string) {
+	c, r := dial(t, g)
+	defer c.Close()
+	var block bytes.Buffer
+	encoder := hpack.NewEncoder(&block)
+	for i := range len(fields) / 2 {
+		_ = encoder.WriteField(hpack.HeaderField{Name: strings.TrimSpace(fields[2*i]), Value: fields[2*i+1]})
+	}
+	_, _ = io.WriteString(c, http2.ClientPreface)
+	framer := http2.NewFramer(c, r)
+	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	_ = framer.WriteSettings()
+	_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: true})
+	for {
+		frame, err := framer.ReadFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch f := frame.(type) {
+		case *http2.MetaHeadersFrame:
+			return f.PseudoValue("status")
+		case *http2.RSTStreamFrame, *http2.GoAwayFrame:
+			return ""
 		}
 	}
 }

@@ -59,10 +59,19 @@ func acceptable(r *http.Request, edge *listen.Edge) error {
 	if r.Method == http.MethodConnect {
 		return filter.Reject(filter.MethodNotAllowed, "CONNECT is not served.")
 	}
+	if r.ProtoMajor > 1 && oddTarget(r.RequestURI) {
+		return filter.Reject(filter.BadRequest, "The request's :path is not a path.")
+	}
 	if r.URL.Path == "*" && r.Method == http.MethodOptions {
 		return nil // asks about the gateway as a whole (RFC 9110, section 9.3.7)
 	}
 	return normalise(r.URL, edge.Paths)
+}
+
+// oddTarget says whether a target is neither a path with a query nor an asterisk (RFC 9113, section 8.3.1). Package http1 has refused it
+// already in HTTP/1.1.
+func oddTarget(target string) bool {
+	return target != "*" && !strings.HasPrefix(target, "/") || strings.ContainsRune(target, '#')
 }
 
 // insecure returns the redirect of a request that must come by https, or nil.
