@@ -58,7 +58,7 @@ bench: build bench-deps
 	$(GO) run ./bench/run $(BENCHFLAGS)
 
 deps:
-	@./scripts/deps curl
+	@./scripts/deps curl nginx
 
 bench-deps:
 	@./scripts/deps nginx haproxy

@@ -25,7 +25,9 @@ type settings struct {
 	time        time.Duration
 	cores       int
 	connections int
-	profile     string // folder for profiles of Cardea; "" is none
+	settle      time.Duration // in the case idle, how long a step takes to settle
+	idle        int           // connections in the case idle; 0 is as many as can be
+	profile     string        // folder for profiles of Cardea; "" is none
 }
 
 // bench is what all cases share: the service behind the gateways, and what makes the requests.
@@ -196,9 +198,14 @@ func (b *bench) start(c *benchCase, one contender, cores int) (*gateway, error) 
 			return nil, err
 		}
 	}
+	return b.startWith(one, s)
+}
+
+// startWith starts a contender that is to do something.
+func (b *bench) startWith(one contender, s setup) (*gateway, error) {
 	for i := range peers {
 		if peers[i].name == one.peer {
-			return peers[i].start(label, s, b.cpus[:cores])
+			return peers[i].start(one.called(), s, b.cpus[:s.cores])
 		}
 	}
 	return nil, fmt.Errorf("there is no peer %q", one.peer)

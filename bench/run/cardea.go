@@ -17,9 +17,12 @@ var cardea = peer{
 // prepareCardea configures Cardea with no more than the job needs, or with its policies on.
 func prepareCardea(s *setup) (process.Program, error) {
 	var b strings.Builder
-	if s.cert == "" {
+	switch {
+	case s.connections > 0:
+		fmt.Fprintf(&b, "listen: {address: %s, limits: {idle_timeout: 300s}}\n", s.listen)
+	case s.cert == "":
 		fmt.Fprintf(&b, "listen: %s\n", s.listen)
-	} else {
+	default:
 		fmt.Fprintf(&b, "listen: {address: %s, tls: {cert: %s, min_version: \"1.3\"}}\n", s.listen, s.cert)
 	}
 	if s.admin == "" && s.all {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 )
@@ -17,6 +18,8 @@ type benchCase struct {
 	reconnect bool   // whether each request has a connection of its own
 	tls       bool
 	cores     int // of each gateway; 0 is what the flag says
+
+	special func(ctx context.Context, b *bench, c *benchCase, r *Report) error // measures it and reports; nil: requests are counted
 
 	contenders []contender
 }
@@ -64,6 +67,14 @@ var cases = []benchCase{
 			{peer: "cardea", label: "cardea-10", routes: 10},
 			{peer: "cardea", label: "cardea-100k", routes: 100_000},
 		},
+	},
+	{
+		name: "idle", about: "connections that have made one request, and wait", segment: "1k", special: runIdle,
+		contenders: []contender{{peer: "nginx"}, {peer: "reverseproxy"}, {peer: "cardea"}},
+	},
+	{
+		name: "attack", about: "clients that mean harm, and what others notice", segment: "1k", special: runAttacks,
+		contenders: []contender{{peer: "nginx"}, {peer: "cardea"}},
 	},
 }
 

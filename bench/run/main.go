@@ -21,6 +21,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cardea.dev/cardea/bench/run/attack"
+	"cardea.dev/cardea/bench/run/hold"
 	"cardea.dev/cardea/bench/run/load"
 	"cardea.dev/cardea/bench/run/origin"
 	"cardea.dev/cardea/bench/run/process"
@@ -60,6 +62,10 @@ func help(args []string) (ran bool, err error) {
 		return true, origin.Serve(os.Stdout)
 	case args[0] == "load":
 		return true, load.Serve(os.Stdin, os.Stdout, process.CPUTime)
+	case args[0] == "attack":
+		return true, attack.Serve(os.Stdin, os.Stdout)
+	case args[0] == "hold":
+		return true, hold.Serve(os.Stdin, os.Stdout)
 	case args[0] == "reverseproxy" && len(args) == 4:
 		return true, serveReverseProxy(args[1], args[2], args[3])
 	case args[0] == "pin" && len(args) > 2:
@@ -77,7 +83,7 @@ type order struct {
 }
 
 func parse(args []string, errs io.Writer) (order, error) {
-	var o order
+	o := order{settings: settings{settle: 2 * time.Second}}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(errs)
 	names := flags.String("cases", "", "`names` of the cases to measure, by comma (default all)")
@@ -86,6 +92,7 @@ func parse(args []string, errs io.Writer) (order, error) {
 	flags.DurationVar(&o.time, "time", 500*time.Millisecond, "how long a turn is measured, at full load and again at a fixed rate; a quarter of it warms up")
 	flags.IntVar(&o.cores, "cores", 1, "how many cores each gateway gets")
 	flags.IntVar(&o.connections, "connections", 64, "how many connections make requests")
+	flags.IntVar(&o.idle, "idle", 0, "how many connections wait in the case idle (default as many as the limit on open files allows, less 1,000)")
 	flags.BoolVar(&o.json, "json", false, "write JSON instead of tables")
 	flags.StringVar(&o.profile, "profile", "", "`folder` to write profiles of Cardea to: CPU time and allocations under full load, for each case")
 	if err := flags.Parse(args); err != nil {
@@ -94,7 +101,7 @@ func parse(args []string, errs io.Writer) (order, error) {
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("cannot use argument %q: there are only flags", flags.Arg(0))
 	}
-	if o.rounds < 1 || o.time < time.Millisecond || o.cores < 1 || o.connections < 1 {
+	if o.rounds < 1 || o.time < time.Millisecond || o.cores < 1 || o.connections < 1 || o.idle < 0 {
 		return o, errors.New("cannot measure nothing: rounds, cores and connections are at least 1, and time at least 1ms")
 	}
 	var err error
@@ -124,6 +131,12 @@ func measure(ctx context.Context, o order, out, progress io.Writer) error {
 	for _, c := range o.cases {
 		c = c.with(o.peers)
 		if len(c.contenders) == 0 {
+			continue
+		}
+		if c.special != nil {
+			if err := c.special(ctx, b, &c, &report); err != nil {
+				return fmt.Errorf("case %s: %w", c.name, err)
+			}
 			continue
 		}
 		m, err := b.run(ctx, c)

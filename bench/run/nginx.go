@@ -36,14 +36,14 @@ func prepareNginx(s *setup) (process.Program, error) {
 			add_header X-Content-Type-Options nosniff always;`
 	}
 	text := strings.NewReplacer("$USER", user, "$WORKERS", fmt.Sprint(s.cores), "$DIR", s.dir, "$LOG", log, "$LISTEN", listen,
-		"$TLS", nginxTLS(s), "$ORIGIN", s.origin, "$ALL", all).Replace(`
+		"$TLS", nginxTLS(s), "$CONNECTIONS", fmt.Sprint(max(4096, 2*s.connections)), "$ORIGIN", s.origin, "$ALL", all).Replace(`
 $USER
 worker_processes $WORKERS;
 daemon off;
 pid $DIR/nginx.pid;
 error_log $DIR/errors.log error;
 events {
-	worker_connections 4096;
+	worker_connections $CONNECTIONS;
 }
 http {
 	$LOG

@@ -16,12 +16,14 @@ import (
 
 // Report is all that a run has to say. Times are in microseconds.
 type Report struct {
-	Machine     string       `json:"machine"`
-	Versions    []string     `json:"versions"`
-	Rounds      int          `json:"rounds"`
-	Seconds     float64      `json:"seconds_each"`
-	Connections int          `json:"connections"`
-	Cases       []CaseReport `json:"cases"`
+	Machine     string         `json:"machine"`
+	Versions    []string       `json:"versions"`
+	Rounds      int            `json:"rounds"`
+	Seconds     float64        `json:"seconds_each"`
+	Connections int            `json:"connections"`
+	Cases       []CaseReport   `json:"cases"`
+	Idle        *IdleReport    `json:"idle,omitempty"`
+	Attacks     []AttackReport `json:"attacks,omitempty"`
 }
 
 // CaseReport is a case.
@@ -145,12 +147,22 @@ func (r *Report) writeText(w io.Writer) error {
 	for i := range r.Cases {
 		r.Cases[i].writeText(&b)
 	}
-	b.WriteString("\nCPU is user and system time of all processes of a gateway for one request, ratio is that by the first gateway's in the\n" +
-		"same round, busy is the share of its cores in use: a gateway well below 100% could do more requests than were made.\n" +
-		"Latency is what a gateway adds at the given fixed rate, counted from when a request was due.\n")
+	if r.Idle != nil {
+		r.Idle.writeText(&b)
+	}
+	if len(r.Attacks) > 0 {
+		writeAttacks(&b, r.Attacks)
+	}
+	if len(r.Cases) > 0 {
+		b.WriteString(legend)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
+
+const legend = "\nCPU is user and system time of all processes of a gateway for one request, ratio is that by the first gateway's in the\n" +
+	"same round, busy is the share of its cores in use: a gateway well below 100% could do more requests than were made.\n" +
+	"Latency is what a gateway adds at the given fixed rate, counted from when a request was due.\n"
 
 func (c *CaseReport) writeText(b *strings.Builder) {
 	cores := "core"

@@ -203,3 +203,30 @@ func TestPaths(t *testing.T) {
 		t.Errorf("%v", few)
 	}
 }
+
+// Connections that wait are counted, and still work afterwards.
+func TestIdle(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	o, err := parse([]string{"-peers", "reverseproxy", "-cases", "idle", "-idle", "200", "-json"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.settle = time.Millisecond
+	var out bytes.Buffer
+	if err := measure(t.Context(), o, &out, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	var report Report
+	if err := json.Unmarshal(out.Bytes(), &report); err != nil {
+		t.Fatal(err)
+	}
+	if report.Idle == nil || report.Idle.Connections != 200 || len(report.Idle.Gateways) != 1 || report.Idle.Gateways[0].Empty <= 0 {
+		t.Errorf("got %s", out.Bytes())
+	}
+}
+
+func TestSlope(t *testing.T) {
+	if got := slope([]float64{0, 10, 20}, []float64{100, 130, 160}); got != 3 {
+		t.Errorf("got %v, want 3", got)
+	}
+}

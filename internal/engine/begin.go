@@ -37,7 +37,8 @@ func (x *exchange) begin(e *Engine, s *Snapshot, edge *listen.Edge, w http.Respo
 	x.Original.Path = r.URL.EscapedPath()
 	x.beginSpan(r)
 	if r.Body != nil && r.Body != http.NoBody {
-		x.body = &countedBody{ReadCloser: r.Body}
+		listen.StripTrailer(r.Trailer)
+		x.body = &countedBody{ReadCloser: r.Body, trailer: r.Trailer}
 		r.Body = x.body
 		if r.ProtoMajor == 1 {
 			_ = http.NewResponseController(w).EnableFullDuplex() // an answer may begin while the body is still coming
@@ -56,10 +57,19 @@ func acceptable(r *http.Request, edge *listen.Edge) error {
 	if r.Method == http.MethodConnect {
 		return filter.Reject(filter.MethodNotAllowed, "CONNECT is not served.")
 	}
+	if r.ProtoMajor > 1 && oddTarget(r.RequestURI) {
+		return filter.Reject(filter.BadRequest, "The request's :path is not a path.")
+	}
 	if r.URL.Path == "*" && r.Method == http.MethodOptions {
 		return nil // asks about the gateway as a whole (RFC 9110, section 9.3.7)
 	}
 	return normalise(r.URL, edge.Paths)
+}
+
+// oddTarget says whether a target is neither a path with a query nor an asterisk (RFC 9113, section 8.3.1). Package http1 has refused it
+// already in HTTP/1.1.
+func oddTarget(target string) bool {
+	return target != "*" && !strings.HasPrefix(target, "/") || strings.ContainsRune(target, '#')
 }
 
 // insecure returns the redirect of a request that must come by https, or nil.
@@ -142,9 +152,10 @@ func preflightMethod(r *http.Request) string {
 	return r.Header.Get("Access-Control-Request-Method")
 }
 
-// upgradeOf returns the protocol that an HTTP/1.1 request wants to go on with, or "" (RFC 9110, section 7.8).
+// upgradeOf returns the protocol that an HTTP/1.1 request wants to go on with, or "" (RFC 9110, section 7.8). Other versions of HTTP
+// are none: an upstream that goes over to HTTP/2 would serve requests that nobody routes, checks or counts.
 func upgradeOf(r *http.Request) string {
-	if r.ProtoMajor != 1 || r.Header["Upgrade"] == nil {
+	if r.ProtoMajor != 1 || r.ProtoMinor == 0 || r.Header["Upgrade"] == nil || upgradesHTTP(r.Header["Upgrade"]) {
 		return ""
 	}
 	for _, field := range r.Header["Connection"] {
@@ -155,6 +166,19 @@ func upgradeOf(r *http.Request) string {
 		}
 	}
 	return ""
+}
+
+// upgradesHTTP says whether another version of HTTP, or TLS, is among the protocols of Upgrade fields.
+func upgradesHTTP(fields []string) bool {
+	for _, field := range fields {
+		for protocol := range strings.SplitSeq(field, ",") {
+			name, _, _ := strings.Cut(strings.TrimSpace(protocol), "/")
+			if strings.EqualFold(name, "h2c") || strings.EqualFold(name, "h2") || strings.EqualFold(name, "HTTP") || strings.EqualFold(name, "TLS") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 const requestIDHeader = "X-Request-Id"

@@ -191,8 +191,9 @@ func (x *exchange) interim(status int, header http.Header) {
 // countedBody counts what is read of a request's body. The transport may read it after the exchange has ended.
 type countedBody struct {
 	io.ReadCloser
-	n    atomic.Int64
-	late atomic.Bool // it was too long in coming
+	trailer http.Header // of the request
+	n       atomic.Int64
+	late    atomic.Bool // it was too long in coming
 }
 
 func (b *countedBody) Read(p []byte) (int, error) { return b.took(b.ReadCloser.Read(p)) }
@@ -208,6 +209,9 @@ func (b *countedBody) ReadReady(p []byte) (int, error) {
 // took notes what a read came to.
 func (b *countedBody) took(n int, err error) (int, error) {
 	b.n.Add(int64(n))
+	if err == io.EOF {
+		listen.StripTrailer(b.trailer)
+	}
 	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
 		b.late.Store(true)
 		err = filter.Reject(filter.RequestTimeout, "").Because(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"runtime"
 	"strconv"
 )
 
@@ -20,6 +21,10 @@ const (
 // maxExcess bounds what is sent in chunked coding beside the data: long extensions of many small chunks are a way to keep a
 // receiver busy with nothing. A chunk of one byte without extensions counts as reasonable.
 const maxExcess = 16 << 10
+
+// yieldAfter is after how many chunks others get their turn. Tiny ones cost far more time than their bytes take to come, so that who
+// reads them never has to wait, and would have a processor for itself until the scheduler takes it away.
+const yieldAfter = 512
 
 // begin readies c for a body.
 func (c *chunkedReader) begin(r *reader, l *limits) { *c = chunkedReader{r: r, limits: l} }
@@ -183,6 +188,9 @@ func (c *chunkedReader) beginChunk(size uint64, line int) error {
 		return fault("there is far more chunk extension than data")
 	}
 	c.left, c.state = size, atData
+	if c.chunks++; c.chunks%yieldAfter == 0 {
+		runtime.Gosched()
+	}
 	return nil
 }
 
@@ -272,14 +280,17 @@ func quotedLength(s []byte) int {
 	if len(s) == 0 || s[0] != '"' {
 		return 0
 	}
+	escaped := false
 	for i := 1; i < len(s); i++ {
 		switch c := s[i]; {
+		case c < ' ' && c != '\t' || c == 0x7f:
+			return 0 // behind a backslash too
+		case escaped:
+			escaped = false
 		case c == '"':
 			return i + 1
-		case c < ' ' && c != '\t' || c == 0x7f:
-			return 0
 		case c == '\\':
-			i++
+			escaped = true
 		}
 	}
 	return 0

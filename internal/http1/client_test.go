@@ -381,6 +381,17 @@ func TestClientUpgradeRefused(t *testing.T) {
 	}
 }
 
+// A switch with a length leaves a doubt: are the bytes behind it a body's, or the other protocol's?
+func TestClientUpgradeWithALength(t *testing.T) {
+	for _, field := range []string{"Content-Length: 5", "Transfer-Encoding: chunked"} {
+		c := client(t, ClientOptions{}, answers("HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: echo\r\n"+field+"\r\n\r\nhello"))
+		_, err := c.RoundTrip(t.Context(), upgrading(), nil)
+		if got := failure(t, err); got.Kind != Malformed || !c.Closed() {
+			t.Errorf("%s: got %+v", field, got)
+		}
+	}
+}
+
 // Cancellation is heard in each phase, with its cause.
 func TestClientCancellation(t *testing.T) {
 	cause := errors.New("the client left")

@@ -164,6 +164,9 @@ func (x *trip) answered(req *http.Request, h *head) *ClientError {
 
 // switched hands the connection over after 101.
 func (x *trip) switched(req *http.Request, h *head) *ClientError {
+	if _, _, bad := responseLength(h, req.Method); bad != nil {
+		return x.fail(HeaderPhase, bad)
+	}
 	if !x.asked || x.partly || x.consent || x.upload != nil && !x.upload.completed() {
 		return x.fail(HeaderPhase, &ClientError{Phase: HeaderPhase, Kind: Malformed, Err: errNoUpgrade})
 	}

@@ -135,13 +135,15 @@ func TestAgreesWithNetHTTP(t *testing.T) {
 	}
 }
 
+// spice is what good requests are spoilt with.
+var spice = []string{
+	"\r", "\n", "\r\n", " ", "\t", "\x00", ":", ";", ",", "0", "1", "f", "x", "-", "+", "%", "#", "?", "/", "\"", "\x7f", "\xff",
+	"Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n", "Host: b\r\n", "Connection: close\r\n", "HTTP/1.1", "HTTP/1.0",
+}
+
 // TestAgreesWithNetHTTPOnVariations breaks good requests in random places.
 func TestAgreesWithNetHTTPOnVariations(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	spice := []string{
-		"\r", "\n", "\r\n", " ", "\t", "\x00", ":", ";", ",", "0", "1", "f", "x", "-", "+", "%", "#", "?", "/", "\"", "\x7f", "\xff",
-		"Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n", "Host: b\r\n", "Connection: close\r\n", "HTTP/1.1", "HTTP/1.0",
-	}
 	rounds := 3000
 	if testing.Short() {
 		rounds = 300
@@ -253,6 +255,9 @@ func FuzzResponseHead(f *testing.F) {
 	})
 }
 
+// theirTrailer is how long a trailer section may be for net/http at the most, which is less than for us.
+const theirTrailer = 4 << 10
+
 func FuzzChunked(f *testing.F) {
 	for _, test := range strictness {
 		if rest, ok := strings.CutPrefix(test.in, chunkedHead); ok && len(rest) < 2000 {
@@ -262,6 +267,9 @@ func FuzzChunked(f *testing.F) {
 	}
 	l := limits{}.orDefaults()
 	f.Fuzz(func(t *testing.T, in []byte, size int) {
+		if len(in) > theirTrailer {
+			return
+		}
 		var r reader
 		r.attach(&pieces{data: in, size: max(1, size&0xffff)})
 		defer r.drop()
@@ -276,12 +284,14 @@ func FuzzChunked(f *testing.F) {
 			return
 		}
 		rest, _ := io.ReadAll(&r)
-		theirs, err := http.ReadRequest(bufio.NewReader(io.MultiReader(strings.NewReader(chunkedHead), bytes.NewReader(in))))
+		all := bufio.NewReader(io.MultiReader(strings.NewReader(chunkedHead), bytes.NewReader(in)))
+		theirs, err := http.ReadRequest(all)
 		if err != nil {
 			t.Fatal(err)
 		}
 		want, err := io.ReadAll(theirs.Body)
-		if err != nil || !bytes.Equal(got, want) {
+		left, _ := io.ReadAll(all)
+		if err != nil || !bytes.Equal(got, want) || !bytes.Equal(rest, left) {
 			t.Fatalf("%q: ours %q with %q left, theirs %q, %v", in, got, rest, want, err)
 		}
 	})

@@ -181,7 +181,7 @@ func (h *head) interpret(b []byte, text string, request bool) *ParseError {
 		return fault("there is no Host field")
 	}
 	if announced && h.chunked {
-		h.announce(text)
+		return h.announce(text)
 	}
 	return nil
 }
@@ -218,7 +218,7 @@ func (h *head) connection(list string) {
 }
 
 // announce notes the trailer fields that are announced, as far as they may be sent there, and takes Trailer out of the header.
-func (h *head) announce(text string) {
+func (h *head) announce(text string) *ParseError {
 	for i := range h.spans {
 		s := &h.spans[i]
 		if text[s.name:s.nameEnd] != "Trailer" {
@@ -226,7 +226,10 @@ func (h *head) announce(text string) {
 		}
 		for name := range strings.SplitSeq(text[s.value:s.valueEnd], ",") {
 			name = http.CanonicalHeaderKey(strings.Trim(name, " \t"))
-			if !isToken([]byte(name)) || inTrailer(name) != trailerPasses {
+			switch rule := inTrailer(name); {
+			case rule == trailerRefused:
+				return fault("Trailer names a field that says where messages end or go")
+			case rule == trailerDropped || !isToken([]byte(name)):
 				continue
 			}
 			if h.trailer == nil {
@@ -236,4 +239,5 @@ func (h *head) announce(text string) {
 		}
 		s.nameEnd = s.name
 	}
+	return nil
 }

@@ -61,7 +61,7 @@ func cutAbsolute(target string) (scheme, authority, rest string) {
 
 // isAuthority says whether s is a host and a port.
 func isAuthority(s string) bool {
-	return isHost(s) && len(s) > 0 && s[0] != ':' && isDigit(s[len(s)-1]) && strings.LastIndexByte(s, ':') > strings.LastIndexByte(s, ']')
+	return isHost(s) && len(s) > 0 && isDigit(s[len(s)-1]) && strings.LastIndexByte(s, ':') > strings.LastIndexByte(s, ']')
 }
 
 // isHost says whether s is a host, with or without a port, or empty. Lists and user names are not.
@@ -69,8 +69,8 @@ func isHost(s string) bool {
 	end := len(s)
 	if strings.HasPrefix(s, "[") {
 		i := strings.IndexByte(s, ']')
-		if i < 0 || !onlyHost(s[1:i], ':') {
-			return false
+		if i < 0 || !onlyHost(s[1:i], ':') || strings.IndexByte(s[:i], ':') < 0 {
+			return false // in brackets there are addresses of IPv6 alone
 		}
 		if i+1 == end {
 			return true
@@ -78,7 +78,7 @@ func isHost(s string) bool {
 		return s[i+1] == ':' && isPort(s[i+2:])
 	}
 	if i := strings.IndexByte(s, ':'); i >= 0 {
-		if !isPort(s[i+1:]) {
+		if i == 0 || !isPort(s[i+1:]) {
 			return false
 		}
 		end = i

@@ -113,6 +113,7 @@ type chunkedReader struct {
 	trailer http.Header // filled at the end, before io.EOF is returned; nil when there was none
 	left    uint64      // of the current chunk
 	state   chunkState
+	chunks  uint  // so far
 	excess  int64 // bytes that were no data, less what is reasonable for the data that came
 	err     error
 }

@@ -113,3 +113,34 @@ func CPUTime(pids []int) (total, system time.Duration, err error) {
 	}
 	return total, system, nil
 }
+
+// Memory is what processes have in memory, in bytes. Pages that several share count in parts (PSS), as /proc/PID/smaps_rollup says.
+func Memory(pids []int) (int64, error) {
+	total := int64(0)
+	for _, pid := range pids {
+		pss, err := field(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss:")
+		if err != nil {
+			return 0, err
+		}
+		total += pss
+	}
+	return total, nil
+}
+
+// Slab is the memory that the kernel keeps its objects in, sockets among them, of the whole machine and in bytes, as /proc/meminfo says.
+func Slab() (int64, error) { return field("/proc/meminfo", "Slab:") }
+
+// field reads a line like "Slab: 123 kB" of a file.
+func field(path, name string) (int64, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if parts := strings.Fields(line); len(parts) == 3 && parts[0] == name {
+			n, err := strconv.ParseInt(parts[1], 10, 64)
+			return n << 10, err
+		}
+	}
+	return 0, fmt.Errorf("cannot find %s in %s", name, path)
+}

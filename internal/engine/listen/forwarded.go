@@ -159,14 +159,36 @@ func peerOf(r *http.Request) (peer netip.Addr, text string) {
 }
 
 // stranger says whether a field is one for forwarding that has to go: all of a stranger's; of a trusted proxy's those that the gateway
-// works out itself, and those that it does not believe. Names with underscores count too: some servers take them for hyphens.
+// works out itself, and those that it does not believe. Names with underscores count too: some servers take them for hyphens. That is
+// why fields that look like a message's length to them go as well.
 func (f *Forwarding) stranger(name string, trusted bool) bool {
 	kind := forwardingField(name)
 	if kind == notForwarding {
-		return false
+		return looksLikeLength(name)
 	}
 	believed := trusted && (kind == rfcField) == f.rfc7239 && strings.IndexByte(name, '_') < 0
 	return !believed || f.mode != nothing && kind != otherField
+}
+
+// StripTrailer removes from the trailer section of a request what a client may not say in the head either: some servers add the one to
+// the other.
+func StripTrailer(h http.Header) {
+	for name := range h {
+		if forwardingField(name) != notForwarding || looksLikeLength(name) || sameName(name, "x-request-id") {
+			delete(h, name)
+		}
+	}
+}
+
+// looksLikeLength says whether a field looks like Content-Length or Transfer-Encoding to servers that take underscores for hyphens.
+func looksLikeLength(name string) bool {
+	switch len(name) {
+	case len("content_length"):
+		return strings.IndexByte(name, '_') >= 0 && sameName(name, "content-length")
+	case len("transfer_encoding"):
+		return strings.IndexByte(name, '_') >= 0 && sameName(name, "transfer-encoding")
+	}
+	return false
 }
 
 // fieldKind is what a field has to do with forwarding.

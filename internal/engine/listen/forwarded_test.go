@@ -84,6 +84,7 @@ func TestForwardingOfStrangers(t *testing.T) {
 		}()}},
 		"underscores and case": {"192.0.2.1:5", http.Header{
 			"X_forwarded_for": {"1.1.1.1"}, "x-forwarded-for": {"1.1.1.1"}, "X-Forwarded_Proto": {"https"}, "X_real_ip": {"1"}, "FORWARDED": {"for=1"},
+			"Content_length": {"1"}, "Transfer_encoding": {"chunked"},
 		}, seen{"192.0.2.1", "http", "a.example", told("192.0.2.1", "A.example:80", "http")}},
 		"named in Connection": {"192.0.2.1:5", http.Header{
 			"Connection": {"X-Forwarded-For, x-forwarded-proto", "X-Real-Ip, X-Secret"}, "X-Secret": {"s"}, "Cookie": {"c"},
@@ -239,6 +240,17 @@ func TestForwardedHostIsNotGuessed(t *testing.T) {
 		if got := apply(f, "10.0.0.1:5", "a.example", false, http.Header{"X-Forwarded-Host": hosts}); got.Host != "a.example" {
 			t.Errorf("%q: routes would match %q", hosts, got.Host)
 		}
+	}
+}
+
+func TestStripTrailer(t *testing.T) {
+	h := http.Header{
+		"X-Forwarded-For": {"1.1.1.1"}, "X_forwarded_port": {"1"}, "X-Real-Ip": nil, "Forwarded": {"for=1"}, "X_request_id": {"1"}, "Content_length": {"1"},
+		"X-Check": {"abc"}, "Content-Md5": {"x"},
+	}
+	StripTrailer(h)
+	if diff := cmp.Diff(http.Header{"X-Check": {"abc"}, "Content-Md5": {"x"}}, h); diff != "" {
+		t.Error(diff)
 	}
 }
 
