@@ -75,7 +75,7 @@ func NewClientConn(nc net.Conn, o ClientOptions) *ClientConn {
 	o = o.withDefaults()
 	c := &ClientConn{nc: nc, since: time.Now(), o: o, limits: limits{head: o.MaxHeader, fields: o.MaxHeader / 4}.orDefaults()}
 	c.probe.init(nc)
-	c.direct.attach(plainOf(nc))
+	c.direct.attach(plainOf(nc), newTransfers())
 	return c
 }
 

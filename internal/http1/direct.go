@@ -11,8 +11,12 @@ import (
 // be told of them, and ones that net.Conn has not, as to write and then to wait at once. Deadlines and Close are those of the
 // connection. One goroutine may read while another writes.
 type direct struct {
-	raw syscall.RawConn // nil: there is no such connection
+	raw        syscall.RawConn // nil: there is no such connection
+	*transfers                 // nil: as yet it cannot be used
+}
 
+// transfers are what reads and writes need while they are under way. Connections that are idle share them.
+type transfers struct {
 	in, out transfer
 	pieces  [][]byte // what gathers writes
 	asking  asking
@@ -20,6 +24,12 @@ type direct struct {
 	writes  func(fd uintptr) bool
 	gathers func(fd uintptr) bool
 	asks    func(fd uintptr) bool
+}
+
+func newTransfers() *transfers {
+	t := &transfers{}
+	t.reads, t.writes, t.gathers, t.asks = t.read, t.write, t.gather, t.ask
+	return t
 }
 
 // transfer is a read or a write that is under way.
@@ -42,21 +52,17 @@ const (
 )
 
 // attach makes d read and write a connection, if it is of such a kind.
-func (d *direct) attach(c net.Conn) {
-	*d = direct{}
-	conn, ok := c.(syscall.Conn)
-	if !ok || !directly {
-		return
+func (d *direct) attach(c net.Conn, t *transfers) {
+	*d = direct{transfers: t}
+	if conn, ok := c.(syscall.Conn); ok && directly {
+		if raw, err := conn.SyscallConn(); err == nil {
+			d.raw = raw
+		}
 	}
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return
-	}
-	d.raw, d.reads, d.writes, d.gathers, d.asks = raw, d.read, d.write, d.gather, d.ask
 }
 
-// ok says whether there is a connection.
-func (d *direct) ok() bool { return d.raw != nil }
+// ok says whether d can be used.
+func (d *direct) ok() bool { return d.raw != nil && d.transfers != nil }
 
 // Read reads what there is, and waits for something to be.
 func (d *direct) Read(p []byte) (int, error) {
@@ -92,7 +98,7 @@ func (t *transfer) result() (int, error) {
 	return t.n, t.err
 }
 
-func (d *direct) read(fd uintptr) bool { return d.in.receive(fd) }
+func (t *transfers) read(fd uintptr) bool { return t.in.receive(fd) }
 
 // receive reads without waiting. It says whether that came to something.
 func (t *transfer) receive(fd uintptr) bool {
@@ -140,12 +146,12 @@ func (d *direct) WriteSomeOf(pieces [][]byte) int {
 	return d.out.n
 }
 
-func (d *direct) gather(fd uintptr) bool {
-	d.out.n, _ = sendAll(fd, d.pieces)
+func (t *transfers) gather(fd uintptr) bool {
+	t.out.n, _ = sendAll(fd, t.pieces)
 	return true
 }
 
-func (d *direct) write(fd uintptr) bool { return d.out.send(fd) }
+func (t *transfers) write(fd uintptr) bool { return t.out.send(fd) }
 
 // send writes without waiting. It says whether all was written, or can never be.
 func (t *transfer) send(fd uintptr) bool {
@@ -192,17 +198,17 @@ func (d *direct) Ask(request, p []byte) (a asked) {
 }
 
 // ask begins with what was known of the connection's readiness forgotten, so that whatever comes after its look wakes it.
-func (d *direct) ask(fd uintptr) bool {
-	if d.asking == askWaiting {
-		return d.in.receive(fd)
+func (t *transfers) ask(fd uintptr) bool {
+	if t.asking == askWaiting {
+		return t.in.receive(fd)
 	}
 	if glance(fd) != nothing {
-		d.asking = askNoisy
+		t.asking = askNoisy
 		return true
 	}
-	if !d.out.send(fd) || d.out.err != nil {
+	if !t.out.send(fd) || t.out.err != nil {
 		return true
 	}
-	d.asking = askWaiting
+	t.asking = askWaiting
 	return false
 }

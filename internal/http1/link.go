@@ -42,7 +42,7 @@ type deadline struct {
 func (l *link) attach(c net.Conn) {
 	l.conn, l.plain = c, plainOf(c)
 	l.reads, l.writes = deadline{}, deadline{}
-	l.direct.attach(l.plain)
+	l.direct.attach(l.plain, nil)
 }
 
 // readOnce and writeAll are those of the connection, by the fastest way there is.

@@ -99,7 +99,8 @@ func (s *Server) ready() {
 }
 
 // ServeConn serves a connection until it ends, is hijacked, or the server is shut down. first is what was read of it already; it is
-// copied. A TLS connection must have shaken hands.
+// copied. A TLS connection must have shaken hands. It may return before the connection has ended, when that is idle: a goroutine of the
+// server's waits on then.
 func (s *Server) ServeConn(c net.Conn, first []byte) {
 	s.ready()
 	sc := newServerConn(s, c)

@@ -9,6 +9,7 @@ import (
 // serverCall is one request and its response. It is used again for another when nobody can have kept anything of it.
 type serverCall struct {
 	conn     *serverConn
+	io       *transfers
 	head     head
 	blank    http.Request // with the context, which cannot be set otherwise without copying
 	request  http.Request
@@ -22,7 +23,7 @@ type serverCall struct {
 }
 
 func newServerCall() *serverCall {
-	k := &serverCall{}
+	k := &serverCall{io: newTransfers()}
 	k.response.call = k
 	k.renewContext()
 	return k

@@ -30,6 +30,7 @@ type serverConn struct {
 	closing atomic.Bool // it was closed from outside
 
 	began   bool // there was a request on it
+	rests   bool // it has waited for restAfter
 	gone    bool // the tracker has forgotten it
 	shard   uint8
 	readN   int // what tryRead read
@@ -51,7 +52,7 @@ func newServerConn(s *Server, c net.Conn) *serverConn {
 		sc.remote = a.String()
 		sc.peer, _ = netip.ParseAddrPort(sc.remote)
 	}
-	if sc.link.direct.ok() {
+	if sc.link.direct.raw != nil {
 		sc.try = sc.tryRead
 	}
 	return sc
@@ -63,16 +64,29 @@ func (c *serverConn) tell(state http.ConnState) {
 	}
 }
 
-// serve serves one request after another.
+// serve serves one request after another. When none has come for a while, another goroutine goes on: one that has done nothing yet
+// waits with the smallest of stacks, and a stack that has grown never gets as small again.
 func (c *serverConn) serve() {
-	defer c.end()
-	for c.await() {
+	moved := false
+	defer func() {
+		if !moved {
+			c.end()
+		}
+	}()
+	for {
+		var ok bool
+		if ok, moved = c.await(); moved {
+			go c.serve() // ends with the connection, or by doing this
+			return
+		}
+		if !ok {
+			return
+		}
 		c.tell(http.StateActive)
 		if !c.exchange() {
 			return
 		}
-		c.server.recycle(c.call)
-		c.call = nil
+		c.letGo()
 		if c.reader.buffered() == 0 {
 			c.tell(http.StateIdle)
 		}
@@ -95,27 +109,45 @@ func (c *serverConn) end() {
 // rest gives back all that is not needed to wait for a request.
 func (c *serverConn) rest() {
 	if c.call != nil {
-		c.server.recycle(c.call)
-		c.call = nil
+		c.letGo()
 	}
 	c.reader.release()
 }
 
-// await waits for the first byte of a request. It returns false when none will come.
-func (c *serverConn) await() bool {
+// letGo gives the call back.
+func (c *serverConn) letGo() {
+	c.server.recycle(c.call)
+	c.call, c.link.direct.transfers = nil, nil
+}
+
+// restAfter is how long a connection waits for a request before a fresh goroutine waits on.
+const restAfter = time.Second
+
+// await waits for the first byte of a request. It returns false when none will come, and moved when a fresh goroutine is to wait on.
+func (c *serverConn) await() (ok, moved bool) {
 	if c.reader.buffered() > 0 {
-		return !c.server.draining.Load() || !c.began
+		return !c.server.draining.Load() || !c.began, false
 	}
-	wait := c.server.IdleTimeout
-	if !c.began {
+	wait, rests := c.server.IdleTimeout, c.rests
+	c.rests = false
+	switch {
+	case !c.began:
 		wait = c.server.HeaderTimeout
+	case rests && wait > 0:
+		wait -= restAfter
+	case !rests && (wait <= 0 || wait > 2*restAfter):
+		wait, moved = restAfter, true
 	}
 	c.idle.Store(true)
 	if c.server.draining.Load() {
-		return false
+		return false, false
 	}
 	err := c.waitFor(wait)
-	return err == nil && c.idle.CompareAndSwap(true, false)
+	if moved && temporary(err) && c.idle.Load() {
+		c.rests = true
+		return false, true
+	}
+	return err == nil && c.idle.CompareAndSwap(true, false), false
 }
 
 // closeIdle closes the connection when it waits for a request.
@@ -185,6 +217,7 @@ func (c *serverConn) exchange() bool {
 		c.call = c.server.calls.Get().(*serverCall)
 	}
 	k := c.call
+	c.link.direct.transfers = k.io
 	c.link.limitReads(c.server.HeaderTimeout, 0)
 	if err := c.reader.readRequestHead(&k.head, &c.server.limits); err != nil {
 		c.refuse(err)
