@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -188,7 +189,7 @@ func (b *bench) rootsFor(c *benchCase) string {
 // start starts a contender.
 func (b *bench) start(c *benchCase, one contender, cores int) (*gateway, error) {
 	label := one.called()
-	s := setup{dir: filepath.Join(b.dir, c.name, label), origin: b.address, cores: cores, routes: one.routes, all: one.all}
+	s := setup{dir: filepath.Join(b.dir, c.name, label), origin: b.address, cores: cores, routes: one.routes, connections: one.connections, all: one.all}
 	if c.tls {
 		s.cert = b.cert
 	}
@@ -214,13 +215,16 @@ func (b *bench) startWith(one contender, s setup) (*gateway, error) {
 // round lets each gateway work once as hard as it can, and once at a rate that all of them can keep.
 func (b *bench) round(ctx context.Context, m *measured, gateways []*gateway, round int) error {
 	for _, g := range gateways {
-		result, err := b.turn(ctx, b.job(m, g, 0))
+		result, err := b.turn(ctx, b.job(m, g, m.benchCase.rate))
 		if err != nil {
 			return fmt.Errorf("%s: %w", g.label, err)
 		}
 		m.closed[g.label] = append(m.closed[g.label], result)
 	}
-	if round == 0 {
+	switch {
+	case m.benchCase.rate > 0:
+		m.rate = m.benchCase.rate
+	case round == 0:
 		m.rate = rateFor(m.closed)
 	}
 	for _, g := range append([]*gateway{nil}, gateways...) {
@@ -254,9 +258,19 @@ func (b *bench) job(m *measured, g *gateway, rate float64) load.Job {
 	}
 	if g != nil {
 		job.Address, job.Paths, job.Processes, job.Roots = g.setup.listen, c.paths(g.setup.routes), g.pids, b.rootsFor(c)
+		job.Connections = cmp.Or(g.setup.connections, b.connections)
+	}
+	if c.rate > 0 { // each connection has had a request or two before it counts
+		job.Warmup, job.Time = calmWarmup, max(calmTime, b.time)
 	}
 	return job
 }
+
+// calmWarmup and calmTime are for cases at a fixed rate, where connections may have to wait for a second until it is their turn.
+const (
+	calmWarmup = 2 * time.Second
+	calmTime   = 2 * time.Second
+)
 
 // want is the size of the answers.
 func (c *benchCase) want() int64 {

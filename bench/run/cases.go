@@ -19,6 +19,8 @@ type benchCase struct {
 	tls       bool
 	cores     int // of each gateway; 0 is what the flag says
 
+	rate float64 // requests per second, where full load is not what is asked about; 0: full load, and half of that
+
 	special func(ctx context.Context, b *bench, c *benchCase, r *Report) error // measures it and reports; nil: requests are counted
 
 	contenders []contender
@@ -26,10 +28,11 @@ type benchCase struct {
 
 // contender is a peer in one of its ways to do a case.
 type contender struct {
-	peer   string
-	label  string // by default the peer
-	routes int
-	all    bool
+	peer        string
+	label       string // by default the peer
+	routes      int
+	connections int // 0 is what the flag says
+	all         bool
 }
 
 // called is its label.
@@ -66,6 +69,15 @@ var cases = []benchCase{
 		name: "routes", about: "GET, answer of 1 KiB, requests spread over 10 or 100,000 routes", segment: "1k", contenders: []contender{
 			{peer: "cardea", label: "cardea-10", routes: 10},
 			{peer: "cardea", label: "cardea-100k", routes: 100_000},
+		},
+	},
+	{
+		name: "connections", about: "GET, answer of 1 KiB, 10,000 requests per second, which go round 10 or 10,000 connections", segment: "1k", rate: 10_000,
+		contenders: []contender{
+			{peer: "cardea", label: "cardea-10", connections: 10},
+			{peer: "cardea", label: "cardea-10k", connections: 10_000},
+			{peer: "nginx", label: "nginx-10", connections: 10},
+			{peer: "nginx", label: "nginx-10k", connections: 10_000},
 		},
 	},
 	{

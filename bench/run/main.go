@@ -83,7 +83,7 @@ type order struct {
 }
 
 func parse(args []string, errs io.Writer) (order, error) {
-	o := order{settings: settings{settle: 2 * time.Second}}
+	o := order{settings: settings{settle: 4 * time.Second}}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(errs)
 	names := flags.String("cases", "", "`names` of the cases to measure, by comma (default all)")

@@ -121,7 +121,7 @@ func (c *serverConn) letGo() {
 }
 
 // restAfter is how long a connection waits for a request before a fresh goroutine waits on.
-const restAfter = time.Second
+const restAfter = 3 * time.Second
 
 // await waits for the first byte of a request. It returns false when none will come, and moved when a fresh goroutine is to wait on.
 func (c *serverConn) await() (ok, moved bool) {

@@ -147,7 +147,7 @@ func (p *polled) begin(due time.Time) bool {
 	var c *polledConn
 	switch {
 	case len(p.free) > 0:
-		c, p.free = p.free[len(p.free)-1], p.free[:len(p.free)-1]
+		c, p.free = p.free[0], p.free[1:] // the one that has waited longest: all of them take part
 	case p.spare > 0:
 		p.spare--
 		var err error
