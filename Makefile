@@ -10,7 +10,7 @@ TESTFLAGS ?=
 # Packages whose allocations have gates.
 GATED := ./filters/... ./gatewaytest ./targets/... ./observe ./internal/engine/... ./internal/expr ./internal/http1 ./internal/router ./internal/upstream/...
 
-.PHONY: run build test check fmt vet lint generate generated fuzz bench deps bench-deps clean
+.PHONY: run build test check fmt vet lint generate generated fuzz bench profile deps bench-deps clean
 
 # Build the gateway and start the demo: sample services and a gateway in front of them.
 run: build
@@ -56,6 +56,11 @@ fuzz:
 # Compare with nginx and HAProxy, side by side.
 bench: build bench-deps
 	$(GO) run ./bench/run $(BENCHFLAGS)
+
+# Take the profile anew that the compiler optimises the binary with.
+profile: build bench-deps
+	$(GO) run ./bench/run -cases get-1k,post-64k,policies -peers cardea -rounds 1 -time 12s -profile bin/profile
+	$(GO) tool pprof -proto bin/profile/*.profile.pprof > cmd/cardea/default.pgo
 
 deps:
 	@./scripts/deps curl nginx

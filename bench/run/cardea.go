@@ -42,7 +42,10 @@ func prepareCardea(s *setup) (process.Program, error) {
 		b.WriteString("log: off\n")
 	}
 	fmt.Fprintf(&b, "upstreams: {u: http://%s}\nroutes:\n", s.origin)
-	if s.routes == 0 {
+	switch {
+	case s.all:
+		b.WriteString("  - {match: {path: /**, when: 'request.method in [\"GET\", \"POST\"] && !request.path.startsWith(\"/private\")'}, to: u}\n")
+	case s.routes == 0:
 		b.WriteString("  - {match: /**, to: u}\n")
 	}
 	for i := range s.routes {

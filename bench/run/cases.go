@@ -56,7 +56,7 @@ var cases = []benchCase{
 	{name: "tls", about: "GET, answer of 1 KiB, TLS 1.3, connections kept", segment: "1k", tls: true, contenders: every},
 	{name: "two-cores", about: "GET, answer of 1 KiB, connections kept, two cores for each gateway", segment: "1k", cores: 2, contenders: every},
 	{
-		name: "policies", about: "GET, answer of 1 KiB: access log to a file, five header changes, metrics; against nginx without",
+		name: "policies", about: "GET, answer of 1 KiB: access log to a file, five header changes, metrics, and for Cardea a condition on the route; against nginx without",
 		segment: "1k", contenders: []contender{
 			{peer: "nginx"},
 			{peer: "nginx", label: "nginx+all", all: true},
