@@ -47,7 +47,7 @@ generated: generate
 
 # Run each fuzz target for a moment, from its committed corpus on. A number of runs, not a time: at the end of a time the fuzzer can
 # mistake its own deadline for a failure (https://go.dev/issue/75804).
-FUZZTIME ?= 20000x
+FUZZTIME ?= 10000x
 fuzz:
 	@for pkg in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
