@@ -19,8 +19,11 @@ type upload struct {
 	memory  bool // src is in memory, and is to be closed
 	touched bool // src is read from
 
-	buf   []byte // what pieces are made in
+	buf   []byte // what pieces are made in: one of the next
 	huge  *[hugeBuffer]byte
+	big   *[bigBuffer]byte
+	small *[smallBuffer]byte
+	full  bool   // the last piece filled it
 	total int64  // bytes of the body so far
 	rest  []byte // in buf, to be sent before more is read
 	last  bool   // rest is the last
@@ -145,11 +148,10 @@ func (u *upload) completed() bool {
 }
 
 func (u *upload) run() {
-	if len(u.rest) == 0 { // or it is in the other buffer
+	if len(u.rest) == 0 { // or it is in the buffer
 		u.end()
-		buf := bigBuffers.Get().(*[bigBuffer]byte)
-		defer bigBuffers.Put(buf)
-		u.buf = buf[:]
+		u.small = smallBuffers.Get().(*[smallBuffer]byte)
+		u.buf = u.small[:]
 	}
 	end := u.copy()
 	u.end()
@@ -175,7 +177,8 @@ func (u *upload) end() {
 	if u.huge != nil {
 		hugeBuffers.Put(u.huge)
 	}
-	u.huge, u.buf, u.rest = nil, nil, nil
+	recycle(u.small, u.big)
+	u.huge, u.big, u.small, u.buf, u.rest = nil, nil, nil, nil, nil
 }
 
 // chunkRoom is kept free before the data of a chunk, for its size, and after it, for its end.
@@ -185,6 +188,11 @@ const chunkRoom = 8
 func (u *upload) copy() uint32 {
 	for {
 		if len(u.rest) == 0 && !u.last {
+			if u.full && u.small != nil { // more comes at a time than a slow client sends
+				u.end()
+				u.big = bigBuffers.Get().(*[bigBuffer]byte)
+				u.buf = u.big[:]
+			}
 			err := u.fill(u.read)
 			if u.over.Load() {
 				return uploadOff
@@ -217,7 +225,7 @@ func (u *upload) fill(read func([]byte) (int, error)) error {
 	for m := n; m > 0 && err == nil && n < len(room) && u.total+int64(n) != u.length; n += m { // what is there too
 		m, err = u.readReady(room[n:])
 	}
-	u.total += int64(n)
+	u.total, u.full = u.total+int64(n), n == len(room)
 	switch {
 	case u.length >= 0 && u.total > u.length:
 		return errLonger
