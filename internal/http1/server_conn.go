@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"runtime"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -141,6 +142,9 @@ func (c *serverConn) await() (ok, moved bool) {
 	c.idle.Store(true)
 	if c.server.draining.Load() {
 		return false, false
+	}
+	if c.began {
+		runtime.Gosched() // others have their turn first: under load the next request is there by then, and need not be waited for
 	}
 	err := c.waitFor(wait)
 	if moved && temporary(err) && c.idle.Load() {
