@@ -154,6 +154,14 @@ func TestReportsTellHowLoadsWent(t *testing.T) {
 	}
 }
 
+func TestAnEmptyFileEndsNothing(t *testing.T) {
+	g := started(t, "listen: 127.0.0.1:0\nadmin: off\nroutes: {match: /x, respond: hi}")
+	g.text = "" // somebody writes it, in place
+	if report, err := g.Reload(t.Context(), "file change"); err == nil || report.OK || len(g.Listen.Addrs()) != 1 || g.Engine.Snapshot().RouteCount() != 1 {
+		t.Fatal(report, err)
+	}
+}
+
 func TestItIsNotReadyWhileItDrains(t *testing.T) {
 	g := started(t, base+"127.0.0.1:0"+one+"shutdown: {delay: 1h, drain: 1h}\n")
 	address := g.AdminAddr()

@@ -14,7 +14,7 @@ import (
 )
 
 // settle is how long files must be quiet before a change is told: editors and kubelets write in several steps.
-const settle = 100 * time.Millisecond
+const settle = 200 * time.Millisecond
 
 // Files calls changed, from one goroutine, each time the content of what list returns has changed. It watches the folders that
 // the files are in, and those that they link to. It returns when ctx ends, or at once with an error when nothing can be watched.
