@@ -135,7 +135,7 @@ func (c *Cluster) buildKey(env Env) (err error) {
 // buildPool takes over or makes the connections.
 func (c *Cluster) buildPool(env Env) error {
 	var err error
-	if c.tls, err = newTLS(c.config.TLS, env.Dir); err != nil {
+	if c.tls, err = newTLS(c.config.TLS, env.Dir, c.log); err != nil {
 		return err
 	}
 	t, l := c.config.Timeout, c.config.Limits
