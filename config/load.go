@@ -36,6 +36,9 @@ func decodeConfig(root Node, before error) (*Config, error) {
 	cfg := new(Config)
 	errs := root.Locate(before)
 	errs = append(errs, root.Locate(root.Decode(cfg))...)
+	if len(errs) == 0 && root.Len() == 0 {
+		errs = append(errs, root.Locate(errEmpty(root))...)
+	}
 	errs = append(errs, root.Locate(cfg.checkErrorNames())...)
 	for name := range cfg.Policies {
 		if strings.HasPrefix(name, "x-") {
@@ -43,4 +46,12 @@ func decodeConfig(root Node, before error) (*Config, error) {
 		}
 	}
 	return cfg, errs.Err()
+}
+
+// errEmpty refuses a configuration that says nothing. A file is empty for a moment when something writes it in place; what runs must
+// not end for that.
+func errEmpty(root Node) error {
+	e := root.Errorf("the configuration is empty")
+	e.Expected = "keys such as listen, upstreams and routes"
+	return e
 }

@@ -91,3 +91,19 @@ func TestLoadNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestEmptyConfiguration(t *testing.T) {
+	for _, text := range []string{"", "# nothing\n", "---\n", "{}"} {
+		_, err := Parse("x.yaml", []byte(text), Options{})
+		if err == nil || !strings.Contains(err.Error(), "x.yaml:1:1: the configuration is empty") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	dir := write(t, map[string]string{"a.yaml": "", "b.yaml": "# nothing\n"})
+	if _, err := Load(dir, Options{}); err == nil || !strings.Contains(err.Error(), "the configuration is empty") {
+		t.Error(err)
+	}
+	if _, err := Parse("x.yaml", []byte("null"), Options{}); err == nil || strings.Contains(err.Error(), "empty") {
+		t.Error("an error is enough:", err)
+	}
+}

@@ -288,7 +288,7 @@ type Breaker struct {
 }
 
 // UpstreamTLS says how the endpoints of an upstream are trusted, and who the gateway is to them. Files are named relative to the
-// configuration file, and certificates are read again when they change.
+// configuration file. When they change they are read again; what cannot be used is logged, and what was there before goes on.
 type UpstreamTLS struct {
 	// CA is a PEM file with the certificates of the authorities that are trusted. By default those of the system.
 	CA string `yaml:"ca"`

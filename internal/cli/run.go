@@ -80,8 +80,8 @@ func (a *app) serve(path string, log *slog.Logger, watching bool, started func(*
 
 // watch reloads when the files change, once the gateway runs. It ends with ctx.
 func (a *app) watch(ctx context.Context, runs <-chan struct{}, path string, g *control.Gateway, log *slog.Logger) {
-	list := func() ([]string, error) { return config.Files(path) }
-	err := watch.Files(ctx, list, func() {
+	files := func() ([]string, error) { return config.Files(path) }
+	err := watch.Watch(ctx, watch.Sources{Files: files, Used: g.Used}, func() {
 		select {
 		case <-ctx.Done():
 		case <-runs:

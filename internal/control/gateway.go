@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -216,6 +217,24 @@ func (g *Gateway) Close() {
 	_ = g.Listen.Close()
 	g.Engine.Close()
 	g.admin.close()
+}
+
+// Used lists the files that the running configuration names and that only a reload reads again: the authorities of upstreams.
+func (g *Gateway) Used() []string {
+	s := g.Engine.Snapshot()
+	if s == nil {
+		return nil
+	}
+	var files []string
+	for _, u := range s.Config.Upstreams {
+		switch ca := u.TLS.CA; {
+		case filepath.IsAbs(ca):
+			files = append(files, ca)
+		case ca != "":
+			files = append(files, filepath.Join(g.o.Dir, ca))
+		}
+	}
+	return files
 }
 
 // ReopenLogs has log files opened anew, after they were rotated.

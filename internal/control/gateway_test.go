@@ -3,10 +3,12 @@ package control_test
 import (
 	"bytes"
 	"context"
+	"encoding/pem"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -152,6 +154,47 @@ func TestReportsTellHowLoadsWent(t *testing.T) {
 	if log := g.log.String(); strings.Count(log, "msg=configuration where=") != 3 || !strings.Contains(log, "errors=2") {
 		t.Errorf("the log: %s", log)
 	}
+}
+
+func TestAnEmptyFileEndsNothing(t *testing.T) {
+	g := started(t, "listen: 127.0.0.1:0\nadmin: off\nroutes: {match: /x, respond: hi}")
+	g.text = "" // somebody writes it, in place
+	if report, err := g.Reload(t.Context(), "file change"); err == nil || report.OK || len(g.Listen.Addrs()) != 1 || g.Engine.Snapshot().RouteCount() != 1 {
+		t.Fatal(report, err)
+	}
+}
+
+func TestAuthoritiesAreWatched(t *testing.T) {
+	ca := writeCA(t)
+	g := newGateway(t, "listen: 127.0.0.1:0\nadmin: off\nupstreams: {a: {endpoints: https://127.0.0.1:1, tls: {ca: "+ca+"}}}\nroutes: {match: /x, to: a}")
+	if used := g.Used(); used != nil {
+		t.Error("before it runs:", used)
+	}
+	if _, err := g.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{ca}, g.Used()); diff != "" {
+		t.Error(diff)
+	}
+	if err := os.WriteFile(ca, []byte("garbage"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Reload(t.Context(), "file change"); err == nil || !strings.Contains(err.Error(), "there is no certificate in "+ca) {
+		t.Error(err)
+	}
+}
+
+// writeCA writes a file with a certificate.
+func writeCA(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 func TestItIsNotReadyWhileItDrains(t *testing.T) {

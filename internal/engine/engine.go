@@ -20,6 +20,7 @@ type Engine struct {
 	log       *slog.Logger
 	metrics   *metrics
 	recent    *recent
+	calm      *calm
 	exchanges sync.Pool // of *exchange
 	upgrades  upgrades
 	running   atomic.Int64
@@ -38,7 +39,7 @@ func New(o Options) *Engine {
 	if o.Recent == 0 {
 		o.Recent = 4096
 	}
-	e := &Engine{log: o.Log, metrics: newMetrics(o.Metrics), recent: newRecent(o.Recent)}
+	e := &Engine{log: o.Log, metrics: newMetrics(o.Metrics), recent: newRecent(o.Recent), calm: newCalm()}
 	e.exchanges.New = func() any {
 		x := &exchange{}
 		x.passInterim = x.interim

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -93,9 +94,26 @@ func (x *exchange) note(refused *filter.Error) {
 		f.Cause = refused.Cause.Error()
 	}
 	x.engine.recent.add(f)
-	if ctx := context.Background(); x.engine.log.Enabled(ctx, info.Level) && info.Source != filter.FromClient {
-		x.engine.log.Log(ctx, info.Level, "request failed", "request_id", f.RequestID, "route", f.Route, "code", f.Code, "cause", f.Cause)
+	if info.Source != filter.FromClient {
+		x.engine.tell(f, info.Level)
 	}
+}
+
+// tell logs a failure, unless there are too many.
+func (e *Engine) tell(f Failure, level slog.Level) {
+	ctx := context.Background()
+	if !e.log.Enabled(ctx, level) {
+		return
+	}
+	silent, ok := e.calm.admit(f.Code, time.Now())
+	if !ok {
+		return
+	}
+	fields := []any{"request_id", f.RequestID, "route", f.Route, "code", f.Code, "cause", f.Cause}
+	if silent > 0 {
+		fields = append(fields, "not_logged", silent)
+	}
+	e.log.Log(ctx, level, "request failed", fields...)
 }
 
 func attemptsOut(attempts []filter.Attempt) []AttemptOut {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -135,7 +136,7 @@ func (c *Cluster) buildKey(env Env) (err error) {
 // buildPool takes over or makes the connections.
 func (c *Cluster) buildPool(env Env) error {
 	var err error
-	if c.tls, err = newTLS(c.config.TLS, env.Dir); err != nil {
+	if c.tls, err = newTLS(c.config.TLS, env.Dir, c.log); err != nil {
 		return err
 	}
 	t, l := c.config.Timeout, c.config.Limits
@@ -213,11 +214,23 @@ func (c *Cluster) Start() {
 
 // sweep ends the intervals of ejection.
 func (c *Cluster) sweep() {
-	every(c.ctx, or(c.config.Eject.Interval, 10*time.Second), func() {
-		if n := c.outliers.Sweep(c.now()); n > 0 {
-			c.ejected(n)
+	every(c.ctx, or(c.config.Eject.Interval, 10*time.Second), c.endInterval)
+}
+
+// endInterval ejects the endpoints that failed too often within an interval.
+func (c *Cluster) endInterval() {
+	ejected := c.outliers.Sweep(c.now())
+	if len(ejected) == 0 {
+		return
+	}
+	c.mu.Lock()
+	for _, e := range c.endpoints {
+		if slices.Contains(ejected, &e.state.record) {
+			c.log.Warn("endpoint ejected", "endpoint", e.name, "error", "too many of its requests fail")
 		}
-	})
+	}
+	c.mu.Unlock()
+	c.ejected(len(ejected))
 }
 
 // every calls f in intervals until ctx ends.

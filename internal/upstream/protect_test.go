@@ -1,9 +1,12 @@
 package upstream
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,6 +100,28 @@ func TestEjection(t *testing.T) {
 		if got := do(c, get()); got.Status != 504 {
 			t.Fatalf("%+v", got)
 		}
+	}
+}
+
+// An endpoint that fails too often, though never long in a row, is ejected by name.
+func TestEjectionByErrorRate(t *testing.T) {
+	var answers atomic.Int64
+	bad := newBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader([]int{200, 503}[answers.Add(1)%2])
+	})
+	good := newBackend(t, says(200, "good"))
+	c := newCluster(t, func(u *config.Upstream) { u.Retry.Off = true }, bad.URL, good.URL)
+	var log bytes.Buffer
+	c.log = slog.New(slog.NewTextHandler(&log, nil))
+	for range 100 {
+		do(c, get())
+	}
+	c.endInterval()
+	if e := endpointOf(c.Status(), bad); e.EjectedUntil == nil || e.InUse {
+		t.Errorf("its status is %+v", e)
+	}
+	if want := "endpoint=" + strings.TrimPrefix(bad.URL, "http://"); !strings.Contains(log.String(), want) {
+		t.Errorf("%q is not in the log:\n%s", want, &log)
 	}
 }
 

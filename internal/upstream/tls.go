@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -13,7 +14,7 @@ import (
 )
 
 // newTLS makes the TLS settings of an upstream. Relative names of files start at dir.
-func newTLS(c config.UpstreamTLS, dir string) (*tls.Config, error) {
+func newTLS(c config.UpstreamTLS, dir string, log *slog.Logger) (*tls.Config, error) {
 	t := &tls.Config{
 		ServerName:         c.ServerName,
 		MinVersion:         tls.VersionTLS12,
@@ -34,7 +35,7 @@ func newTLS(c config.UpstreamTLS, dir string) (*tls.Config, error) {
 		}
 	}
 	if c.Cert != "" {
-		pair := &keyPair{cert: resolve(dir, c.Cert), key: resolve(dir, c.Key)}
+		pair := &keyPair{cert: resolve(dir, c.Cert), key: resolve(dir, c.Key), log: log}
 		if _, err := pair.get(); err != nil {
 			return nil, config.FieldErrorf("tls.cert", "%w", err)
 		}
@@ -54,10 +55,12 @@ func resolve(dir, name string) string {
 // keyPair is a certificate with its key, read again when its file has changed. A change that cannot be read leaves what was.
 type keyPair struct {
 	cert, key string
+	log       *slog.Logger
 
 	mu       sync.Mutex
 	modified [2]time.Time
 	loaded   *tls.Certificate
+	failed   string // what was said last of a change that cannot be used
 }
 
 // get returns the certificate.
@@ -79,14 +82,18 @@ func (k *keyPair) get() (*tls.Certificate, error) {
 	if err != nil {
 		return k.orLast(err)
 	}
-	k.loaded, k.modified = &pair, modified
+	k.loaded, k.modified, k.failed = &pair, modified, ""
 	return k.loaded, nil
 }
 
-// orLast returns what was loaded last, or else an error.
+// orLast returns what was loaded last, or else an error. It says once why what is there now cannot be used.
 func (k *keyPair) orLast(err error) (*tls.Certificate, error) {
-	if k.loaded != nil {
-		return k.loaded, nil
+	if k.loaded == nil {
+		return nil, fmt.Errorf("cannot load the certificate: %w", err)
 	}
-	return nil, fmt.Errorf("cannot load the certificate: %w", err)
+	if text := err.Error(); text != k.failed {
+		k.failed = text
+		k.log.Error("cannot use a changed certificate: the one before goes on being shown", "certificate", k.cert, "error", err)
+	}
+	return k.loaded, nil
 }

@@ -1,5 +1,5 @@
 // Package watch tells when configuration files change: edited in place, renamed over as editors do, or swapped by a symbolic
-// link as Kubernetes does with ConfigMaps. It does not read them.
+// link as Kubernetes does with ConfigMaps. What they say is not its business.
 package watch
 
 import (
@@ -14,26 +14,40 @@ import (
 )
 
 // settle is how long files must be quiet before a change is told: editors and kubelets write in several steps.
-const settle = 100 * time.Millisecond
+const settle = 200 * time.Millisecond
 
-// Files calls changed, from one goroutine, each time the content of what list returns has changed. It watches the folders that
-// the files are in, and those that they link to. It returns when ctx ends, or at once with an error when nothing can be watched.
-func Files(ctx context.Context, list func() ([]string, error), changed func()) error {
+// look is how often files are looked at in any case: network file systems tell of no changes, and watches can run out.
+const look = 5 * time.Second
+
+// Sources are the files that are watched.
+type Sources struct {
+	// Files lists the files of the configuration. Each change of one is told, and whether there are more or fewer.
+	Files func() ([]string, error)
+
+	// Used lists further files, which the configuration names. Nil: none. Changes of their content are told.
+	Used func() []string
+}
+
+// Watch calls changed, from one goroutine, each time that files have changed. It watches the folders that they are in, and those
+// that they link to. It returns when ctx ends, or at once with an error when nothing can be watched.
+func Watch(ctx context.Context, s Sources, changed func()) error {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		return fmt.Errorf("cannot watch files: %w", err)
 	}
 	defer func() { _ = w.Close() }()
-	files, err := list()
+	files, err := s.Files()
 	if err != nil {
 		return err
 	}
 	if err := follow(w, files); err != nil {
 		return err
 	}
-	last := digest(files)
+	last := seen{files: digest(files...)}
 	quiet := time.NewTimer(settle)
 	quiet.Stop()
+	clock := time.NewTicker(look)
+	defer clock.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -50,17 +64,46 @@ func Files(ctx context.Context, list func() ([]string, error), changed func()) e
 			if event.Op != fsnotify.Chmod {
 				quiet.Reset(settle)
 			}
-		case <-quiet.C:
-			if files, err = list(); err != nil {
-				continue // the files are gone for a moment; their return is an event too
+		case <-clock.C:
+			now, isNew := s.look(w, last)
+			if isNew {
+				quiet.Reset(settle) // it may not be all there yet
+				continue
 			}
-			_ = follow(w, files)
-			if now := digest(files); now != last {
-				last = now
+			last = now
+		case <-quiet.C:
+			now, isNew := s.look(w, last)
+			if last = now; isNew {
 				changed()
 			}
 		}
 	}
+}
+
+// seen is what files were when they were last looked at.
+type seen struct {
+	files [sha256.Size]byte            // of the configuration
+	used  map[string][sha256.Size]byte // by name
+}
+
+// look says what files are now, and whether that is a change.
+func (s Sources) look(w *fsnotify.Watcher, last seen) (now seen, changed bool) {
+	files, err := s.Files()
+	if err != nil {
+		return last, false // they are gone for a moment; their return is an event too
+	}
+	now = seen{files: digest(files...), used: map[string][sha256.Size]byte{}}
+	changed = now.files != last.files
+	if s.Used != nil {
+		for _, name := range s.Used() {
+			now.used[name] = digest(name)
+			before, known := last.used[name]
+			changed = changed || known && before != now.used[name]
+			files = append(files, name)
+		}
+	}
+	_ = follow(w, files)
+	return now, changed
 }
 
 // follow watches the folders of files and of what they link to. What is watched already stays so.
@@ -77,7 +120,7 @@ func follow(w *fsnotify.Watcher, files []string) error {
 }
 
 // digest stands for the names and contents of files.
-func digest(files []string) [sha256.Size]byte {
+func digest(files ...string) [sha256.Size]byte {
 	h := sha256.New()
 	for _, name := range files {
 		text, err := os.ReadFile(name)

@@ -29,13 +29,13 @@ func TestChangesAreTold(t *testing.T) {
 	ready := make(chan struct{})
 	go func() {
 		first := true
-		done <- watch.Files(ctx, func() ([]string, error) {
+		done <- watch.Watch(ctx, watch.Sources{Files: func() ([]string, error) {
 			if first {
 				first = false
 				defer close(ready)
 			}
 			return list()
-		}, func() { told <- struct{}{} })
+		}}, func() { told <- struct{}{} })
 	}()
 	<-ready
 	time.Sleep(50 * time.Millisecond) // the folder is watched right after the list is made; nothing tells when
@@ -106,7 +106,8 @@ func TestSwappedLinksAreTold(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- watch.Files(ctx, func() ([]string, error) { return []string{name}, nil }, func() { told <- struct{}{} })
+		files := func() ([]string, error) { return []string{name}, nil }
+		done <- watch.Watch(ctx, watch.Sources{Files: files}, func() { told <- struct{}{} })
 	}()
 	time.Sleep(100 * time.Millisecond)
 	link("v2")
@@ -117,4 +118,49 @@ func TestSwappedLinksAreTold(t *testing.T) {
 	}
 	cancel()
 	<-done
+}
+
+func TestChangesOfUsedFilesAreTold(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	dir, other := t.TempDir(), t.TempDir()
+	name, ca := filepath.Join(dir, "cardea.yaml"), filepath.Join(other, "ca.pem")
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(name, "one")
+	write(ca, "one")
+	told, looked := make(chan struct{}, 10), make(chan struct{}, 100)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- watch.Watch(ctx, watch.Sources{
+			Files: func() ([]string, error) { return []string{name}, nil },
+			Used: func() []string {
+				looked <- struct{}{}
+				return []string{ca}
+			},
+		}, func() { told <- struct{}{} })
+	}()
+	wait := func(what string, c <-chan struct{}) {
+		t.Helper()
+		select {
+		case <-c:
+		case <-time.After(20 * time.Second):
+			t.Fatal(what)
+		}
+	}
+	wait("the file that is used is not looked at", looked)
+	time.Sleep(50 * time.Millisecond) // it is read right after it is listed; nothing tells when
+	if len(told) > 0 {
+		t.Fatal("a file was told that was only found")
+	}
+	write(ca, "two")
+	wait("its change was not told", told)
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
 }

@@ -83,11 +83,11 @@ func (d *Detector) Report(r *Record, failed bool, now int64) bool {
 	return d.eject(r, now)
 }
 
-// Sweep ends an interval: it ejects endpoints whose error rate was too high, and begins the next interval. It returns how many
+// Sweep ends an interval: it ejects endpoints whose error rate was too high, and begins the next interval. It returns those that
 // it ejected.
-func (d *Detector) Sweep(now int64) (ejected int) {
+func (d *Detector) Sweep(now int64) (ejected []*Record) {
 	if d.options.ErrorRate == 0 {
-		return 0
+		return nil
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -99,7 +99,7 @@ func (d *Detector) Sweep(now int64) (ejected int) {
 	}
 	for i, r := range d.records {
 		if d.stands(goods[i], bads[i], good-goods[i], bad-bads[i]) && d.eject(r, now) {
-			ejected++
+			ejected = append(ejected, r)
 		}
 	}
 	return ejected

@@ -83,11 +83,11 @@ func TestErrorRate(t *testing.T) {
 	report(1, 20, 0)
 	report(2, 18, 2)
 	report(3, 2, 3) // too few to tell
-	if n := d.Sweep(0); n != 1 || r[0].Until(0) == 0 {
-		t.Errorf("%d were ejected; the bad one until %d", n, r[0].Until(0))
+	if out := d.Sweep(0); len(out) != 1 || out[0] != r[0] || r[0].Until(0) == 0 {
+		t.Errorf("%d were ejected; the bad one until %d", len(out), r[0].Until(0))
 	}
-	if n := d.Sweep(0); n != 0 {
-		t.Errorf("what was counted in one interval ejected %d in the next", n)
+	if out := d.Sweep(0); len(out) != 0 {
+		t.Errorf("what was counted in one interval ejected %d in the next", len(out))
 	}
 }
 
@@ -98,8 +98,8 @@ func TestErrorRateOfAll(t *testing.T) {
 			d.Report(r[i], k%2 == 0, 0)
 		}
 	}
-	if n := d.Sweep(0); n != 0 {
-		t.Errorf("all fail alike, and %d were ejected", n)
+	if out := d.Sweep(0); len(out) != 0 {
+		t.Errorf("all fail alike, and %d were ejected", len(out))
 	}
 }
 
