@@ -330,8 +330,12 @@ func TestStalledUploads(t *testing.T) {
 		}
 	})
 	t.Run("the endpoint resets the stream", func(t *testing.T) {
-		to, _ := serve(t, false, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
-		_, err := open(t, Options{Protocol: "h2c"}).RoundTrip(t.Context(), request("POST", "/", newNever(t)), to, nil)
+		body := newNever(t)
+		to, _ := serve(t, false, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			<-body.read
+			panic(http.ErrAbortHandler)
+		}))
+		_, err := open(t, Options{Protocol: "h2c"}).RoundTrip(t.Context(), request("POST", "/", body), to, nil)
 		if d := cmp.Diff(Error{Phase: Header, Kind: Reset, Sent: true, BodyRead: true}, asError(t, err)); d != "" {
 			t.Error(d)
 		}

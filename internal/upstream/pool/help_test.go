@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
@@ -182,15 +183,20 @@ func cancelWith(t testing.TB) (context.Context, context.CancelCauseFunc) {
 }
 
 // never is a body that never comes until it is closed.
-type never struct{ done chan struct{} }
+type never struct {
+	done  chan struct{}
+	read  chan struct{} // closed when it is first read
+	first sync.Once
+}
 
 func newNever(t testing.TB) *never {
-	n := &never{make(chan struct{})}
+	n := &never{done: make(chan struct{}), read: make(chan struct{})}
 	t.Cleanup(func() { close(n.done) })
 	return n
 }
 
 func (n *never) Read([]byte) (int, error) {
+	n.first.Do(func() { close(n.read) })
 	<-n.done
 	return 0, io.ErrClosedPipe
 }
