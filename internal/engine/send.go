@@ -165,10 +165,11 @@ func (x *exchange) cut(err error) {
 		return
 	}
 	var refused *filter.Error
+	known := errors.As(err, &refused) // the upstream says what it was
 	switch {
-	case errors.Is(err, errClient), x.Request.Context().Err() != nil && !errors.As(err, &refused):
+	case errors.Is(err, errClient), x.Request.Context().Err() != nil && !known:
 		refused = x.classify(filter.Reject(filter.ClientClosed, "").Because(err))
-	case refused == nil:
+	case !known:
 		refused = filter.Reject(filter.UpstreamReset, "").Because(err)
 	}
 	x.Err = refused

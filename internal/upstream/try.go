@@ -18,7 +18,7 @@ func (x *call) send(e *endpoint, ticket breaker.Ticket) *failure {
 	resp, err := x.cluster.pool.RoundTrip(x.limited, &x.out, e.target, &x.info)
 	a := &x.ex.Attempts[x.attempt]
 	a.Connect, a.FirstByte, a.Reused = x.info.Connect, x.info.FirstByte, x.info.Reused
-	if x.info.Connect > 0 {
+	if x.info.Connect > 0 && !x.info.Reused { // else it was another's, and was waited for
 		x.cluster.metrics.dialled.Inc()
 	}
 	if err != nil {
@@ -232,7 +232,11 @@ func (x *call) endTry(o outcome, err error) {
 	c.metrics.tried(status, took)
 	x.endpoint.state.load.End()
 	at := c.memory.at(now)
-	c.observe(x.endpoint.state.load, o.ejecting, took, at)
+	speed := took
+	if x.response != nil { // how long the body takes is also the client's doing
+		speed = x.info.FirstByte
+	}
+	c.observe(x.endpoint.state.load, o.ejecting, speed, at)
 	if !x.told && c.breaker != nil {
 		c.breaker.Report(x.ticket, o.tripping, at)
 	}
