@@ -13,8 +13,10 @@ type response struct {
 	header http.Header
 
 	status    int
-	began     bool // the head is in out
-	close     bool // the connection ends after this response
+	began     bool  // the head is in out
+	headEnd   int   // where it ends there, but for the empty line
+	before    int64 // what out had sent then
+	close     bool  // the connection ends after this response
 	hijacked  bool
 	bodyless  bool // no body, whatever the handler writes
 	framing   framing

@@ -97,13 +97,27 @@ func (w *response) endHead() {
 	if w.status == http.StatusSwitchingProtocols {
 		w.close = true // what follows is not HTTP, and nobody has taken the connection over
 	} else if w.close {
-		b = append(b, "Connection: close\r\n"...)
+		b = append(b, closeLine...)
 	} else if w.call.head.minor == 0 {
 		b = append(b, "Connection: keep-alive\r\n"...)
 	}
+	w.headEnd, w.before = len(b), w.out.sent
 	w.out.buf = append(b, '\r', '\n')
 	w.began = true
 }
+
+// headWaits says whether none of the head was sent yet.
+func (w *response) headWaits() bool { return !w.began || w.out.sent == w.before && w.out.err == nil }
+
+// endsConnection ends the connection with this response, and has the head say so, which was not sent yet.
+func (w *response) endsConnection() {
+	if w.began && !w.close && w.call.head.minor == 1 {
+		w.out.insert(w.headEnd, closeLine)
+	}
+	w.close = true
+}
+
+var closeLine = []byte("Connection: close\r\n")
 
 var statusOK = "HTTP/1.1 200 OK\r\n"
 

@@ -114,16 +114,42 @@ func (b *serverBody) Close() error {
 	return nil
 }
 
-// finish ends the body: whoever reads it is sent away. It says whether the connection stands at the end of the body, for which it
-// reads on for a while if that is wanted.
-func (b *serverBody) finish(drain bool) bool {
+// lock ends the body: whoever reads it is sent away. mu is held afterwards.
+func (b *serverBody) lock() {
 	b.closed.Store(true)
 	if !b.mu.TryLock() {
 		_ = b.conn.link.setRead(time.Unix(1, 0)) // wakes the reader
 		b.mu.Lock()
 	}
-	defer b.mu.Unlock()
 	b.conn.link.resetManual()
+}
+
+// unreadable ends the body. It says whether it is clear by now that the rest of it will not be read to its end, so that the client can
+// be told: what is there of one whose length is not known is read for that.
+func (b *serverBody) unreadable() bool {
+	if b.ended.Load() {
+		return false
+	}
+	b.lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.ended.Load(): // meanwhile; the trailer belongs to who read it
+		return false
+	case b.waiting.Load() || b.broken != nil:
+		return true
+	case b.body.framing == fixed:
+		return b.body.left > b.conn.server.MaxDrain
+	}
+	b.conn.link.impatient = true
+	defer func() { b.conn.link.impatient = false }()
+	_ = b.drain()
+	return !b.ended.Load()
+}
+
+// finish ends the body. It says whether the connection stands at its end, for which it reads on for a while if that is wanted.
+func (b *serverBody) finish(drain bool) bool {
+	b.lock()
+	defer b.mu.Unlock()
 	switch {
 	case b.ended.Load():
 		return true

@@ -110,7 +110,9 @@ func (k *serverCall) finish() bool {
 		k.breakOff()
 		return false
 	}
-	w.close = w.close || k.unreadable()
+	if k.body != nil && w.headWaits() && k.body.unreadable() {
+		w.endsConnection()
+	}
 	whole := w.finish()
 	k.ctx.cancel() // before a body is waited for
 	drained := k.body == nil || k.body.finish(whole && !w.close)
@@ -140,16 +142,6 @@ func (k *serverCall) unwatch() {
 		k.conn.server.watched.remove(&k.ctx.entry)
 		k.ctx.entry = watchEntry{}
 	}
-}
-
-// unreadable says whether it is clear by now that the rest of the body will not be read to its end.
-func (k *serverCall) unreadable() bool {
-	b := k.body
-	if b == nil || b.ended.Load() || !b.mu.TryLock() {
-		return false
-	}
-	defer b.mu.Unlock()
-	return b.waiting.Load() || b.broken != nil || b.body.framing == fixed && b.body.left > k.conn.server.MaxDrain
 }
 
 // breakOff makes the client see that the response is not whole. Where the end of the connection would be the end of the body, it is

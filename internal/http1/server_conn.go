@@ -267,7 +267,7 @@ func refusal(e *ParseError) []byte {
 
 const (
 	lingerTime  = 500 * time.Millisecond
-	lingerBytes = 1 << 20
+	lingerBytes = 16 << 20 // more than is on its way before the client has the answer
 )
 
 // linger says that nothing more will come, and takes in what the client still sends for a moment. Closing a connection with unread

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -161,6 +162,54 @@ func TestEarlyResponseWhileTheBodyIsComing(t *testing.T) {
 	}
 	c.send("late").expect("200 chunked early late")
 	c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").expect("200 chunked early ")
+}
+
+// Whoever still sends when the answer is complete is told that the connection ends, however the answer was written, and though another
+// goroutine waits for the body.
+func TestEndOfTheConnectionIsAnnounced(t *testing.T) {
+	fixed, chunked := "Content-Length: 600000\r\n\r\nab", "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n"
+	write := func(w http.ResponseWriter) { io.WriteString(w, "no") }
+	pass := func(w http.ResponseWriter) {
+		w.(ResponseSender).WriteResponse(&http.Response{StatusCode: 200, ContentLength: 2, Body: io.NopCloser(strings.NewReader("no"))})
+	}
+	for name, answer := range map[string]func(http.ResponseWriter){"written": write, "passed on": pass} {
+		for _, body := range []string{fixed, chunked} {
+			t.Run(name, func(t *testing.T) {
+				c := dial(t, serve(t, &Server{}, func(w http.ResponseWriter, r *http.Request) {
+					body, reading := r.Body, make(chan struct{})
+					go func() { // ends with the handler
+						body.Read(make([]byte, 2))
+						close(reading)
+						body.Read(make([]byte, 2))
+					}()
+					<-reading
+					time.Sleep(10 * time.Millisecond) // until it waits
+					answer(w)
+				}))
+				c.send("POST / HTTP/1.1\r\nHost: a\r\n" + body).expect("200 close no")
+			})
+		}
+	}
+}
+
+// The trailer belongs to who reads the end of the body, though the handler returns just then.
+func TestTrailerThatComesWithTheAnswer(t *testing.T) {
+	var readers sync.WaitGroup
+	c := dial(t, serve(t, &Server{}, func(w http.ResponseWriter, r *http.Request) {
+		body, trailer, reading := r.Body, r.Trailer, make(chan struct{})
+		readers.Go(func() {
+			close(reading)
+			if _, err := io.Copy(io.Discard, body); err == nil && trailer.Get("X-A") != "b" {
+				t.Errorf("%v", trailer)
+			}
+		})
+		<-reading
+		io.WriteString(w, "ok")
+	}))
+	for range 2000 {
+		c.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-A\r\n\r\n2\r\nab\r\n0\r\nX-A: b\r\n\r\n").expect("200 ok")
+	}
+	readers.Wait()
 }
 
 func TestBodyReadAfterTheHandler(t *testing.T) {

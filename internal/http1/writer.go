@@ -64,6 +64,13 @@ func (w *writer) append(p []byte) {
 	w.buf = append(w.buf, p...)
 }
 
+// insert puts p into what is buffered.
+func (w *writer) insert(at int, p []byte) {
+	w.append(p)
+	copy(w.buf[at+len(p):], w.buf[at:])
+	copy(w.buf[at:], p)
+}
+
 // flush writes what is buffered.
 func (w *writer) flush() error {
 	if len(w.buf) == 0 || w.err != nil {

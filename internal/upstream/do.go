@@ -34,6 +34,7 @@ type call struct {
 	chosen  time.Time // when the endpoint of the present try was
 	tried   []*balance.Member
 	first   [4]*balance.Member // where tried begins
+	fresh   bool               // the last try had a connection that the endpoint no longer wanted
 	left    atomic.Bool        // those under way are counted without it
 	interim func(status int, header http.Header) error
 
@@ -261,8 +262,8 @@ func (x *call) retryReason(failed *failure) string {
 // wait waits before a retry. It reports false when there is no time for one, or the client has left.
 func (x *call) wait(failed *failure) bool {
 	pause := x.cluster.retry.pause(x.tries)
-	if x.tries == 1 && failed != nil && !failed.sent && x.cluster.table.Load().inUse > 1 {
-		pause = 0 // another endpoint is not burdened by what this one could not take
+	if x.tries == 1 && failed != nil && (failed.fresh || !failed.sent && x.cluster.table.Load().inUse > 1) {
+		pause = 0 // the endpoint is well, or another one is not burdened by what this one could not take
 	}
 	if !x.limit.IsZero() && time.Until(x.limit) <= pause {
 		return false

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -141,6 +142,47 @@ func TestEndpointDiesUnderLoad(t *testing.T) {
 	if s := c.Status(); s.Available != 2 || s.InFlight != 0 {
 		t.Errorf("at the end: %+v", s)
 	}
+}
+
+// A service that closes its connections whenever it likes is no client's concern: a request that met such a connection is sent again at
+// once, over one that is new.
+func TestConnectionsClosedInBetween(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() { // ends with the listener
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { // ends with the second request, or with the connection
+				defer nc.Close()
+				r := bufio.NewReader(nc)
+				if _, err := http.ReadRequest(r); err == nil {
+					io.WriteString(nc, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+					_, _ = http.ReadRequest(r)
+				}
+			}()
+		}
+	}()
+	c := newCluster(t, func(u *config.Upstream) {
+		u.Retry.Times, u.Retry.Backoff, u.Retry.MaxBackoff, u.Retry.Budget.Off = 1, config.Duration(time.Hour), config.Duration(time.Hour), true
+		u.Timeout.Request = config.Duration(10 * time.Second) // too short for a pause
+	}, "http://"+l.Addr().String())
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 50 {
+				if got := do(c, get()); got.Status != 200 || got.Body != "ok" {
+					t.Errorf("a client got %+v", got)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // However often a service fails, the budget keeps what it is sent within a fifth of what clients ask.

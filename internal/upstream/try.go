@@ -23,7 +23,7 @@ func (x *call) send(e *endpoint, ticket breaker.Ticket) *failure {
 	}
 	if err != nil {
 		f := classify(err, x.ctx, x.limited)
-		if f.fresh {
+		if x.fresh = f.fresh; f.fresh {
 			x.tried = x.tried[:len(x.tried)-1]
 		}
 		a.Err = f.err
@@ -41,6 +41,7 @@ func (x *call) begin(e *endpoint, ticket breaker.Ticket) {
 	x.tries++
 	x.tried = append(x.tried, e.member)
 	x.try = try{endpoint: e, ticket: ticket, attempt: len(x.ex.Attempts), began: x.chosen}
+	x.info.Fresh = x.fresh
 	x.ended.Store(false)
 	x.ex.Attempts = append(x.ex.Attempts, filter.Attempt{Upstream: c.name, Endpoint: e.name, Start: x.began})
 	if x.ex.Interim != nil {

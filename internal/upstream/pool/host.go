@@ -41,7 +41,10 @@ const (
 )
 
 // waiter is a request that waits for a connection. Its channel has room for the one grant it gets.
-type waiter struct{ grant chan grant }
+type waiter struct {
+	grant chan grant
+	fresh bool // a connection that has carried an HTTP/1.1 request will not do
+}
 
 // grant is a connection for one request, or why there is none.
 type grant struct {
@@ -63,18 +66,19 @@ func newHost(p *Pool, k key) *host {
 	return h
 }
 
-// acquire waits for a connection, which was fit when it was last used. It returns false when the host has been given up.
-func (h *host) acquire(ctx context.Context) (grant, *Error, bool) {
+// acquire waits for a connection, which was fit when it was last used, or is fresh where that is asked for. It returns false when the
+// host has been given up.
+func (h *host) acquire(ctx context.Context, fresh bool) (grant, *Error, bool) {
 	h.mu.Lock()
 	if h.gone {
 		h.mu.Unlock()
 		return grant{}, nil, false
 	}
-	if g, ok := h.take(); ok {
+	if g, ok := h.take(fresh); ok {
 		h.mu.Unlock()
 		return g, nil, true
 	}
-	w := &waiter{make(chan grant, 1)}
+	w := &waiter{make(chan grant, 1), fresh}
 	h.waiters = append(h.waiters, w)
 	h.waiting.Store(true)
 	h.serve() // once more, as room made before waiting was set was told to nobody
@@ -136,10 +140,12 @@ func (h *host) abandon(w *waiter) (grant, bool) {
 }
 
 // take returns a connection that is open and free, for one more request. h.mu is held.
-func (h *host) take() (grant, bool) {
-	for len(h.idle) > 0 {
-		last := len(h.idle) - 1
+func (h *host) take(fresh bool) (grant, bool) {
+	for last := len(h.idle) - 1; last >= 0; last-- {
 		c := h.idle[last]
+		if fresh && c.uses > 0 {
+			break // what lies below was there before
+		}
 		h.idle[last] = nil
 		h.idle = h.idle[:last]
 		if c.isClosed() {
@@ -165,22 +171,30 @@ func (h *host) use(c *conn) grant {
 
 // serve gives what is free to those who wait, and sees to more where that does not do. h.mu is held.
 func (h *host) serve() {
-	for len(h.waiters) > 0 {
-		g, ok := h.take()
-		if !ok {
-			break
+	for i := 0; i < len(h.waiters); {
+		g, ok := h.take(h.waiters[i].fresh)
+		switch {
+		case ok:
+			h.answer(i, g)
+		case h.waiters[i].fresh:
+			i++ // what does not do for it may do for others
+		default:
+			i = len(h.waiters)
 		}
-		h.answer(g)
 	}
 	h.waiting.Store(len(h.waiters) > 0)
 	h.dialMore()
 }
 
-// answer gives a grant to the first waiter. h.mu is held.
-func (h *host) answer(g grant) {
-	w := h.waiters[0]
-	h.waiters[0] = nil
-	h.waiters = h.waiters[1:]
+// answer gives a grant to a waiter. h.mu is held.
+func (h *host) answer(i int, g grant) {
+	w := h.waiters[i]
+	if i == 0 {
+		h.waiters[0] = nil
+		h.waiters = h.waiters[1:]
+	} else {
+		h.waiters = slices.Delete(h.waiters, i, i+1)
+	}
 	w.grant <- g
 }
 
@@ -190,7 +204,10 @@ func (h *host) dialMore() {
 	limit := h.pool.o.MaxConns
 	for len(h.waiters) > h.dialling {
 		if limit > 0 && len(h.conns)+h.dialling >= limit {
-			return
+			if len(h.idle) == 0 {
+				return
+			}
+			h.retire(h.idle[0]) // nobody who waits can use it
 		}
 		if h.speaks != speaksHTTP1 && h.dialling > 0 {
 			return
@@ -235,7 +252,7 @@ func (h *host) refuse(err *Error) {
 	all := h.speaks != speaksHTTP1
 	for len(h.waiters) > 0 {
 		mine := *err
-		h.answer(grant{err: &mine})
+		h.answer(0, grant{err: &mine})
 		if !all {
 			break
 		}

@@ -73,12 +73,17 @@ type Target struct {
 	ServerName string // for SNI and the certificate's verification; "": the host in Address
 }
 
-// Info is what happened in a round trip. RoundTrip fills it, also when it fails; the fields Start and Interim are the caller's.
+// Info is what happened in a round trip. RoundTrip fills it, also when it fails; the fields Start, Fresh and
+// Interim are the caller's.
 type Info struct {
 	Start     time.Time     // what the durations count from; zero: RoundTrip sets it
 	Connect   time.Duration // until there was a connection; 0 for one that was idle
 	FirstByte time.Duration // until the head of the answer; 0 when none came
 	Reused    bool          // the connection had carried a request before
+
+	// Fresh asks for a connection that has not carried a request, if that carries one at a time: there the endpoint cannot be about to
+	// close it as unused.
+	Fresh bool
 
 	// Interim, if set, is told of interim answers (100, 102, 103) before the final one. It runs while RoundTrip waits, maybe on
 	// another goroutine, never after RoundTrip has returned. An error ends the round trip.
@@ -143,7 +148,7 @@ func (p *Pool) RoundTrip(ctx context.Context, req *http.Request, to Target, info
 		return nil, &Error{Phase: Write, Kind: BadRequest, Address: to.Address, Err: errUpgradeH2}
 	}
 	for {
-		g, err := p.acquire(ctx, key{to, upgrade && p.mayMux(to)})
+		g, err := p.acquire(ctx, key{to, upgrade && p.mayMux(to)}, info.Fresh)
 		if err != nil {
 			return nil, err
 		}
@@ -172,7 +177,7 @@ func unfit(err error) bool {
 // now is the time, which is cheaper to have so than from time.Now.
 func (p *Pool) now() time.Time { return p.since.Add(time.Since(p.since)) }
 
-func (p *Pool) acquire(ctx context.Context, k key) (grant, *Error) {
+func (p *Pool) acquire(ctx context.Context, k key, fresh bool) (grant, *Error) {
 	if ctx.Err() != nil {
 		return grant{}, canceled(ctx, Queue, k.Address)
 	}
@@ -181,7 +186,7 @@ func (p *Pool) acquire(ctx context.Context, k key) (grant, *Error) {
 		if h == nil {
 			return grant{}, &Error{Phase: Queue, Kind: Closed, Address: k.Address, Err: errPoolClosed}
 		}
-		if g, err, ok := h.acquire(ctx); ok {
+		if g, err, ok := h.acquire(ctx, fresh); ok {
 			return g, err
 		}
 		p.forget(h)

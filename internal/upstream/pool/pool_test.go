@@ -352,6 +352,29 @@ func TestSequenceKeepsOneConnection(t *testing.T) {
 	}
 }
 
+// A request that asks for a fresh connection gets one, though there are others, and though there may be no more of them.
+func TestFreshConnection(t *testing.T) {
+	to, _ := serve(t, false, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.RemoteAddr) }))
+	for _, limit := range []int{0, 1} {
+		p := open(t, Options{MaxConns: limit})
+		seen := map[string]bool{}
+		for range 3 {
+			get(t, p, to)
+			info := Info{Fresh: true}
+			resp, err := p.RoundTrip(t.Context(), request("GET", "/", nil), to, &info)
+			if err != nil {
+				t.Fatal(err)
+			}
+			from, _ := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if info.Reused || seen[string(from)] {
+				t.Errorf("at most %d connections: %s was used before", limit, from)
+			}
+			seen[string(from)] = true
+		}
+	}
+}
+
 func TestMaxConnsWaits(t *testing.T) {
 	release := make(chan struct{})
 	var at, most atomic.Int32

@@ -159,7 +159,7 @@ func (h *host) close() {
 	h.gone = true
 	h.retireIdle()
 	for len(h.waiters) > 0 {
-		h.answer(grant{err: &Error{Phase: Queue, Kind: Closed, Address: h.key.Address, Err: errPoolClosed}})
+		h.answer(0, grant{err: &Error{Phase: Queue, Kind: Closed, Address: h.key.Address, Err: errPoolClosed}})
 	}
 	if h.timer != nil {
 		h.timer.Stop()
