@@ -45,8 +45,8 @@ const (
 	honest = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhonest"
 	kept   = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nkept"
 
-	unaskedAfter = 50 * time.Millisecond
-	hostileKeeps = 500 * time.Millisecond
+	unaskedAfter = 20 * time.Millisecond
+	hostileKeeps = time.Second
 )
 
 // given is what a client passes on of an answer, and of the one to the next request.
@@ -127,7 +127,7 @@ func byClient(t testing.TB, c answerCase, address string) (g given) {
 // settle gives an endpoint the time to say something unasked.
 func settle(c answerCase) {
 	if strings.Contains(c.answer, meanwhile) {
-		time.Sleep(3 * unaskedAfter)
+		time.Sleep(15 * unaskedAfter)
 	}
 }
 
