@@ -76,11 +76,21 @@ func byPhase(p *pool.Error) failure {
 		f.err = reject(filter.UpstreamTLSFailed, p)
 	default:
 		f.err, f.reason = reject(filter.UpstreamReset, p), reasonReset
-		if p.Kind == pool.TimedOut {
+		switch {
+		case p.Kind == pool.TimedOut:
 			f.err, f.reason = reject(filter.UpstreamTimeout, p), reasonTimeout
+		case p.Phase < pool.Body && isAlert(p):
+			f.err = reject(filter.UpstreamTLSFailed, p)
 		}
 	}
 	return f
+}
+
+// isAlert says whether it was by TLS that the endpoint broke off. With TLS 1.3 the handshake is over for us before the endpoint has seen
+// our certificate, so that it says only after that what it thinks of it.
+func isAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
 }
 
 // outOfTime is the failure when a limit of the upstream's own has ended a try.

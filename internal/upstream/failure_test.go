@@ -2,8 +2,10 @@ package upstream
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -48,6 +50,7 @@ func TestClassify(t *testing.T) {
 		{"no handshake", &pool.Error{Phase: pool.TLS, Kind: pool.Failed}, alive, alive, meaning{filter.UpstreamTLSFailed, reasonConnect, false, true, false}},
 		{"no free connection", &pool.Error{Phase: pool.Queue, Kind: pool.TimedOut}, alive, alive, meaning{filter.UpstreamOverloaded, reasonConnect, false, false, false}},
 		{"reset", &pool.Error{Phase: pool.Header, Kind: pool.Reset, Sent: true}, alive, alive, meaning{filter.UpstreamReset, reasonReset, true, true, false}},
+		{"refused certificate", &pool.Error{Phase: pool.Header, Kind: pool.Reset, Sent: true, Err: &net.OpError{Op: "remote error", Err: tls.AlertError(116)}}, alive, alive, meaning{filter.UpstreamTLSFailed, reasonReset, true, true, false}},
 		{"no answer in time", &pool.Error{Phase: pool.Header, Kind: pool.TimedOut, Sent: true}, alive, alive, meaning{filter.UpstreamTimeout, reasonTimeout, true, true, false}},
 		{"a connection that had ended", &pool.Error{Phase: pool.Header, Kind: pool.IdleClosed, Sent: true}, alive, alive, meaning{filter.UpstreamReset, reasonReset, true, false, true}},
 		{"refused stream", &pool.Error{Phase: pool.Header, Kind: pool.Refused}, alive, alive, meaning{filter.UpstreamReset, reasonReset, false, false, false}},

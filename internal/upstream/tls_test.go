@@ -5,10 +5,14 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"io"
+	"log"
 	"log/slog"
 	"math/big"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +20,7 @@ import (
 	"time"
 
 	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/filter"
 )
 
 // writePair writes a certificate and its key into one file.
@@ -83,5 +88,29 @@ func TestClientCertificatesAreReadAnew(t *testing.T) {
 	changed()
 	if got := shown(); got != 2 {
 		t.Errorf("showed %d", got)
+	}
+}
+
+// A service that wants a certificate and gets none is a matter of TLS, though with TLS 1.3 it says so only after the handshake.
+func TestMissingClientCertificate(t *testing.T) {
+	for _, protocol := range []string{"http1", "http2"} {
+		b := httptest.NewUnstartedServer(says(200, "ok"))
+		b.Config.ErrorLog = log.New(io.Discard, "", 0)
+		b.EnableHTTP2 = true
+		b.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MinVersion: tls.VersionTLS13}
+		b.StartTLS()
+		defer b.Close()
+		c := newCluster(t, func(u *config.Upstream) {
+			u.Protocol, u.Retry.Off, u.Eject.Off, u.TLS.InsecureSkipVerify = protocol, true, true, true
+		}, b.URL)
+		var got result
+		for range 100 { // the connection may be gone before what was said is read
+			if got = do(c, get()); got.Code != filter.UpstreamReset {
+				break
+			}
+		}
+		if got.Code != filter.UpstreamTLSFailed {
+			t.Errorf("%s: %+v", protocol, got)
+		}
 	}
 }
