@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -179,6 +180,24 @@ func TestItIsNotReadyWhileItDrains(t *testing.T) {
 	<-done
 	if _, _, err := ask("tcp", address, "GET", "/livez"); err == nil {
 		t.Error("the admin API goes on")
+	}
+}
+
+func TestItIsToldHowManyWereCut(t *testing.T) {
+	slow := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer slow.Close()
+	g := started(t, base+"off\nshutdown: 100ms\nupstreams: {slow: "+slow.URL+"}\nroutes: [{match: /a, to: slow}]\n")
+	var wait sync.WaitGroup
+	for range 3 {
+		wait.Go(func() { _, _, _ = ask("tcp", g.Listen.Addrs()[0].Actual, "GET", "/a") })
+	}
+	for g.Engine.Running() < 3 {
+		time.Sleep(time.Millisecond)
+	}
+	g.Shutdown(t.Context())
+	wait.Wait()
+	if log := g.log.String(); !strings.Contains(log, `msg="the drain limit passed; what still ran was cut" running=3`) {
+		t.Errorf("the log: %s", log)
 	}
 }
 
