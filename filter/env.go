@@ -30,7 +30,7 @@ type Upstream interface {
 	// Name is its name in the configuration.
 	Name() string
 
-	// Do sends a request and returns the answer's head; the body streams. It adds to ex.Attempts. Its errors are *Error.
+	// Do sends a request and returns the answer's head; the body streams. It sets ex.Upstream and adds to ex.Attempts. Its errors are *Error.
 	Do(ex *Exchange, req *http.Request) (*http.Response, error)
 }
 

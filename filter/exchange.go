@@ -46,6 +46,9 @@ type Exchange struct {
 	// Span is the gateway's span of the exchange. Its zero value records nothing.
 	Span observe.Span
 
+	// Upstream is the name of the upstream that the last request was for, whether that could be sent or not. It is "" for none.
+	Upstream string
+
 	// Attempts are the tries made at upstreams, in order. Several upstreams may be among them.
 	Attempts []Attempt
 
@@ -101,7 +104,7 @@ type Identity struct {
 // Attempt is one try at an endpoint.
 type Attempt struct {
 	Upstream  string
-	Endpoint  string // address as configured or resolved; "" when none could be chosen
+	Endpoint  string // address as configured or resolved
 	Start     time.Time
 	Connect   time.Duration // until there was a connection; 0 for one that was idle
 	FirstByte time.Duration // until the head of the answer; 0 when none came

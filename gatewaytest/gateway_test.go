@@ -238,8 +238,11 @@ func TestReloadsUnderLoadFailNothing(t *testing.T) {
 	if resp.Header.Get("X-Version") != "100" {
 		t.Errorf("the last version is %s", resp.Header.Get("X-Version"))
 	}
-	if failed.Load() > 0 || requests.Load() < 100 {
-		t.Errorf("%d of %d requests failed, the first with: %s", failed.Load(), requests.Load(), *first.Load())
+	if problem := first.Load(); problem != nil {
+		t.Errorf("%d of %d requests failed, the first with: %s", failed.Load(), requests.Load(), *problem)
+	}
+	if requests.Load() < 100 {
+		t.Errorf("only %d requests were made", requests.Load())
 	}
 	t.Logf("%d requests during 100 reloads of 1,000 routes", requests.Load())
 }

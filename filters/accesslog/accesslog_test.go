@@ -45,11 +45,17 @@ func failed(ex *filter.Exchange) {
 	ex.Attempts[0].Status, ex.Attempts[0].Err, ex.Attempts[0].FirstByte = 0, errors.New("EOF"), 0
 }
 
+// refused is an exchange of which nothing could be sent to its upstream, after a policy had asked another.
+func refused(ex *filter.Exchange) {
+	ex.Status, ex.Err = 503, filter.Reject(filter.UpstreamBreakerOpen, "")
+	ex.Attempts[0].Upstream = "policies"
+}
+
 // left is an exchange whose client left before anything was sent.
 func left(ex *filter.Exchange) {
 	*ex.Request = *ex.Request.Clone(ex.Context())
 	ex.Request.Header = nil
-	ex.Status, ex.Sent, ex.FirstByte, ex.Attempts, ex.Identity = 0, 0, time.Time{}, nil, nil
+	ex.Status, ex.Sent, ex.FirstByte, ex.Upstream, ex.Attempts, ex.Identity = 0, 0, time.Time{}, "", nil, nil
 	ex.Client = ex.Client.Next()
 	ex.Original.Query = ""
 	ex.Err, ex.Aborted = filter.Reject(filter.ClientClosed, ""), true
@@ -74,6 +80,10 @@ func TestFormats(t *testing.T) {
 			`{"status":502,"tries":2,"attempts":[{"upstream":"orders","endpoint":"10.0.0.1:80","start_ms":0.000,"connect_ms":1.000,"error":"EOF"},` +
 				`{"upstream":"orders","endpoint":"10.0.0.2:80","start_ms":10.000,"connect_ms":1.000,"first_byte_ms":9.000,"status":503}],` +
 				`"error":"upstream_reset","cause":"connection reset by peer","aborted":true}` + "\n",
+		},
+		{
+			"json of what could not be sent", `log: {file: FILE, fields: [status, upstream, endpoint, upstream_ms, tries, error]}`, refused,
+			`{"status":503,"upstream":"orders","tries":1,"error":"upstream_breaker_open"}` + "\n",
 		},
 		{
 			"json of a client that left", `log: FILE`, left,

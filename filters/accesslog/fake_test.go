@@ -39,6 +39,7 @@ func exchange(env *filter.Env, change func(*filter.Exchange)) *filter.Exchange {
 		Request: r, Route: env.Route, Client: netip.MustParseAddr("192.0.2.7"), ID: "id-1", Start: start,
 		Original: filter.Original{Method: "GET", Scheme: "https", Host: "api.example.com", Path: "/orders/7", Query: "page=2&token=s3cret", Proto: "HTTP/1.1"},
 		Identity: &filter.Identity{Subject: "ann lee", Consumer: "acme", Method: "jwt"},
+		Upstream: "orders",
 		Attempts: []filter.Attempt{{Upstream: "orders", Endpoint: "10.0.0.1:80", Start: start, Connect: time.Millisecond, FirstByte: 9 * time.Millisecond, Status: 200}},
 		Sent:     1234, Received: 5, FirstByte: start.Add(10 * time.Millisecond), Status: 200,
 	}

@@ -34,7 +34,7 @@ var fields = [...]field{
 	{"duration_ms", func(l *line, e *entry, _ *redactor) { l.millis("duration_ms", e.now.Sub(e.ex.Start)) }},
 	{"first_byte_ms", writeFirstByte},
 	{"route", func(l *line, e *entry, _ *redactor) { l.text("route", e.ex.Route.Name) }},
-	{"upstream", lastTry(func(l *line, a *filter.Attempt) { l.text("upstream", a.Upstream) })},
+	{"upstream", func(l *line, e *entry, _ *redactor) { l.text("upstream", e.ex.Upstream) }},
 	{"endpoint", lastTry(func(l *line, a *filter.Attempt) { l.text("endpoint", a.Endpoint) })},
 	{"connect_ms", lastTry(func(l *line, a *filter.Attempt) { l.someMillis("connect_ms", a.Connect) })},
 	{"upstream_ms", lastTry(func(l *line, a *filter.Attempt) { l.someMillis("upstream_ms", a.FirstByte) })},
@@ -148,7 +148,7 @@ func writeFirstByte(l *line, e *entry, _ *redactor) {
 	}
 }
 
-// lastTry writes a field of the last try; nil writes how many there were.
+// lastTry writes a field of the last try, if that was at the upstream that the line names; nil writes how many there were.
 func lastTry(write func(*line, *filter.Attempt)) func(*line, *entry, *redactor) {
 	return func(l *line, e *entry, _ *redactor) {
 		last := e.ex.Last()
@@ -156,7 +156,7 @@ func lastTry(write func(*line, *filter.Attempt)) func(*line, *entry, *redactor) 
 		case last == nil:
 		case write == nil:
 			l.number("tries", int64(len(e.ex.Attempts)))
-		default:
+		case last.Upstream == e.ex.Upstream:
 			write(l, last)
 		}
 	}

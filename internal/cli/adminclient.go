@@ -26,7 +26,7 @@ type adminFlags struct {
 }
 
 func (f *adminFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.address, "admin", "127.0.0.1:9090", "where the admin API listens: an address, or unix:/path")
+	c.Flags().StringVar(&f.address, "admin", "127.0.0.1:9090", "where the admin API listens: an address, its URL, or unix:/path")
 	c.Flags().StringVar(&f.token, "admin-token-file", "", "a file with the admin API's token (or set CARDEA_ADMIN_TOKEN)")
 }
 
@@ -37,7 +37,7 @@ func (f *adminFlags) call(method, path string, body any) (answer []byte, status 
 		return nil, 0, err
 	}
 	client := &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{}}
-	host := f.address
+	host := strings.TrimSuffix(strings.TrimPrefix(f.address, "http://"), "/")
 	if socket, ok := strings.CutPrefix(f.address, "unix:"); ok {
 		host = "cardea"
 		client.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -199,12 +199,16 @@ func (g *Gateway) Shutdown(ctx context.Context) {
 	delay, drain := g.shutdownTimes()
 	g.o.Log.Info("draining", "delay", delay.String(), "drain", drain.String(), "running", g.Engine.Running())
 	sleep(ctx, delay)
-	ctx, cancel := context.WithTimeout(ctx, drain)
+	limit, cancel := context.WithTimeout(ctx, drain)
 	defer cancel()
-	err := g.Listen.Shutdown(ctx)
-	g.Engine.Drain(ctx)
-	if err != nil || g.Engine.Running() > 0 {
-		g.o.Log.Warn("the drain limit passed; what still ran was cut", "running", g.Engine.Running())
+	var running atomic.Int64 // when the limit passed
+	end, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	defer context.AfterFunc(limit, func() { running.Store(g.Engine.Running()); cut() })()
+	err := g.Listen.Shutdown(end)
+	g.Engine.Drain(end)
+	if n := running.Load(); err != nil || n > 0 {
+		g.o.Log.Warn("the drain limit passed; what still ran was cut", "running", n)
 	}
 	g.Close()
 	g.o.Log.Info("stopped")

@@ -225,6 +225,24 @@ func TestItIsNotReadyWhileItDrains(t *testing.T) {
 	}
 }
 
+func TestItIsToldHowManyWereCut(t *testing.T) {
+	slow := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer slow.Close()
+	g := started(t, base+"off\nshutdown: 100ms\nupstreams: {slow: "+slow.URL+"}\nroutes: [{match: /a, to: slow}]\n")
+	var wait sync.WaitGroup
+	for range 3 {
+		wait.Go(func() { _, _, _ = ask("tcp", g.Listen.Addrs()[0].Actual, "GET", "/a") })
+	}
+	for g.Engine.Running() < 3 {
+		time.Sleep(time.Millisecond)
+	}
+	g.Shutdown(t.Context())
+	wait.Wait()
+	if log := g.log.String(); !strings.Contains(log, `msg="the drain limit passed; what still ran was cut" running=3`) {
+		t.Errorf("the log: %s", log)
+	}
+}
+
 func TestAFailedStartLeavesNothing(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

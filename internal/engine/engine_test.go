@@ -396,6 +396,7 @@ func TestRefusals(t *testing.T) {
 func TestFailuresCanBeLookedUp(t *testing.T) {
 	e, _ := newEngine(t)
 	e.Swap(snapshot(func(ex *filter.Exchange) (*http.Response, error) {
+		ex.Upstream = "u"
 		ex.Attempts = append(ex.Attempts, filter.Attempt{Upstream: "u", Endpoint: "10.0.0.1:80", Err: errors.New("refused")})
 		return nil, filter.Reject(filter.UpstreamConnectFailed, "").Because(errors.New("connection refused"))
 	}))
@@ -405,7 +406,7 @@ func TestFailuresCanBeLookedUp(t *testing.T) {
 	}
 	resp.Body.Close()
 	f, ok := e.Failure(resp.Header.Get("X-Request-Id"))
-	if !ok || f.Code != filter.UpstreamConnectFailed || f.Cause != "connection refused" || len(f.Attempts) != 1 || f.Attempts[0].Error != "refused" || strings.Contains(f.URL, "secret") {
+	if !ok || f.Upstream != "u" || f.Code != filter.UpstreamConnectFailed || f.Cause != "connection refused" || len(f.Attempts) != 1 || f.Attempts[0].Error != "refused" || strings.Contains(f.URL, "secret") {
 		t.Errorf("failure %+v, %v", f, ok)
 	}
 }

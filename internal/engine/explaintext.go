@@ -104,6 +104,9 @@ func (f *Failure) Text() string {
 	} else {
 		b.WriteString("route   none\n")
 	}
+	if f.Upstream != "" && len(f.Attempts) == 0 {
+		fmt.Fprintf(&b, "target  upstream %s: nothing was sent\n", f.Upstream)
+	}
 	fmt.Fprintf(&b, "answer  %d %s, caused by the %s\n", f.Status, f.Code, f.Source)
 	for _, line := range []string{f.Detail, f.Cause} {
 		if line != "" {

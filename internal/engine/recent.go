@@ -19,6 +19,7 @@ type Failure struct {
 	URL       string       `json:"url"` // without query
 	Route     string       `json:"route,omitempty"`
 	Where     string       `json:"where,omitempty"`
+	Upstream  string       `json:"upstream,omitempty"`
 	Code      filter.Code  `json:"code"`
 	Source    string       `json:"source"`
 	Status    int          `json:"status"`
@@ -88,7 +89,7 @@ func (x *exchange) note(refused *filter.Error) {
 		RequestID: x.ID, Time: x.Start, Client: x.Client.String(), Method: x.Original.Method,
 		URL: x.Original.Scheme + "://" + x.Original.Host + x.Original.Path, Route: x.Route.Name, Where: x.Route.Where,
 		Code: refused.Code, Source: string(info.Source), Status: refused.HTTPStatus(), Detail: refused.Detail,
-		Attempts: attemptsOut(x.Attempts),
+		Upstream: x.Upstream, Attempts: attemptsOut(x.Attempts),
 	}
 	if refused.Cause != nil {
 		f.Cause = refused.Cause.Error()
@@ -109,7 +110,7 @@ func (e *Engine) tell(f Failure, level slog.Level) {
 	if !ok {
 		return
 	}
-	fields := []any{"request_id", f.RequestID, "route", f.Route, "code", f.Code, "cause", f.Cause}
+	fields := []any{"request_id", f.RequestID, "route", f.Route, "upstream", f.Upstream, "code", f.Code, "cause", f.Cause}
 	if silent > 0 {
 		fields = append(fields, "not_logged", silent)
 	}

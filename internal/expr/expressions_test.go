@@ -66,6 +66,7 @@ func newExchange() *filter.Exchange {
 		},
 		ID:       "req-1",
 		Start:    time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC),
+		Upstream: "b",
 		Attempts: []filter.Attempt{{Upstream: "a", Endpoint: "e1"}, {Upstream: "b", Endpoint: "e2"}},
 	}
 }

@@ -38,7 +38,7 @@ func Variables() []Variable {
 		{"route", "the route's name"},
 		{"scheme", "http or https"},
 		{"status", "the status of the response"},
-		{"upstream", "the upstream that the last attempt went to"},
+		{"upstream", "the upstream that the request was for, even where nothing could be sent"},
 	}
 }
 
@@ -159,14 +159,11 @@ func routeName(ex *filter.Exchange) (string, bool) {
 }
 
 func upstreamName(ex *filter.Exchange) (string, bool) {
-	if last := ex.Last(); last != nil {
-		return present(last.Upstream)
-	}
-	return "", false
+	return present(ex.Upstream)
 }
 
 func endpointName(ex *filter.Exchange) (string, bool) {
-	if last := ex.Last(); last != nil {
+	if last := ex.Last(); last != nil && last.Upstream == ex.Upstream {
 		return present(last.Endpoint)
 	}
 	return "", false

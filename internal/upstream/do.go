@@ -72,12 +72,13 @@ type try struct {
 }
 
 // Do sends a request to an endpoint and returns the head of the answer; the body streams, and must be closed. It tries again
-// where the settings say so and nothing speaks against it. It adds each try to ex.Attempts. Its errors are *filter.Error, and so are those of
+// where the settings say so and nothing speaks against it. It sets ex.Upstream and adds each try to ex.Attempts. Its errors are *filter.Error, and so are those of
 // reading the body. It does not close the request's body.
 func (c *Cluster) Do(ex *filter.Exchange, req *http.Request) (*http.Response, error) {
 	if ex.Dry {
 		return nil, filter.Reject(filter.InternalError, "").Because(errDry)
 	}
+	ex.Upstream = c.name
 	x, err := c.begin(ex, req)
 	if err != nil {
 		return nil, err

@@ -30,8 +30,8 @@ func TestBreaker(t *testing.T) {
 	}
 	ex := &filter.Exchange{Request: get()}
 	_, err := c.Do(ex, ex.Request)
-	if e := filter.AsError(err); e.Code != filter.UpstreamBreakerOpen || e.Header.Get("Retry-After") != "3600" || len(ex.Attempts) != 0 {
-		t.Fatalf("with the breaker open: %v, %v", err, e.Header)
+	if e := filter.AsError(err); e.Code != filter.UpstreamBreakerOpen || e.Header.Get("Retry-After") != "3600" || len(ex.Attempts) != 0 || ex.Upstream != c.name {
+		t.Fatalf("with the breaker open: %v, %v, of upstream %q", err, e.Header, ex.Upstream)
 	}
 	if hits := b.hits.Load(); hits != 5 {
 		t.Errorf("%d were sent", hits)
