@@ -72,6 +72,7 @@ func (u *upload) sendReady(head []byte) (all bool, err *ClientError) {
 	u.buf = u.huge[:]
 	for u.total < eagerly && len(u.rest) == 0 && !u.last {
 		if failed := u.fill(u.readReady); failed != nil {
+			u.close()
 			return false, x.fail(WritePhase, u.giveUp(failed))
 		}
 		if len(u.rest) == 0 && !u.last {
@@ -87,6 +88,7 @@ func (u *upload) sendReady(head []byte) (all bool, err *ClientError) {
 	}
 	if len(head) > 0 {
 		if err := x.write(head); err != nil || x.partly {
+			u.close()
 			return false, err
 		}
 	}
@@ -94,10 +96,7 @@ func (u *upload) sendReady(head []byte) (all bool, err *ClientError) {
 	if !u.last || len(u.rest) > 0 {
 		return false, nil
 	}
-	u.end()
-	if u.memory {
-		_ = u.src.Close()
-	}
+	u.close()
 	return true, nil
 }
 
@@ -154,10 +153,7 @@ func (u *upload) run() {
 		u.buf = u.small[:]
 	}
 	end := u.copy()
-	u.end()
-	if u.memory {
-		_ = u.src.Close()
-	}
+	u.close()
 	u.move()
 	u.state.Store(end)
 	// Who waits for the answer has another limit from now on.
@@ -274,6 +270,14 @@ func (u *upload) piece(n int, last bool) ([]byte, error) {
 		return buf[start:end], nil
 	}
 	return appendTrailer(buf[start:end:len(buf)], *u.trailer)
+}
+
+// close gives the buffer back, and a body in memory up: nothing more will be sent.
+func (u *upload) close() {
+	u.end()
+	if u.memory {
+		_ = u.src.Close()
+	}
 }
 
 // giveUp breaks the exchange off, as the request cannot be completed. It returns why.
