@@ -23,6 +23,7 @@ type rule struct {
 
 var dataPlane = []string{
 	"internal/engine/...", "internal/http1/...", "internal/router/...", "internal/upstream/...", "internal/expr/...", "internal/keep/...",
+	"internal/consumers/...",
 	"filters/...", "targets/...", "filter", "target", "observe",
 }
 

@@ -14,6 +14,9 @@ type Config struct {
 	// Upstreams are the services that requests are sent to, by name.
 	Upstreams map[string]Upstream `yaml:"upstreams"`
 
+	// Consumers are the callers that the gateway knows, by name, with what they authenticate with.
+	Consumers map[string]Consumer `yaml:"consumers"`
+
 	// Routes say which requests go where. Their order means nothing: the most specific match wins.
 	Routes []Route `yaml:"routes"`
 

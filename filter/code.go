@@ -11,6 +11,21 @@ const (
 	BadRequest            Code = "bad_request"
 	BadPath               Code = "bad_path"
 	RouteNotFound         Code = "route_not_found"
+	CredentialsMissing    Code = "credentials_missing"
+	CredentialsConflict   Code = "credentials_conflict"
+	APIKeyInvalid         Code = "api_key_invalid"
+	PasswordInvalid       Code = "password_invalid"
+	TokenInvalid          Code = "jwt_invalid"
+	TokenExpired          Code = "jwt_expired"
+	TokenInactive         Code = "token_inactive"
+	CertificateInvalid    Code = "certificate_invalid"
+	SignatureInvalid      Code = "signature_invalid"
+	LoginRequired         Code = "login_required"
+	LoginFailed           Code = "login_failed"
+	AccessDenied          Code = "access_denied"
+	InsufficientScope     Code = "insufficient_scope"
+	TooManyFailures       Code = "too_many_failures"
+	AuthUnavailable       Code = "authentication_unavailable"
 	MethodNotAllowed      Code = "method_not_allowed"
 	AddressDenied         Code = "address_denied"
 	CORSRejected          Code = "cors_rejected"
@@ -62,6 +77,19 @@ var codes = [...]CodeInfo{
 	{Code: HTTPSRequired, Status: 308, Source: FromClient, Level: slog.LevelDebug, Title: "Use https", Detail: "This is served by https only."},
 	{Code: BadRequest, Status: 400, Source: FromClient, Level: slog.LevelInfo, Title: "Bad request", Detail: "The request is not well formed."},
 	{Code: BadPath, Status: 400, Source: FromClient, Level: slog.LevelInfo, Title: "Bad path", Detail: "The path of the request is not well formed."},
+	{Code: CredentialsMissing, Status: 401, Source: FromClient, Level: slog.LevelInfo, Title: "Authentication required", Detail: "The request does not say who makes it."},
+	{Code: CredentialsConflict, Status: 401, Source: FromClient, Level: slog.LevelInfo, Title: "Authentication failed", Detail: "The credentials of the request belong to different callers."},
+	{Code: APIKeyInvalid, Status: 401, Source: FromClient, Level: slog.LevelInfo, Title: "Authentication failed", Detail: "The API key is not valid."},
+	{Code: PasswordInvalid, Status: 401, Source: FromClient, Level: slog.LevelInfo, Title: "Authentication failed", Detail: "The user name or the password is wrong."},
+	{Code: TokenInvalid, Status: 401, Source: FromClient, Level: slog.LevelInfo, Title: "Authentication failed", Detail: "The token is not valid here."},
+	{Code: TokenExpired, Status: 401, Source: FromClient, Level: slog.LevelInfo, Title: "Authentication failed", Detail: "The token has expired."},
+	{Code: TokenInactive, Status: 401, Source: FromClient, Level: slog.LevelInfo, Title: "Authentication failed", Detail: "The token is not active."},
+	{Code: CertificateInvalid, Status: 401, Source: FromClient, Level: slog.LevelInfo, Title: "Authentication failed", Detail: "The client certificate is not accepted here."},
+	{Code: SignatureInvalid, Status: 401, Source: FromClient, Level: slog.LevelInfo, Title: "Authentication failed", Detail: "The signature of the request is not valid."},
+	{Code: LoginRequired, Status: 302, Source: FromClient, Level: slog.LevelDebug, Title: "Login required", Detail: "Log in to go on."},
+	{Code: LoginFailed, Status: 400, Source: FromClient, Level: slog.LevelInfo, Title: "Login failed", Detail: "The login could not be completed. Please start again."},
+	{Code: AccessDenied, Status: 403, Source: FromClient, Level: slog.LevelInfo, Title: "Access denied", Detail: "The caller may not do this."},
+	{Code: InsufficientScope, Status: 403, Source: FromClient, Level: slog.LevelInfo, Title: "Insufficient scope", Detail: "The token is not good for this."},
 	{Code: AddressDenied, Status: 403, Source: FromClient, Level: slog.LevelInfo, Title: "Address denied", Detail: "Requests from this address are not accepted here."},
 	{Code: CORSRejected, Status: 403, Source: FromClient, Level: slog.LevelInfo, Title: "Cross-origin request rejected", Detail: "This origin, method or header is not allowed across origins."},
 	{Code: RouteNotFound, Status: 404, Source: FromClient, Level: slog.LevelInfo, Title: "Not found", Detail: "No route matches this request."},
@@ -71,9 +99,11 @@ var codes = [...]CodeInfo{
 	{Code: Gone, Status: 410, Source: FromClient, Level: slog.LevelInfo, Title: "Gone", Detail: "This is no longer offered."},
 	{Code: BodyTooLarge, Status: 413, Source: FromClient, Level: slog.LevelInfo, Title: "Body too large", Detail: "The body of the request is too large."},
 	{Code: URITooLong, Status: 414, Source: FromClient, Level: slog.LevelInfo, Title: "URI too long", Detail: "The target of the request is too long."},
+	{Code: TooManyFailures, Status: 429, Source: FromClient, Level: slog.LevelInfo, Title: "Too many failures", Detail: "Too many requests from this address were refused. Try again later."},
 	{Code: HeaderTooLarge, Status: 431, Source: FromClient, Level: slog.LevelInfo, Title: "Header too large", Detail: "The header of the request is too large."},
 	{Code: ClientClosed, Status: 499, Source: FromClient, Level: slog.LevelInfo, Title: "Client closed the request", Detail: "The client left before the answer."},
 	{Code: InternalError, Status: 500, Source: FromGateway, Level: slog.LevelError, Title: "Internal error", Detail: "The gateway could not handle the request."},
+	{Code: AuthUnavailable, Status: 503, Source: FromGateway, Level: slog.LevelError, Title: "Service unavailable", Detail: "The credentials cannot be checked at the moment."},
 	{Code: UpstreamConnectFailed, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Retry: true, Title: "Bad gateway", Detail: "The service could not be reached."},
 	{Code: UpstreamNotResolved, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Retry: true, Title: "Bad gateway", Detail: "The address of the service could not be found."},
 	{Code: UpstreamTLSFailed, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Retry: true, Title: "Bad gateway", Detail: "No secure connection to the service could be made."},

@@ -19,7 +19,11 @@ type Env struct {
 	// Upstream returns the upstream with a name, or an error that says which there are.
 	Upstream func(name string) (Upstream, error)
 
-	slots int
+	// Consumers are the callers that the gateway knows. It is never nil.
+	Consumers Consumers
+
+	slots          int
+	authentication *Authentication
 }
 
 // Slots is how many slots were taken. The engine prepares exchanges with it.

@@ -92,15 +92,6 @@ type Route struct {
 	Prefix string // the literal path before `/**`, where all its matches share one: "/assets"; else ""
 }
 
-// Identity is who calls, however that was found out.
-type Identity struct {
-	Subject  string         // the caller's own name: a token's `sub`, a user name, a certificate's subject
-	Consumer string         // the consumer that the gateway knows the caller as, if any
-	Groups   []string       // groups or roles
-	Claims   map[string]any // a token's claims, if any
-	Method   string         // the policy that authenticated: "jwt", "api_key", …
-}
-
 // Attempt is one try at an endpoint.
 type Attempt struct {
 	Upstream  string

@@ -8,6 +8,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/consumers"
 	"cardea.dev/cardea/internal/expr"
 	"cardea.dev/cardea/observe"
 )
@@ -24,8 +25,23 @@ func NewEnv(t testing.TB, route string, upstreams ...filter.Upstream) *filter.En
 	t.Cleanup(func() { keeper.Close(t) })
 	return &filter.Env{
 		Route: &filter.Route{Name: route}, Log: slog.New(slog.DiscardHandler), Metrics: observe.NewMetrics(),
-		Expr: expressions, Keeper: keeper, Upstream: find(upstreams),
+		Expr: expressions, Keeper: keeper, Upstream: find(upstreams), Consumers: Consumers(t, "{}"),
 	}
+}
+
+// Consumers are the consumers of a configuration's `consumers`.
+func Consumers(t testing.TB, text string) filter.Consumers {
+	t.Helper()
+	node := Parse(t, text)
+	settings := map[string]config.Consumer{}
+	if err := node.Decode(&settings); err != nil {
+		t.Fatal(err)
+	}
+	found, errs := consumers.New(settings, node)
+	if err := errs.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return found
 }
 
 // find finds upstreams by name.

@@ -12,6 +12,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/consumers"
 	"cardea.dev/cardea/internal/engine"
 	"cardea.dev/cardea/internal/expr"
 	"cardea.dev/cardea/internal/keep"
@@ -47,6 +48,8 @@ func Build(cfg *config.Config, o Options) (snapshot *engine.Snapshot, warnings c
 	if !c.sortFound() {
 		return nil, nil, c.errs
 	}
+	callers, errs := consumers.New(cfg.Consumers, cfg.Self.Field("consumers"))
+	c.consumers, c.errs = callers, append(c.errs, errs...)
 	snapshot = &engine.Snapshot{Config: cfg, Held: c.scope, Answers: c.answers(), Start: c.start}
 	c.buildUpstreams()
 	c.buildTracer(snapshot)
@@ -72,6 +75,7 @@ type compiler struct {
 	cfg        *config.Config
 	scope      *keep.Scope
 	expr       *expr.Expressions
+	consumers  *consumers.Consumers
 	empty      config.Node // an object that says nothing: all defaults
 	filters    map[string]filter.Kind
 	order      []filter.Kind // by stage
@@ -100,7 +104,7 @@ func (c *compiler) kinds() {
 func (c *compiler) env(route *filter.Route) *filter.Env {
 	return &filter.Env{
 		Route: route, Dir: c.Dir, Log: c.Log, Metrics: c.Metrics, Expr: c.expr, Keeper: c.scope,
-		Upstream: c.upstream,
+		Upstream: c.upstream, Consumers: c.consumers,
 	}
 }
 

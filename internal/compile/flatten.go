@@ -132,7 +132,7 @@ func (c *compiler) unknownKey(f, outer *flatRoute, key string, node config.Node)
 		if c.isTarget(key) {
 			return node.Errorf("%q is a target: it belongs in a route", key)
 		}
-		known = append(known, "listen", "admin", "upstreams", "routes", "errors", "tracing", "shutdown")
+		known = append(known, "listen", "admin", "upstreams", "consumers", "routes", "errors", "tracing", "shutdown")
 		return c.cfg.Self.UnknownKey(key, known)
 	}
 	known = append(append(known, "name", "match", "routes"), c.targetNames()...)

@@ -3,6 +3,8 @@ package compile
 import (
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/filters/accesslog"
+	"cardea.dev/cardea/filters/apikey"
+	"cardea.dev/cardea/filters/authenticate"
 	"cardea.dev/cardea/filters/bodylimit"
 	"cardea.dev/cardea/filters/compress"
 	"cardea.dev/cardea/filters/cors"
@@ -35,6 +37,8 @@ func Builtin(extra ...filter.Kind) Kinds {
 			timeout.Kind(),
 			bodylimit.Kind(),
 			deprecation.Kind(),
+			authenticate.Kind(),
+			apikey.Kind(),
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),
