@@ -9,6 +9,7 @@ import (
 	"cardea.dev/cardea/filters/compress"
 	"cardea.dev/cardea/filters/cors"
 	"cardea.dev/cardea/filters/deprecation"
+	"cardea.dev/cardea/filters/guard"
 	"cardea.dev/cardea/filters/headers"
 	"cardea.dev/cardea/filters/ip"
 	"cardea.dev/cardea/filters/mirror"
@@ -34,6 +35,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			accesslog.Kind().OnByDefault(),
 			ip.Kind(),
 			cors.Kind(),
+			guard.Kind(),
 			timeout.Kind(),
 			bodylimit.Kind(),
 			deprecation.Kind(),
