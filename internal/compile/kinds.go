@@ -11,6 +11,7 @@ import (
 	"cardea.dev/cardea/filters/ip"
 	"cardea.dev/cardea/filters/mirror"
 	"cardea.dev/cardea/filters/rewrite"
+	"cardea.dev/cardea/filters/securityheaders"
 	"cardea.dev/cardea/filters/timeout"
 	"cardea.dev/cardea/target"
 	"cardea.dev/cardea/targets/proxy"
@@ -38,6 +39,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),
+			securityheaders.Kind(),
 			mirror.Kind(),
 		}, extra...),
 		Targets: []target.Kind{
