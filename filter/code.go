@@ -14,6 +14,7 @@ const (
 	MethodNotAllowed      Code = "method_not_allowed"
 	AddressDenied         Code = "address_denied"
 	CORSRejected          Code = "cors_rejected"
+	CSRFRejected          Code = "csrf_rejected"
 	FileNotFound          Code = "file_not_found"
 	RequestTimeout        Code = "request_timeout"
 	Gone                  Code = "gone"
@@ -64,6 +65,7 @@ var codes = [...]CodeInfo{
 	{Code: BadPath, Status: 400, Source: FromClient, Level: slog.LevelInfo, Title: "Bad path", Detail: "The path of the request is not well formed."},
 	{Code: AddressDenied, Status: 403, Source: FromClient, Level: slog.LevelInfo, Title: "Address denied", Detail: "Requests from this address are not accepted here."},
 	{Code: CORSRejected, Status: 403, Source: FromClient, Level: slog.LevelInfo, Title: "Cross-origin request rejected", Detail: "This origin, method or header is not allowed across origins."},
+	{Code: CSRFRejected, Status: 403, Source: FromClient, Level: slog.LevelInfo, Title: "Cross-site request rejected", Detail: "This request was sent by a page of another site."},
 	{Code: RouteNotFound, Status: 404, Source: FromClient, Level: slog.LevelInfo, Title: "Not found", Detail: "No route matches this request."},
 	{Code: FileNotFound, Status: 404, Source: FromClient, Level: slog.LevelInfo, Title: "Not found", Detail: "There is no such file."},
 	{Code: MethodNotAllowed, Status: 405, Source: FromClient, Level: slog.LevelInfo, Title: "Method not allowed", Detail: "This method is not allowed here."},

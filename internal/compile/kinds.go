@@ -6,6 +6,7 @@ import (
 	"cardea.dev/cardea/filters/bodylimit"
 	"cardea.dev/cardea/filters/compress"
 	"cardea.dev/cardea/filters/cors"
+	"cardea.dev/cardea/filters/csrf"
 	"cardea.dev/cardea/filters/deprecation"
 	"cardea.dev/cardea/filters/headers"
 	"cardea.dev/cardea/filters/ip"
@@ -33,6 +34,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			accesslog.Kind().OnByDefault(),
 			ip.Kind(),
 			cors.Kind(),
+			csrf.Kind(),
 			timeout.Kind(),
 			bodylimit.Kind(),
 			deprecation.Kind(),
