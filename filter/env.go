@@ -19,6 +19,11 @@ type Env struct {
 	// Upstream returns the upstream with a name, or an error that says which there are.
 	Upstream func(name string) (Upstream, error)
 
+	// Again sends an exchange to the route's target once more. It is for the Response phase of policies that can mend what an answer
+	// says is wrong, such as credentials. Who calls it sees to it that the request can be repeated, and closes the answer before. It is
+	// nil where there is no target.
+	Again func(ex *Exchange) (*http.Response, error)
+
 	slots int
 }
 

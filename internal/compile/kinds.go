@@ -14,6 +14,7 @@ import (
 	"cardea.dev/cardea/filters/rewrite"
 	"cardea.dev/cardea/filters/securityheaders"
 	"cardea.dev/cardea/filters/timeout"
+	"cardea.dev/cardea/filters/upstreamauth"
 	"cardea.dev/cardea/target"
 	"cardea.dev/cardea/targets/proxy"
 	"cardea.dev/cardea/targets/redirect"
@@ -43,6 +44,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			headers.Kind(),
 			securityheaders.Kind(),
 			mirror.Kind(),
+			upstreamauth.Kind(), // after mirror: copies go elsewhere, without these credentials
 		}, extra...),
 		Targets: []target.Kind{
 			proxy.Kind(),
