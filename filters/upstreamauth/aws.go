@@ -85,5 +85,9 @@ func unreadable(ex *filter.Exchange, err error) error {
 	if errors.As(err, &own) || ex.Context().Err() != nil {
 		return err
 	}
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return filter.Reject(filter.BodyTooLarge, "").Because(err)
+	}
 	return filter.Reject(filter.BadRequest, "The body of the request cannot be read.").Because(fmt.Errorf("cannot read the body: %w", err))
 }

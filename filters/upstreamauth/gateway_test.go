@@ -268,6 +268,44 @@ func TestSignaturesAreOfWhatTheServiceGets(t *testing.T) {
 	}
 }
 
+func TestBodiesThatCannotBeRead(t *testing.T) {
+	s := newService(t)
+	g := gatewaytest.New(t, configuration(s, "upstream_auth: {aws: {region: r, service: es, access_key: A, secret_key: b}}"))
+	for body, want := range map[string]string{
+		"zz\r\nhello\r\n0\r\n\r\n": "HTTP/1.1 4", // no size of a chunk
+		"5\r\nhello\r\n":           "HTTP/1.1 4", // and then nothing more
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"+body)
+		_ = conn.(*net.TCPConn).CloseWrite()
+		answer, _ := io.ReadAll(conn)
+		_ = conn.Close()
+		if len(answer) > 0 && !strings.HasPrefix(string(answer), want) || s.got.Load() != 0 {
+			t.Errorf("%q: got %s, after %d requests", body, answer, s.got.Load())
+		}
+	}
+}
+
+func TestCopiesGoWithoutTheCredentials(t *testing.T) {
+	s := newService(t)
+	copies := make(chan string, 1)
+	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		copies <- fmt.Sprint(r.Header["Authorization"], r.Header["X-Key"])
+	}))
+	defer other.Close()
+	g := gatewaytest.New(t, "upstreams: {service: "+s.URL+", other: "+other.URL+"}\n"+
+		"routes: [{match: /**, to: service, mirror: other, upstream_auth: {bearer: hidden, header: {X-Key: hidden}}}]")
+	if _, body := g.Get("/", "Authorization: Bearer client"); body != "Bearer hidden " {
+		t.Errorf("got %s", body)
+	}
+	if got := <-copies; got != "[Bearer client] []" {
+		t.Errorf("the copy has %s", got)
+	}
+}
+
 // TestATokenServerIsKilledUnderLoad stops a token server and starts it again while requests come in. None fails: the token is good.
 func TestATokenServerIsKilledUnderLoad(t *testing.T) {
 	s := newService(t)

@@ -161,6 +161,27 @@ func TestQueries(t *testing.T) {
 	}
 }
 
+func FuzzQuery(f *testing.F) {
+	for _, raw := range []string{"b=2&a=1", "a=x+y&&b", "%E1%88%B4=%20;", "X-Amz-Date=1&x=2"} {
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		canonical, err := canonicalQuery(raw)
+		if err != nil {
+			return
+		}
+		if again, err := canonicalQuery(canonical); err != nil || again != canonical {
+			t.Errorf("%q: %q, and then %q, %v", raw, canonical, again, err)
+		}
+		if strings.ContainsAny(canonical, "+ ;#\r\n\x00") {
+			t.Errorf("%q: %q", raw, canonical)
+		}
+		if _, err := url.ParseQuery(canonical); err != nil {
+			t.Errorf("%q: %q cannot be read: %v", raw, canonical, err)
+		}
+	})
+}
+
 func TestTheKeyOfTheDay(t *testing.T) {
 	s := newSigner(&AWS{Region: "us-east-1", Service: "iam", SecretKey: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"})
 	for range 2 { // the example in "Create a signed AWS API request"
