@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -374,5 +375,31 @@ func TestATokenServerIsKilledUnderLoad(t *testing.T) {
 	wg.Wait()
 	if _, body := g.Get("/"); body != "Bearer t2 " {
 		t.Errorf("got %s", body)
+	}
+}
+
+// TestCurlSignsAlike compares with signatures of curl's own, which leave out a Content-Type that it makes up itself.
+func TestCurlSignsAlike(t *testing.T) {
+	curl, err := exec.LookPath("curl")
+	if err != nil {
+		t.Fatal("there is no curl: make deps installs it")
+	}
+	aws := upstreamauth.AWS{Region: "eu-central-1", Service: "es", AccessKey: "AKID", SecretKey: "hidden"}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		sum := sha256.Sum256(body)
+		got := r.Header.Get("Authorization")
+		if want := upstreamauth.Resign(&aws, r, hex.EncodeToString(sum[:])); got != want {
+			_, _ = fmt.Fprintf(w, "got %s, want %s", got, want)
+			return
+		}
+		_, _ = io.WriteString(w, "alike")
+	}))
+	defer server.Close()
+	for _, args := range [][]string{{"/"}, {"/a/b-c_d.e~f"}, {"/x?a=1&b=2"}, {"/x", "-X", "PUT", "-d", "a=b", "-H", "Content-Type: application/json"}} {
+		args := append([]string{"-q", "-sS", "--max-time", "10", "--aws-sigv4", "aws:amz:eu-central-1:es", "--user", "AKID:hidden", server.URL + args[0]}, args[1:]...)
+		if out, err := exec.Command(curl, args...).CombinedOutput(); err != nil || string(out) != "alike" {
+			t.Errorf("%q: %v, %s", args, err, out)
+		}
 	}
 }
