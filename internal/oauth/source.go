@@ -33,8 +33,9 @@ func newGrant(t Token, now time.Time) *Grant {
 	if life <= 0 {
 		life = unsaid
 	}
+	authorization := "Bearer " + t.Value
 	return &Grant{
-		Value: t.Value, Authorization: []string{"Bearer " + t.Value},
+		Value: authorization[len("Bearer "):], Authorization: []string{authorization},
 		fetched: now, renew: now.Add(life - min(early, life/5)), Expires: now.Add(life - min(margin, life/10)),
 	}
 }
