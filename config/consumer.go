@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -142,4 +143,13 @@ func (m *Moment) UnmarshalText(text []byte) error {
 		}
 	}
 	return fmt.Errorf("%q is not a point in time", text)
+}
+
+// UnmarshalJSON reads a moment as UnmarshalText does.
+func (m *Moment) UnmarshalJSON(text []byte) error {
+	var s string
+	if err := json.Unmarshal(text, &s); err != nil {
+		return err
+	}
+	return m.UnmarshalText([]byte(s))
 }

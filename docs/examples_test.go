@@ -139,6 +139,7 @@ func folder(t *testing.T) string {
 		"robots.txt":              "User-agent: *\n",
 		"secrets/admin-token":     "0123456789abcdef0123\n",
 		"run/secrets/admin-token": "0123456789abcdef0123\n",
+		"consumers.jsonl":         `{"name": "globex", "keys": [{"key": "an-api-key-of-globex-0123456789"}]}`,
 		"run/secrets/acme-key":    "an-api-key-of-acme-0123456789\n",
 		"certs/api.pem":           certificate + key,
 		"certs/ca.pem":            certificate,

@@ -132,7 +132,7 @@ func (c *compiler) unknownKey(f, outer *flatRoute, key string, node config.Node)
 		if c.isTarget(key) {
 			return node.Errorf("%q is a target: it belongs in a route", key)
 		}
-		settings := []string{"listen", "admin", "upstreams", "consumers", "routes", "errors", "tracing", "shutdown"}
+		settings := []string{"listen", "admin", "upstreams", "consumers", "consumer_files", "routes", "errors", "tracing", "shutdown"}
 		e := c.cfg.Self.UnknownKey(key, append(known, settings...))
 		e.Expected = strings.Join(settings, ", ") + ", or a policy such as cors or log"
 		return e

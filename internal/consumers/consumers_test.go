@@ -3,6 +3,8 @@ package consumers_test
 import (
 	"crypto/sha256"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -78,5 +80,43 @@ func TestWrongConsumers(t *testing.T) {
 		if err != nil && (strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "0123456789abcdefg")) {
 			t.Errorf("the error shows a secret: %v", err)
 		}
+	}
+}
+
+func TestFile(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"name": "a", "groups": ["g"], "tags": {"plan": "gold"}, "keys": [{"key": "0123456789abcdefg", "expires": "2030-01-01"}], "subjects": ["https://idp/ 7"]}` + "\n\n" + `{"name": "b"}`: "",
+		`{"name": "a"}` + "\n" + `{"name": "a"}`:  `c.jsonl:2: there is a consumer "a" already`,
+		`{"name": ""}`:                            "c.jsonl:1: the consumer has no name",
+		`{"name": "a"} {"name": "b"}`:             "one JSON object a line",
+		`{"name": "a", "keys": [{"key": "k"}]}`:   "keys[0]",
+		`{"name": "a", "keys": "hunter2"}`:        "expected",
+		`{"name": "a", "kees": ["hunter2"]}`:      "kees",
+		`{"name": "a", "password": "hunter2"}`:    "not the hash",
+		`{"name": "a", "subjects": ["x"]}`:        "names no issuer",
+		"name: a":                                 "c.jsonl:1: expected a JSON object",
+		`{"name": "` + strings.Repeat("a", 2<<20): "too long",
+	} {
+		path := filepath.Join(t.TempDir(), "c.jsonl")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, _ := read(t, "{}")
+		err := c.AddFile(path)
+		if want == "" {
+			found := c.Credential(filter.KeyCredential, filter.NewCredentialID("0123456789abcdefg"))
+			if err != nil || found == nil || found.Expires.Year() != 2030 || found.Consumer.Tags["plan"] != "gold" || c.Named("b") == nil ||
+				c.Credential(filter.SubjectCredential, filter.NewCredentialID("https://idp/ 7")) == nil {
+				t.Errorf("%v, %+v", err, found)
+			}
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%.60s: %v", text, err)
+		}
+	}
+	c, _ := read(t, "{}")
+	if err := c.AddFile("nowhere.jsonl"); err == nil {
+		t.Error("a file that is not there")
 	}
 }
