@@ -68,7 +68,7 @@ func TestWrongConsumers(t *testing.T) {
 		"a: {subjects: [x]}":                                             "names no issuer",
 		"a: {subjects: [{issuer: x}]}":                                   "expected an issuer and a subject",
 		"a: {certificates: [client.example.com]}":                        "no name of a certificate",
-		"a: {keys: [{key: 0123456789abcdefg, expires: tomorrow}]}":       "a date such as",
+		"a: {keys: [{key: 0123456789abcdefg, expires: tomorrow}]}":       "a day such as",
 		"a: {keys: [0123456789abcdefg]}\nb: {keys: [0123456789abcdefg]}": `given to "a" already`,
 		"a: {secrets: {k: x}}\nb: {secrets: {k: y}}":                     `given to "a" already`,
 		"a: {kees: []}":                                                  `did you mean "keys"`,
