@@ -24,10 +24,10 @@ import (
 	"github.com/mholt/acmez/v3/acme"
 )
 
-// orderTime is how long one order may take.
+// orderTime is how long one order may take, besides what a program and its records take.
 const orderTime = 5 * time.Minute
 
-// together is how many orders run at once with one authority.
+// together is how much is asked of one authority at once.
 const together = 4
 
 // authority is one way of getting certificates: with one authority, by one account, kept in one store. It is immutable.
@@ -71,6 +71,23 @@ func newAuthority(s settings, answers *answers) (*authority, error) {
 		}
 	}
 	return a, nil
+}
+
+// enter waits until the authority may be asked one thing more, which leave ends; false: ctx has ended first.
+func (a *authority) enter(ctx context.Context) bool {
+	select {
+	case a.slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (a *authority) leave() { <-a.slots }
+
+// patience is how long one order may take in all.
+func (a *authority) patience() time.Duration {
+	return orderTime + a.settings.hook.timeout + a.settings.hook.wait
 }
 
 // newClient makes what speaks with the authority. It is for one goroutine.

@@ -23,7 +23,9 @@ type hookSettings struct {
 type hook struct{ settings hookSettings }
 
 // Present has the record added.
-func (h hook) Present(ctx context.Context, c acme.Challenge) error { return h.run(ctx, "present", c) }
+func (h hook) Present(ctx context.Context, c acme.Challenge) error {
+	return h.run(ctx, "present", h.settings.timeout, c)
+}
 
 // Wait gives the record time to be seen.
 func (h hook) Wait(ctx context.Context, _ acme.Challenge) error {
@@ -39,14 +41,17 @@ func (h hook) Wait(ctx context.Context, _ acme.Challenge) error {
 
 // CleanUp has the record removed, also when time is up.
 func (h hook) CleanUp(ctx context.Context, c acme.Challenge) error {
-	return h.run(context.WithoutCancel(ctx), "cleanup", c)
+	return h.run(context.WithoutCancel(ctx), "cleanup", min(h.settings.timeout, cleanupTime), c)
 }
+
+// cleanupTime is how long a record's removal may take. The end of the gateway waits for it.
+const cleanupTime = 30 * time.Second
 
 // said is how much of what the program says is shown.
 const said = 1 << 10
 
-func (h hook) run(ctx context.Context, action string, c acme.Challenge) error {
-	ctx, cancel := context.WithTimeout(ctx, h.settings.timeout)
+func (h hook) run(ctx context.Context, action string, limit time.Duration, c acme.Challenge) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	args := append(slices.Clone(h.settings.exec[1:]), action, c.DNS01TXTRecordName(), c.DNS01KeyAuthorization())
 	cmd := exec.CommandContext(ctx, h.settings.exec[0], args...)
@@ -60,7 +65,7 @@ func (h hook) run(ctx context.Context, action string, c acme.Challenge) error {
 		return nil
 	}
 	if ctx.Err() != nil {
-		err = fmt.Errorf("it took longer than %s", h.settings.timeout)
+		err = fmt.Errorf("it took longer than %s", limit)
 	}
 	if text := strings.TrimSpace(out.String()); text != "" {
 		err = fmt.Errorf("%w: %s", err, text)

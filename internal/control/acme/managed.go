@@ -65,12 +65,10 @@ func (d *managed) tend(ctx context.Context) time.Duration {
 			return min(left, look)
 		}
 	}
-	select {
-	case d.authority.slots <- struct{}{}:
-		defer func() { <-d.authority.slots }()
-	case <-ctx.Done():
+	if !d.authority.enter(ctx) {
 		return 0
 	}
+	defer d.authority.leave()
 	got, ordered, err := d.renew(ctx, cert)
 	if ctx.Err() != nil {
 		return 0
@@ -111,7 +109,7 @@ func (d *managed) foreign(cert *tls.Certificate) bool { return d.manager.inherit
 
 // renew orders a certificate, unless another gateway just did.
 func (d *managed) renew(ctx context.Context, now *tls.Certificate) (cert *tls.Certificate, ordered bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, orderTime)
+	ctx, cancel := context.WithTimeout(ctx, d.authority.patience())
 	defer cancel()
 	unlock, err := d.authority.store.lock(ctx, d.authority.stored(d.name))
 	if err != nil {
@@ -179,6 +177,10 @@ func (d *managed) askAdvice(ctx context.Context, cert *tls.Certificate, now time
 		d.advice = acme.RenewalInfo{}
 	}
 	d.about, d.ask = cert, now.Add(6*look)
+	if !d.authority.enter(ctx) {
+		return
+	}
+	defer d.authority.leave()
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	got, err := d.authority.newClient().GetRenewalInfo(ctx, cert.Leaf)
