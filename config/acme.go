@@ -44,8 +44,9 @@ type ACME struct {
 	// EAB binds the account to one that you have with the authority, where it wants that (external account binding).
 	EAB *ACMEBinding `yaml:"eab"`
 
-	// Storage is the folder in which account, keys and certificates are kept. Several gateways that share it, on one machine or over
-	// a file system that knows locks (flock), order each certificate once, and answer each other's challenges. By default
+	// Storage is the folder in which account, keys and certificates are kept, or a Redis or Valkey for gateways on several machines:
+	// "redis://host:6379", or with TLS "rediss://user:${PASSWORD}@host:6379/1". Several gateways that share it, a folder on one
+	// machine or over a file system that knows locks (flock), order each certificate once, and answer each other's challenges. By default
 	// "acme" in the folder that systemd keeps for the service (StateDirectory=), or else "cardea/acme" where the user's programs
 	// keep their data ($XDG_DATA_HOME, or ~/.local/share).
 	Storage string `yaml:"storage"`
@@ -123,8 +124,10 @@ func (a *ACME) Validate() error {
 	case !wants && a.DNS != nil && len(a.Challenges) > 0:
 		errs = append(errs, FieldErrorf("dns", "it is never used: `challenges` does not name dns-01"))
 	}
-	if strings.Contains(a.Storage, "://") {
-		errs = append(errs, FieldErrorf("storage", "%q is not a folder", a.Storage))
+	if scheme, _, isURL := strings.Cut(a.Storage, "://"); isURL && scheme != "redis" && scheme != "rediss" {
+		errs = append(errs, &FieldError{
+			Path: "storage", Err: errors.New(strconv.Quote(scheme) + " is no storage"), Expected: "a folder, or redis://HOST:PORT, or rediss:// with TLS",
+		})
 	}
 	if a.Email != "" && (!strings.Contains(a.Email, "@") || strings.ContainsAny(a.Email, " ,<>:?")) {
 		errs = append(errs, FieldErrorf("email", "%q is not an address", a.Email))

@@ -128,7 +128,7 @@ func TestListenerErrors(t *testing.T) {
 		`{address: ":1", tls: {acme: {challenges: http}}}`:                  "tls-alpn-01",
 		`{address: ":1", tls: {acme: {dns: []}}}`:                           "program is missing",
 		`{address: ":1", tls: {acme: {eab: {key_id: k}}}}`:                  `"hmac_key" is missing`,
-		`{address: ":1", tls: {acme: {storage: "redis://h"}}}`:              "not a folder",
+		`{address: ":1", tls: {acme: {storage: "s3://h"}}}`:                 "is no storage",
 		`{address: ":1", tls: {acme: {email: nobody}}}`:                     "not an address",
 		`{address: ":1", tls: {cert: a, client_certificate: ask}}`:          "optional",
 		`{address: ":1", tls: a, redirect_https: true}`:                     "speaks https already",

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cardea.dev/cardea/internal/control/acme"
 )
 
 const soon = 50 * time.Millisecond
@@ -331,5 +333,35 @@ func TestBoundAccount(t *testing.T) {
 	g.gets("a.example", "")
 	if strings.Contains(g.log.String(), key) {
 		t.Error("the key is in the log")
+	}
+}
+
+func TestTwoGatewaysWithRedis(t *testing.T) {
+	w := newWorld(t, worldOptions{})
+	port := acme.FreePort(t)
+	text := whole(w.acme("[a.example, b.example]", fmt.Sprintf("redis://:sesame@127.0.0.1:%d", port)))
+	one := w.gateway(soon, text)
+	eventually(t, "the storage is missed", func() bool {
+		return strings.Contains(one.log.String(), "stored certificates cannot be loaded") && one.metric(`acme_failures{domain="a.example"}`) != "0"
+	})
+	if n := strings.Count(one.log.String(), "stored certificates cannot be loaded"); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+	if n := w.orders.Load(); n != 0 {
+		t.Errorf("%d orders for what cannot be kept", n)
+	}
+	acme.StartRedis(t, port, "--requirepass", "sesame")
+	two := w.gateway(soon, text)
+	w.reach(one, two)
+	for _, name := range []string{"a.example", "b.example"} {
+		if a, b := one.gets(name, ""), two.gets(name, ""); a != b {
+			t.Errorf("%s: %s and %s", name, a, b)
+		}
+	}
+	if n := w.orders.Load(); n != 2 {
+		t.Errorf("%d orders", n)
+	}
+	if strings.Contains(one.log.String()+two.log.String(), "sesame") {
+		t.Error("the password is in the log")
 	}
 }

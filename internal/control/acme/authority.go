@@ -22,6 +22,8 @@ import (
 
 	"github.com/mholt/acmez/v3"
 	"github.com/mholt/acmez/v3/acme"
+
+	"cardea.dev/cardea/config"
 )
 
 // orderTime is how long one order may take, besides what a program and its records take.
@@ -46,9 +48,13 @@ func newAuthority(s settings, answers *answers) (*authority, error) {
 	if err != nil {
 		return nil, err
 	}
+	kept, err := openStore(s.storage)
+	if err != nil {
+		return nil, config.FieldErrorf("storage", "%w", err)
+	}
 	sum := sha256.Sum256([]byte(s.directory))
 	a := &authority{
-		settings: s, store: folder{s.storage}, slots: make(chan struct{}, together),
+		settings: s, store: kept, slots: make(chan struct{}, together),
 		place: directory.Hostname() + "-" + hex.EncodeToString(sum[:4]),
 	}
 	a.http = &http.Transport{
@@ -84,6 +90,9 @@ func (a *authority) enter(ctx context.Context) bool {
 }
 
 func (a *authority) leave() { <-a.slots }
+
+// close gives up connections.
+func (a *authority) close() { a.http.CloseIdleConnections() }
 
 // patience is how long one order may take in all.
 func (a *authority) patience() time.Duration {

@@ -51,7 +51,7 @@ func (a *authority) loadCertificate(ctx context.Context, name string) (*tls.Cert
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot load the certificate: %w", err)
+		return nil, fmt.Errorf("%w: %w", errStore, err)
 	}
 	cert, err := decode(text, name)
 	if err != nil {

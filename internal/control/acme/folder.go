@@ -114,3 +114,16 @@ func (f folder) lock(ctx context.Context, name string) (func(), error) {
 		}
 	}
 }
+
+// writable makes sure that a folder is there and can be written to, before anything is got that would be lost.
+func writable(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".writable-*")
+	if err != nil {
+		return err
+	}
+	_ = f.Close()
+	return os.Remove(f.Name())
+}

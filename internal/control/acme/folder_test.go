@@ -61,6 +61,9 @@ func TestLocks(t *testing.T) {
 			if n := inside.Add(1); n > most.Load() {
 				most.Store(n)
 			}
+			if err := f.save(t.Context(), "something that takes a moment", nil); err != nil {
+				t.Error(err)
+			}
 			inside.Add(-1)
 			unlock()
 		})

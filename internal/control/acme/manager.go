@@ -5,9 +5,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
-	"fmt"
+	"errors"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -106,6 +105,7 @@ type Plan struct {
 	before      *table
 	next        *table
 	authorities map[[sha256.Size]byte]*authority
+	broken      map[*authority]bool // whose store does not work, so that the start does not wait for it once per name
 }
 
 // Prepare reads what the configuration says, and loads the certificates that are stored. It asks no authority. The errors are
@@ -117,7 +117,7 @@ func (m *Manager) Prepare(ctx context.Context, cfg *config.Config, dir string) (
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	p := &Plan{manager: m, before: m.served.Load(), authorities: map[[sha256.Size]byte]*authority{}}
+	p := &Plan{manager: m, before: m.served.Load(), authorities: map[[sha256.Size]byte]*authority{}, broken: map[*authority]bool{}}
 	if len(all) == 0 {
 		return p, nil
 	}
@@ -143,28 +143,12 @@ func (p *Plan) authority(s settings) (*authority, error) {
 	a := p.manager.authorities[key]
 	if a == nil {
 		var err error
-		if err = writable(s.storage); err != nil {
-			return nil, config.FieldErrorf("storage", "cannot keep certificates in %s: %w", s.storage, err)
-		}
 		if a, err = newAuthority(s, p.manager.answers); err != nil {
-			return nil, fmt.Errorf("cannot use the authority %s: %w", s.directory, err)
+			return nil, err
 		}
 	}
 	p.authorities[key] = a
 	return a, nil
-}
-
-// writable makes sure that a folder is there and can be written to, before anything is got that would be lost.
-func writable(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, ".writable-*")
-	if err != nil {
-		return err
-	}
-	_ = f.Close()
-	return os.Remove(f.Name())
 }
 
 // keep finds the name as it is looked after already, or makes it, with the certificate that is stored, or with the one that it had.
@@ -181,12 +165,7 @@ func (p *Plan) keep(ctx context.Context, name string, a *authority) *managed {
 		return had
 	}
 	d := &managed{manager: m, name: name, authority: a}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	cert, err := a.loadCertificate(ctx, name)
-	if err != nil {
-		m.log.Warn("a stored certificate is got anew", "domain", name, "error", err)
-	}
+	cert := p.load(ctx, name, a)
 	if cert == nil && had != nil {
 		if cert = had.cert.Load(); cert != nil {
 			p.next.old[d] = cert
@@ -196,6 +175,24 @@ func (p *Plan) keep(ctx context.Context, name string, a *authority) *managed {
 		d.cert.Store(cert)
 	}
 	return d
+}
+
+// load loads what is stored; nil: nothing, or nothing that can be used.
+func (p *Plan) load(ctx context.Context, name string, a *authority) *tls.Certificate {
+	if p.broken[a] {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	cert, err := a.loadCertificate(ctx, name)
+	switch {
+	case errors.Is(err, errStore):
+		p.broken[a] = true
+		p.manager.log.Error("stored certificates cannot be loaded; it is tried again", "error", err)
+	case err != nil:
+		p.manager.log.Warn("a stored certificate is got anew", "domain", name, "error", err)
+	}
+	return cert
 }
 
 // Publish has the plan's certificates served. Nothing is ordered yet.
@@ -234,7 +231,7 @@ func (p *Plan) Commit() {
 	}
 	for key, a := range m.authorities {
 		if p.authorities[key] == nil {
-			a.http.CloseIdleConnections()
+			a.close()
 		}
 	}
 	m.authorities = p.authorities
@@ -261,6 +258,6 @@ func (m *Manager) Close() {
 	m.end()
 	m.work.Wait()
 	for _, a := range m.authorities {
-		a.http.CloseIdleConnections()
+		a.close()
 	}
 }

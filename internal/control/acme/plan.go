@@ -145,8 +145,12 @@ func newHook(h *config.ACMEHook, dir string) (hookSettings, error) {
 	return s, err
 }
 
-// storageOf is the folder where certificates are kept. It need not be there yet.
+// storageOf is where certificates are kept: the URL of a Redis, or a folder, which need not be there yet.
 func storageOf(a *config.ACME, dir string) (string, error) {
+	if strings.Contains(a.Storage, "://") {
+		_, err := newRedis(a.Storage)
+		return a.Storage, err
+	}
 	place := a.File(dir, a.Storage)
 	if place == "" {
 		base := os.Getenv("STATE_DIRECTORY") // systemd.exec(5); several are separated by colons
