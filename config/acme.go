@@ -41,6 +41,10 @@ type ACME struct {
 	// DNS is a program that adds and removes the records of dns-01.
 	DNS *ACMEHook `yaml:"dns"`
 
+	// Profile is the sort of certificate, where the authority has several: Let's Encrypt's "shortlived" lives for six days. By
+	// default the authority's own choice.
+	Profile string `yaml:"profile"`
+
 	// EAB binds the account to one that you have with the authority, where it wants that (external account binding).
 	EAB *ACMEBinding `yaml:"eab"`
 

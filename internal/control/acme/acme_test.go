@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -363,5 +364,27 @@ func TestTwoGatewaysWithRedis(t *testing.T) {
 	}
 	if strings.Contains(one.log.String()+two.log.String(), "sesame") {
 		t.Error("the password is in the log")
+	}
+}
+
+// TestForgottenAccount has an authority that knows nothing of its account any more.
+func TestForgottenAccount(t *testing.T) {
+	w := newWorld(t, worldOptions{})
+	storage := t.TempDir()
+	g := w.gateway(soon, whole(w.acme("[a.example]", storage)))
+	w.reach(g)
+	a := g.gets("a.example", "")
+	w.found(worldOptions{})
+	g.reload(whole(w.acme("[a.example, b.example]", storage, "profile: shortlived")))
+	g.gets("b.example", "")
+	if !strings.Contains(g.log.String(), "accountDoesNotExist") {
+		t.Error("it is not told")
+	}
+	if got := g.serial("a.example"); got != a {
+		t.Errorf("another certificate: %s", got)
+	}
+	at, err := strconv.ParseFloat(g.metric(`acme_certificate_expiry_timestamp_seconds{domain="b.example"}`), 64)
+	if days := time.Until(time.Unix(int64(at), 0)).Hours() / 24; err != nil || days < 5 || days > 6.1 {
+		t.Errorf("it lives for %v days, %v", days, err)
 	}
 }

@@ -129,6 +129,7 @@ func (a *authority) order(ctx context.Context, name string, replaces *tls.Certif
 	if err != nil {
 		return nil, err
 	}
+	order.Profile = a.settings.profile
 	if replaces != nil {
 		order.Replaces = replaces.Leaf
 	}

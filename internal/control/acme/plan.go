@@ -21,6 +21,7 @@ import (
 // settings are what one authority is asked by.
 type settings struct {
 	directory, email, roots, storage string
+	profile                          string
 	eabKey, eabMAC                   string
 	challenges                       []string
 	hook                             hookSettings
@@ -85,7 +86,7 @@ func gather(cfg *config.Config, dir string) ([]wanted, error) {
 
 // newSettings reads what is configured. Plain says whether there is a listener without TLS.
 func newSettings(a *config.ACME, dir string, plain bool) (settings, error) {
-	s := settings{directory: a.Directory(), email: a.Email, challenges: a.Challenges}
+	s := settings{directory: a.Directory(), email: a.Email, profile: a.Profile, challenges: a.Challenges}
 	var errs []error
 	if a.CARoot != "" {
 		text, err := os.ReadFile(a.File(dir, a.CARoot))

@@ -50,6 +50,8 @@ type world struct {
 	root    string // PEM file that the authority's server is trusted by
 	orders  atomic.Int64
 	down    atomic.Bool
+	face    atomic.Pointer[http.Handler]
+	dns     string // where the authority looks names up
 	records string // file of DNS records: "name value" lines
 	http    *front
 	https   *front
@@ -63,21 +65,16 @@ type worldOptions struct {
 func newWorld(t *testing.T, o worldOptions) *world {
 	t.Helper()
 	dir := t.TempDir()
-	w := &world{t: t, db: db.NewMemoryStore(), root: filepath.Join(dir, "ca.pem"), records: filepath.Join(dir, "records"), http: newFront(t), https: newFront(t)}
-	if o.validity == 0 {
-		o.validity = 90 * 24 * 3600
-	}
+	w := &world{t: t, root: filepath.Join(dir, "ca.pem"), records: filepath.Join(dir, "records"), http: newFront(t), https: newFront(t)}
+	w.dns = w.nameserver()
+	w.found(o)
 	quiet := log.New(io.Discard, "", 0)
-	authority := ca.New(quiet, w.db, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {ValidityPeriod: o.validity}})
-	validation := va.New(quiet, w.http.port(), w.https.port(), false, w.nameserver(), w.db)
-	face := wfe.New(quiet, w.db, validation, authority, nil, false, o.eab, 0, 0)
-	inner := face.Handler()
 	w.server = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if w.down.Load() {
 			panic(http.ErrAbortHandler)
 		}
 		answer := &status{ResponseWriter: rw}
-		inner.ServeHTTP(answer, r)
+		(*w.face.Load()).ServeHTTP(answer, r)
 		if r.URL.Path == "/order-plz" && answer.code == http.StatusCreated { // Pebble rejects one nonce in twenty, as authorities may
 			w.orders.Add(1)
 		}
@@ -90,6 +87,20 @@ func newWorld(t *testing.T, o worldOptions) *world {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// found makes the authority, or makes it anew: it has forgotten all accounts then.
+func (w *world) found(o worldOptions) {
+	if o.validity == 0 {
+		o.validity = 90 * 24 * 3600
+	}
+	quiet := log.New(io.Discard, "", 0)
+	w.db = db.NewMemoryStore()
+	authority := ca.New(quiet, w.db, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {ValidityPeriod: o.validity}, "shortlived": {ValidityPeriod: 6 * 24 * 3600}})
+	validation := va.New(quiet, w.http.port(), w.https.port(), false, w.dns, w.db)
+	face := wfe.New(quiet, w.db, validation, authority, nil, false, o.eab, 0, 0)
+	handler := face.Handler()
+	w.face.Store(&handler)
 }
 
 // status remembers the status of an answer.
