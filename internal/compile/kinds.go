@@ -11,6 +11,7 @@ import (
 	"cardea.dev/cardea/filters/deprecation"
 	"cardea.dev/cardea/filters/headers"
 	"cardea.dev/cardea/filters/ip"
+	"cardea.dev/cardea/filters/jwt"
 	"cardea.dev/cardea/filters/mirror"
 	"cardea.dev/cardea/filters/rewrite"
 	"cardea.dev/cardea/filters/timeout"
@@ -39,6 +40,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			deprecation.Kind(),
 			authenticate.Kind(),
 			apikey.Kind(),
+			jwt.Kind(),
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),
