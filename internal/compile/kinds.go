@@ -13,6 +13,7 @@ import (
 	"cardea.dev/cardea/filters/guard"
 	"cardea.dev/cardea/filters/headers"
 	"cardea.dev/cardea/filters/ip"
+	"cardea.dev/cardea/filters/jwt"
 	"cardea.dev/cardea/filters/mirror"
 	"cardea.dev/cardea/filters/rewrite"
 	"cardea.dev/cardea/filters/securityheaders"
@@ -46,6 +47,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			deprecation.Kind(),
 			authenticate.Kind(),
 			apikey.Kind(),
+			jwt.Kind(),
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),
