@@ -83,6 +83,11 @@ type ListenerTLS struct {
 	// certificate. By default off.
 	StrictSNI bool `yaml:"strict_sni"`
 
+	// ClientCertificate says whether clients are asked for a certificate of theirs: "off", "optional" (one that has none is served
+	// too) or "required" (one that has none cannot connect). The client proves that it has the key, and that is all: who signed the
+	// certificate, and for whom, is not looked at here. By default off.
+	ClientCertificate string `yaml:"client_certificate" enum:"off,optional,required"`
+
 	// Off is true when `tls: off` was written.
 	Off bool `yaml:",off"`
 }

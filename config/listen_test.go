@@ -49,6 +49,14 @@ func TestListenerForms(t *testing.T) {
 			l.Address, l.Protocols = ":443", []string{"http2"}
 			l.TLS = &ListenerTLS{Certificates: []Certificate{{Cert: "a.pem"}, {"b", "c"}}, StrictSNI: true, Policy: "modern"}
 		})},
+		{`{address: ":443", tls: {cert: a, client_certificate: required}}`, defaults(func(l *Listener) {
+			l.Address = ":443"
+			l.TLS = &ListenerTLS{Certificate: Certificate{Cert: "a"}, Policy: "intermediate", ClientCertificate: "required"}
+		})},
+		{`{address: ":443", tls: {cert: a, client_certificate: off}}`, defaults(func(l *Listener) {
+			l.Address = ":443"
+			l.TLS = &ListenerTLS{Certificate: Certificate{Cert: "a"}, Policy: "intermediate", ClientCertificate: "off"}
+		})},
 		{`{address: ":80", redirect_https: true, trusted_proxies: [10.0.0.0/8, loopback], proxy_protocol: required, forwarded: set}`, defaults(func(l *Listener) {
 			l.Address, l.RedirectHTTPS, l.TrustedProxies = ":80", 443, []Peer{ten, loopback}
 			l.ProxyProtocol.Mode, l.Forwarded.Mode = "required", "set"
@@ -93,6 +101,7 @@ func TestListenerErrors(t *testing.T) {
 		`{address: ":1", tls: {cert: a, min_version: 1.1}}`:                 "1.2",
 		`{address: ":1", tls: {cert: a, policy: modern, min_version: 1.2}}`: "TLS 1.3 alone",
 		`{address: ":1", tls: {cert: a, policy: old}}`:                      "intermediate",
+		`{address: ":1", tls: {cert: a, client_certificate: ask}}`:          "optional",
 		`{address: ":1", tls: a, redirect_https: true}`:                     "speaks https already",
 		`{address: ":1", protocols: [http2]}`:                               "needs `tls`",
 		`{address: ":1", tls: a, protocols: [h2c]}`:                         "without TLS",

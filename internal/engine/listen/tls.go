@@ -19,6 +19,7 @@ type secured struct {
 type tlsSettings struct {
 	min          uint16
 	http1, http2 bool
+	clients      tls.ClientAuthType
 }
 
 // newSecured loads the certificates of a listener and makes its tls.Config; nil for a plain listener.
@@ -36,6 +37,12 @@ func newSecured(c *config.Listener, dir string) (*secured, error) {
 	if c.TLS.Policy == "modern" || c.TLS.MinVersion == "1.3" {
 		s.settings.min = tls.VersionTLS13
 	}
+	switch c.TLS.ClientCertificate {
+	case "optional":
+		s.settings.clients = tls.RequestClientCert
+	case "required":
+		s.settings.clients = tls.RequireAnyClientCert
+	}
 	s.config = s.newConfig()
 	return s, nil
 }
@@ -45,6 +52,7 @@ func (s *secured) newConfig() *tls.Config {
 	c := &tls.Config{
 		MinVersion:     s.settings.min,
 		GetCertificate: s.certificates.pick,
+		ClientAuth:     s.settings.clients, // whose word the certificate is worth is asked per route
 		CipherSuites: []uint16{
 			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
 			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
