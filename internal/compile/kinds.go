@@ -5,6 +5,7 @@ import (
 	"cardea.dev/cardea/filters/accesslog"
 	"cardea.dev/cardea/filters/apikey"
 	"cardea.dev/cardea/filters/authenticate"
+	"cardea.dev/cardea/filters/basic"
 	"cardea.dev/cardea/filters/bodylimit"
 	"cardea.dev/cardea/filters/compress"
 	"cardea.dev/cardea/filters/cors"
@@ -39,6 +40,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			deprecation.Kind(),
 			authenticate.Kind(),
 			apikey.Kind(),
+			basic.Kind(),
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),
