@@ -13,6 +13,7 @@ import (
 	"cardea.dev/cardea/filters/headers"
 	"cardea.dev/cardea/filters/ip"
 	"cardea.dev/cardea/filters/mirror"
+	"cardea.dev/cardea/filters/mtls"
 	"cardea.dev/cardea/filters/rewrite"
 	"cardea.dev/cardea/filters/timeout"
 	"cardea.dev/cardea/target"
@@ -39,6 +40,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			bodylimit.Kind(),
 			deprecation.Kind(),
 			authenticate.Kind(),
+			mtls.Kind(),
 			apikey.Kind(),
 			basic.Kind(),
 			compress.Kind(),
