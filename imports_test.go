@@ -71,6 +71,7 @@ var outside = []struct{ prefix, why string }{
 	{"database/sql", "losing a database must never take down proxying"},
 	{"k8s.io/", "the gateway's binary stays free of Kubernetes"},
 	{"google.golang.org/grpc", "gRPC is proxied, not spoken"},
+	{"github.com/mholt/acmez", "certificates are asked for by control alone"},
 	{"github.com/spf13/cobra", "flags live in cli alone"},
 }
 

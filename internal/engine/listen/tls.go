@@ -23,13 +23,16 @@ type tlsSettings struct {
 }
 
 // newSecured loads the certificates of a listener and makes its tls.Config; nil for a plain listener.
-func newSecured(c *config.Listener, dir string) (*secured, error) {
+func newSecured(c *config.Listener, dir string, issued Issued) (*secured, error) {
 	if !c.Secure() {
 		return nil, nil
 	}
 	certs, err := loadCertificates(c.TLS, dir)
 	if err != nil {
 		return nil, err
+	}
+	if c.TLS.ACME != nil {
+		certs.issued = issued
 	}
 	s := &secured{certificates: certs, settings: tlsSettings{
 		min: tls.VersionTLS12, http1: slices.Contains(c.Speaks(), "http1"), http2: slices.Contains(c.Speaks(), "http2"),
@@ -58,6 +61,9 @@ func (s *secured) newConfig() *tls.Config {
 			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
 			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 		},
+	}
+	if s.certificates.issued != nil {
+		c.GetConfigForClient = challenged(s.certificates.issued)
 	}
 	if s.settings.http2 {
 		c.NextProtos = append(c.NextProtos, "h2")
