@@ -137,6 +137,8 @@ func folder(t *testing.T) string {
 		"public/index.html":       "<h1>It works.</h1>\n",
 		"public/hello.txt":        "Hello from a file.\n",
 		"robots.txt":              "User-agent: *\n",
+		"clients-ca.pem":          certificate,
+		"users.htpasswd":          "bob:$2y$05$WWEDI/Abpd4SaOLyLcgMHe10PO8GtCE19CBwaCmAs9tgMHaQBjZyO\n",
 		"secrets/admin-token":     "0123456789abcdef0123\n",
 		"run/secrets/admin-token": "0123456789abcdef0123\n",
 		"consumers.jsonl":         `{"name": "globex", "keys": [{"key": "an-api-key-of-globex-0123456789"}]}`,

@@ -5,6 +5,7 @@ import (
 	"cardea.dev/cardea/filters/accesslog"
 	"cardea.dev/cardea/filters/apikey"
 	"cardea.dev/cardea/filters/authenticate"
+	"cardea.dev/cardea/filters/basic"
 	"cardea.dev/cardea/filters/bodylimit"
 	"cardea.dev/cardea/filters/compress"
 	"cardea.dev/cardea/filters/cors"
@@ -15,6 +16,7 @@ import (
 	"cardea.dev/cardea/filters/ip"
 	"cardea.dev/cardea/filters/jwt"
 	"cardea.dev/cardea/filters/mirror"
+	"cardea.dev/cardea/filters/mtls"
 	"cardea.dev/cardea/filters/rewrite"
 	"cardea.dev/cardea/filters/securityheaders"
 	"cardea.dev/cardea/filters/timeout"
@@ -46,7 +48,9 @@ func Builtin(extra ...filter.Kind) Kinds {
 			bodylimit.Kind(),
 			deprecation.Kind(),
 			authenticate.Kind(),
+			mtls.Kind(),
 			apikey.Kind(),
+			basic.Kind(),
 			jwt.Kind(),
 			compress.Kind(),
 			rewrite.Kind(),
