@@ -12,6 +12,7 @@ import (
 	"cardea.dev/cardea/filters/deprecation"
 	"cardea.dev/cardea/filters/guard"
 	"cardea.dev/cardea/filters/headers"
+	"cardea.dev/cardea/filters/introspection"
 	"cardea.dev/cardea/filters/ip"
 	"cardea.dev/cardea/filters/jwt"
 	"cardea.dev/cardea/filters/mirror"
@@ -48,6 +49,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			authenticate.Kind(),
 			apikey.Kind(),
 			jwt.Kind(),
+			introspection.Kind(),
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),
