@@ -2,7 +2,6 @@ package jwt
 
 import (
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -106,7 +105,7 @@ func trust(env *filter.Env, c *Issuer, audience []string) (*trusted, []byte, err
 		Timeout: time.Duration(c.Timeout), Refresh: time.Duration(c.Refresh), Stale: time.Duration(c.Stale), Miss: time.Duration(c.MissInterval),
 		Log: env.Log,
 	}
-	roots, authorities, err := Authorities(env.Dir, c.CA)
+	roots, authorities, err := issuer.Authorities(env.Dir, c.CA)
 	if err != nil {
 		return nil, nil, config.FieldErrorf("ca", "%w", err)
 	}
@@ -117,22 +116,6 @@ func trust(env *filter.Env, c *Issuer, audience []string) (*trusted, []byte, err
 		return nil, nil, config.FieldErrorf("issuer", "%w", err)
 	}
 	return t, []byte(key), nil
-}
-
-// Authorities reads the authorities of a file; nil for none.
-func Authorities(dir, name string) (*x509.CertPool, []byte, error) {
-	if name == "" {
-		return nil, nil, nil
-	}
-	pem, err := os.ReadFile(resolve(dir, name))
-	if err != nil {
-		return nil, nil, fmt.Errorf("cannot read the certificates: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, nil, fmt.Errorf("there is no certificate in %s", name)
-	}
-	return pool, pem, nil
 }
 
 // fixedKeys are the keys that are given.

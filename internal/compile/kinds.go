@@ -13,6 +13,7 @@ import (
 	"cardea.dev/cardea/filters/deprecation"
 	"cardea.dev/cardea/filters/guard"
 	"cardea.dev/cardea/filters/headers"
+	"cardea.dev/cardea/filters/introspection"
 	"cardea.dev/cardea/filters/ip"
 	"cardea.dev/cardea/filters/jwt"
 	"cardea.dev/cardea/filters/mirror"
@@ -52,6 +53,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			apikey.Kind(),
 			basic.Kind(),
 			jwt.Kind(),
+			introspection.Kind(),
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),

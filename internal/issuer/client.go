@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -69,6 +71,25 @@ func CheckURL(text string, allowHTTP bool) error {
 func loopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && addr.IsLoopback()
+}
+
+// Authorities reads the authorities of a PEM file; nil for none. Relative names start at dir. It returns the text too.
+func Authorities(dir, name string) (*x509.CertPool, []byte, error) {
+	if name == "" {
+		return nil, nil, nil
+	}
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(dir, name)
+	}
+	pem, err := os.ReadFile(name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot read the certificates: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, nil, fmt.Errorf("there is no certificate in %s", name)
+	}
+	return pool, pem, nil
 }
 
 // statusError is an answer other than 200.

@@ -29,7 +29,7 @@ func ReadPayload(part string) (*Claims, error) {
 
 // ParseClaims reads claims. Those of a wrong type are refused.
 func ParseClaims(text []byte) (*Claims, error) {
-	object, err := parseObject(text)
+	object, err := ParseObject(text)
 	if err != nil {
 		return nil, err
 	}

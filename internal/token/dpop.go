@@ -107,7 +107,7 @@ func readProof(raw string) (map[string]any, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	claims, err := parseObject(payload)
+	claims, err := ParseObject(payload)
 	if err != nil {
 		return nil, "", err
 	}

@@ -31,7 +31,7 @@ func ParseHeader(part string) (*Header, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the header: %w", err)
 	}
-	object, err := parseObject(text)
+	object, err := ParseObject(text)
 	if err != nil {
 		return nil, fmt.Errorf("the header: %w", err)
 	}

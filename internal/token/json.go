@@ -31,8 +31,8 @@ func decode(part string) ([]byte, error) {
 	return b, nil
 }
 
-// parseObject reads a JSON object. Names that stand twice, text that is not UTF-8 and anything after it are refused.
-func parseObject(text []byte) (map[string]any, error) {
+// ParseObject reads a JSON object strictly. Names that stand twice, text that is not UTF-8 and anything after it are refused.
+func ParseObject(text []byte) (map[string]any, error) {
 	if !utf8.Valid(text) {
 		return nil, errors.New("it is not UTF-8")
 	}

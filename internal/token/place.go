@@ -171,12 +171,17 @@ func checked(s shown, where string) (shown, error) {
 	return s, nil
 }
 
+// tokenCharacter looks a character up in the bits of those that tokens have.
 func tokenCharacter(c byte) bool {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == '~', c == '+', c == '/', c == '=':
-		return true
+	const (
+		letters = 1<<26 - 1
+		low     = uint64(1<<'+' | 1<<'-' | 1<<'.' | 1<<'/' | 0x3ff<<'0' | 1<<'=')
+		high    = uint64(letters<<('A'-64) | letters<<('a'-64) | 1<<('_'-64) | 1<<('~'-64))
+	)
+	if c < 64 {
+		return low>>c&1 != 0
 	}
-	return false
+	return c < 128 && high>>(c-64)&1 != 0
 }
 
 // remove takes what is in the place out of a request. Credentials of another kind in Authorization stay.

@@ -3,6 +3,7 @@ package token
 import (
 	"crypto/sha256"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -110,5 +111,14 @@ func TestReplaysAreBounded(t *testing.T) {
 	}
 	if used, _ := r.use([32]byte{}, at, time.Minute, false); !used {
 		t.Error("a used one is taken again, when all is full")
+	}
+}
+
+func TestTokenCharacters(t *testing.T) {
+	const those = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/=" // RFC 6750, section 2.1
+	for c := range rune(256) {
+		if got, want := tokenCharacter(byte(c)), strings.IndexByte(those, byte(c)) >= 0; got != want {
+			t.Errorf("%q: %v, wanted %v", c, got, want)
+		}
 	}
 }
