@@ -12,6 +12,7 @@ import (
 	"cardea.dev/cardea/filters/headers"
 	"cardea.dev/cardea/filters/ip"
 	"cardea.dev/cardea/filters/mirror"
+	"cardea.dev/cardea/filters/oidc"
 	"cardea.dev/cardea/filters/rewrite"
 	"cardea.dev/cardea/filters/timeout"
 	"cardea.dev/cardea/target"
@@ -39,6 +40,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			deprecation.Kind(),
 			authenticate.Kind(),
 			apikey.Kind(),
+			oidc.Kind(),
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),
