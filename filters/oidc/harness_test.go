@@ -263,3 +263,9 @@ func (b *browser) cookies(g *gatewaytest.Gateway) []*http.Cookie {
 	u, _ := url.Parse(g.URL)
 	return b.jar.Cookies(u)
 }
+
+// second starts another gateway for a site.
+func second(t *testing.T, text string, s *site) *gatewaytest.Gateway {
+	t.Helper()
+	return gatewaytest.New(t, text, s.kind())
+}
