@@ -14,11 +14,15 @@ type Config struct {
 	// Upstreams are the services that requests are sent to, by name.
 	Upstreams map[string]Upstream `yaml:"upstreams"`
 
+	// Routes say which requests go where. Their order means nothing: the most specific match wins.
+	Routes []Route `yaml:"routes"`
+
 	// Consumers are the callers that the gateway knows, by name, with what they authenticate with.
 	Consumers map[string]Consumer `yaml:"consumers"`
 
-	// Routes say which requests go where. Their order means nothing: the most specific match wins.
-	Routes []Route `yaml:"routes"`
+	// ConsumerFiles are files with further consumers, for those who have many: one JSON object a line, with `name` and the keys of a consumer
+	// in their long form: {"name": "acme", "keys": [{"key": "sha256:…"}]}. A change is loaded like one of the configuration. By default none.
+	ConsumerFiles []string `yaml:"consumer_files"`
 
 	// Errors changes the answers that the gateway itself makes, by error code ("route_not_found"), by status ("404") or by
 	// class ("4xx", "5xx"). The nearest wins: code, then status, then class.

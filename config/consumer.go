@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
-
-	"cardea.dev/cardea/config/lang"
 )
 
 // Consumer is a caller that the gateway knows: a person, a program, a partner. Its name is the key that it stands under. Whatever it
@@ -50,7 +47,7 @@ type ConsumerKey struct {
 
 	// Expires is when the key ends to be good: a date ("2027-01-31", at its beginning in UTC) or a time ("2027-01-31T12:00:00Z"). By
 	// default never.
-	Expires Moment `yaml:"expires"`
+	Expires Date `yaml:"expires"`
 
 	// Scopes are what the key is good for, which policies such as `allow` ask for. By default none.
 	Scopes []string `yaml:"scopes"`
@@ -112,34 +109,4 @@ func (k *ConsumerKey) Validate() error {
 		return FieldErrorf("key", "the key has %d characters, and should have %d at least: short keys are found by trying", len(k.Key.Reveal()), minKey)
 	}
 	return nil
-}
-
-// Moment is a point in time: a date ("2027-01-31", its beginning in UTC) or a time ("2027-01-31T12:00:00Z").
-type Moment struct{ time.Time }
-
-// Expected says what a moment looks like.
-func (Moment) Expected() string {
-	return "a date such as 2027-01-31, or a time such as 2027-01-31T12:00:00Z"
-}
-
-// SchemaOf is the schema of a moment.
-func (Moment) SchemaOf() *SchemaNode { return lang.OrReference(&SchemaNode{Type: "string"}) }
-
-// MarshalText renders the time, or "".
-func (m Moment) MarshalText() ([]byte, error) {
-	if m.IsZero() {
-		return nil, nil
-	}
-	return []byte(m.Format(time.RFC3339)), nil
-}
-
-// UnmarshalText reads a moment.
-func (m *Moment) UnmarshalText(text []byte) error {
-	for _, layout := range []string{time.DateOnly, time.RFC3339} {
-		if t, err := time.Parse(layout, string(text)); err == nil {
-			m.Time = t
-			return nil
-		}
-	}
-	return fmt.Errorf("%q is not a point in time", text)
 }

@@ -21,6 +21,7 @@ import (
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/internal/compile"
 	"cardea.dev/cardea/internal/engine/listen"
+	"cardea.dev/cardea/internal/geoip/geoiptest"
 	"cardea.dev/cardea/internal/keep"
 	"cardea.dev/cardea/observe"
 )
@@ -138,6 +139,8 @@ func folder(t *testing.T) string {
 		"robots.txt":              "User-agent: *\n",
 		"secrets/admin-token":     "0123456789abcdef0123\n",
 		"run/secrets/admin-token": "0123456789abcdef0123\n",
+		"consumers.jsonl":         `{"name": "globex", "keys": [{"key": "an-api-key-of-globex-0123456789"}]}`,
+		"run/secrets/acme-key":    "an-api-key-of-acme-0123456789\n",
 		"certs/api.pem":           certificate + key,
 		"certs/ca.pem":            certificate,
 		"var/log/cardea/README":   "",
@@ -145,6 +148,11 @@ func folder(t *testing.T) string {
 	}
 	for _, name := range []string{"example", "gateway"} {
 		files["certs/"+name+".pem"], files["certs/"+name+".key"] = certificate, key
+	}
+	for _, name := range []string{"GeoLite2-Country", "GeoLite2-ASN"} {
+		geoiptest.Write(t, filepath.Join(dir, name+".mmdb"), name, map[string]geoiptest.Record{
+			"127.0.0.0/8": {Country: "DE", System: 64500}, "192.0.2.0/24": {Country: "FR", System: 64501},
+		})
 	}
 	for name, text := range files {
 		path := filepath.Join(dir, name)

@@ -27,8 +27,10 @@ const (
 	TooManyFailures       Code = "too_many_failures"
 	AuthUnavailable       Code = "authentication_unavailable"
 	MethodNotAllowed      Code = "method_not_allowed"
+	TokenExchangeRejected Code = "token_exchange_rejected"
 	AddressDenied         Code = "address_denied"
 	CORSRejected          Code = "cors_rejected"
+	CSRFRejected          Code = "csrf_rejected"
 	FileNotFound          Code = "file_not_found"
 	RequestTimeout        Code = "request_timeout"
 	Gone                  Code = "gone"
@@ -46,6 +48,7 @@ const (
 	UpstreamTLSFailed     Code = "upstream_tls_failed"
 	UpstreamReset         Code = "upstream_reset"
 	UpstreamBadResponse   Code = "upstream_bad_response"
+	UpstreamAuthFailed    Code = "upstream_auth_failed"
 	UpstreamTimeout       Code = "upstream_timeout"
 )
 
@@ -90,8 +93,10 @@ var codes = [...]CodeInfo{
 	{Code: LoginFailed, Status: 400, Source: FromClient, Level: slog.LevelInfo, Title: "Login failed", Detail: "The login could not be completed. Please start again."},
 	{Code: AccessDenied, Status: 403, Source: FromClient, Level: slog.LevelInfo, Title: "Access denied", Detail: "The caller may not do this."},
 	{Code: InsufficientScope, Status: 403, Source: FromClient, Level: slog.LevelInfo, Title: "Insufficient scope", Detail: "The token is not good for this."},
+	{Code: TokenExchangeRejected, Status: 401, Source: FromClient, Level: slog.LevelInfo, Title: "Unauthorized", Detail: "The request needs a bearer token that can be exchanged for one of the service."},
 	{Code: AddressDenied, Status: 403, Source: FromClient, Level: slog.LevelInfo, Title: "Address denied", Detail: "Requests from this address are not accepted here."},
 	{Code: CORSRejected, Status: 403, Source: FromClient, Level: slog.LevelInfo, Title: "Cross-origin request rejected", Detail: "This origin, method or header is not allowed across origins."},
+	{Code: CSRFRejected, Status: 403, Source: FromClient, Level: slog.LevelInfo, Title: "Cross-site request rejected", Detail: "This request was sent by a page of another site."},
 	{Code: RouteNotFound, Status: 404, Source: FromClient, Level: slog.LevelInfo, Title: "Not found", Detail: "No route matches this request."},
 	{Code: FileNotFound, Status: 404, Source: FromClient, Level: slog.LevelInfo, Title: "Not found", Detail: "There is no such file."},
 	{Code: MethodNotAllowed, Status: 405, Source: FromClient, Level: slog.LevelInfo, Title: "Method not allowed", Detail: "This method is not allowed here."},
@@ -109,6 +114,7 @@ var codes = [...]CodeInfo{
 	{Code: UpstreamTLSFailed, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Retry: true, Title: "Bad gateway", Detail: "No secure connection to the service could be made."},
 	{Code: UpstreamReset, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Retry: true, Title: "Bad gateway", Detail: "The service broke off before it answered."},
 	{Code: UpstreamBadResponse, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "The answer of the service is not well formed."},
+	{Code: UpstreamAuthFailed, Status: 502, Source: FromGateway, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "The gateway could not identify itself to the service."},
 	{Code: RouteQuarantined, Status: 503, Source: FromGateway, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "This part of the service is out of order."},
 	{Code: UpstreamUnavailable, Status: 503, Source: FromUpstream, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "No healthy endpoint of the service is left."},
 	{Code: UpstreamOverloaded, Status: 503, Source: FromUpstream, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "The service has as many requests as it may have."},

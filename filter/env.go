@@ -22,6 +22,11 @@ type Env struct {
 	// Consumers are the callers that the gateway knows. It is never nil.
 	Consumers Consumers
 
+	// Again sends an exchange to the route's target once more. It is for the Response phase of policies that can mend what an answer
+	// says is wrong, such as credentials. Who calls it sees to it that the request can be repeated, and closes the answer before. It is
+	// nil where there is no target.
+	Again func(ex *Exchange) (*http.Response, error)
+
 	slots          int
 	authentication *Authentication
 }

@@ -34,16 +34,17 @@ type settings struct {
 // bench is what all cases share: the service behind the gateways, and what makes the requests.
 type bench struct {
 	settings
-	dir      string
-	progress io.Writer
-	cpus     []int
-	origin   *process.Process
-	address  string // of the origin
-	load     *process.Process
-	replies  *json.Decoder
-	cert     string // file with certificate and key
-	roots    string // the certificate
-	files    []*os.File
+	dir         string
+	progress    io.Writer
+	cpus        []int
+	origin      *process.Process
+	address     string // of the origin
+	load        *process.Process
+	replies     *json.Decoder
+	cert        string // file with certificate and key
+	roots       string // the certificate
+	credentials *credentials
+	files       []*os.File
 }
 
 // direct is the label of requests that go to the service without a gateway.
@@ -61,6 +62,9 @@ func openBench(s settings, progress io.Writer) (_ *bench, err error) {
 		return nil, err
 	}
 	if b.dir, err = os.MkdirTemp("", "cardea-bench-"); err != nil {
+		return nil, err
+	}
+	if b.credentials, err = issue(b.dir); err != nil {
 		return nil, err
 	}
 	if b.cert, b.roots, err = certify(b.dir); err != nil {
@@ -189,7 +193,7 @@ func (b *bench) rootsFor(c *benchCase) string {
 // start starts a contender.
 func (b *bench) start(c *benchCase, one contender, cores int) (*gateway, error) {
 	label := one.called()
-	s := setup{dir: filepath.Join(b.dir, c.name, label), origin: b.address, cores: cores, routes: one.routes, connections: one.connections, all: one.all}
+	s := setup{dir: filepath.Join(b.dir, c.name, label), origin: b.address, cores: cores, routes: one.routes, connections: one.connections, all: one.all, checks: one.checks, credentials: b.credentials}
 	if c.tls {
 		s.cert = b.cert
 	}
@@ -255,6 +259,9 @@ func (b *bench) job(m *measured, g *gateway, rate float64) load.Job {
 	job := load.Job{
 		Address: b.address, Paths: c.paths(0), Upload: c.upload, Want: c.want(), Connections: b.connections, Reconnect: c.reconnect,
 		Streams: c.tls, Rate: rate, Warmup: b.time / 4, Time: b.time,
+	}
+	if c.shown {
+		job.Fields = b.credentials.fields()
 	}
 	if g != nil {
 		job.Address, job.Paths, job.Processes, job.Roots = g.setup.listen, c.paths(g.setup.routes), g.pids, b.rootsFor(c)

@@ -41,6 +41,7 @@ func prepareCardea(s *setup) (process.Program, error) {
 	} else {
 		b.WriteString("log: off\n")
 	}
+	b.WriteString(cardeaCredentials(s))
 	fmt.Fprintf(&b, "upstreams: {u: http://%s}\nroutes:\n", s.origin)
 	switch {
 	case s.all:
@@ -56,6 +57,17 @@ func prepareCardea(s *setup) (process.Program, error) {
 		Command: []string{s.program, "run", path},
 		Env:     []string{fmt.Sprintf("GOMAXPROCS=%d", s.cores)},
 	}, err
+}
+
+// cardeaCredentials says who may pass.
+func cardeaCredentials(s *setup) string {
+	switch s.checks {
+	case "key":
+		return fmt.Sprintf("consumers: {bench: {keys: [%s]}}\napi_key: {}\n", s.credentials.key)
+	case "jwt":
+		return fmt.Sprintf("jwt: {issuer: %s, audience: %s, keys: [%s]}\n", tokenIssuer, tokenAudience, s.credentials.public)
+	}
+	return ""
 }
 
 // cardeaPolicies do what those of the other gateways do in the same case.

@@ -17,7 +17,8 @@ type benchCase struct {
 	upload    int    // bytes that are sent
 	reconnect bool   // whether each request has a connection of its own
 	tls       bool
-	cores     int // of each gateway; 0 is what the flag says
+	shown     bool // whether requests show credentials
+	cores     int  // of each gateway; 0 is what the flag says
 
 	rate float64 // requests per second, where full load is not what is asked about; 0: full load, and half of that
 
@@ -33,6 +34,7 @@ type contender struct {
 	routes      int
 	connections int // 0 is what the flag says
 	all         bool
+	checks      string // which credentials it checks: "key" or "jwt"; "": none
 }
 
 // called is its label.
@@ -63,6 +65,17 @@ var cases = []benchCase{
 			{peer: "haproxy", label: "haproxy+all", all: true},
 			{peer: "cardea"},
 			{peer: "cardea", label: "cardea+all", all: true},
+		},
+	},
+	{
+		name: "credentials", about: "GET, answer of 1 KiB, with an API key and a JWT (ES256) in each request, of which one or none is checked", shown: true,
+		segment: "1k", contenders: []contender{
+			{peer: "nginx"},
+			{peer: "nginx", label: "nginx+key", checks: "key"},
+			{peer: "haproxy", label: "haproxy+jwt", checks: "jwt"},
+			{peer: "cardea"},
+			{peer: "cardea", label: "cardea+key", checks: "key"},
+			
 		},
 	},
 	{

@@ -39,8 +39,17 @@ func prepareHAProxy(s *setup) (process.Program, error) {
 	http-response set-header X-Frame-Options DENY
 	http-response set-header X-Content-Type-Options nosniff`
 	}
+	check := ""
+	if s.checks == "jwt" {
+		check = fmt.Sprintf(`
+	http-request set-var(txn.bearer) http_auth_bearer
+	http-request deny deny_status 401 unless { var(txn.bearer),jwt_header_query('$.alg') -m str ES256 }
+	http-request deny deny_status 401 unless { var(txn.bearer),jwt_verify(ES256,"%s") -m int 1 }
+	http-request deny deny_status 401 unless { var(txn.bearer),jwt_payload_query('$.iss') -m str %s }
+	http-request deny deny_status 401 unless { var(txn.bearer),jwt_payload_query('$.aud') -m str %s }`, s.credentials.public, tokenIssuer, tokenAudience)
+	}
 	text := strings.NewReplacer("$THREADS", fmt.Sprint(s.cores), "$LOG", log, "$BIND", bind, "$SCHEME", scheme, "$ALL", all,
-		"$ORIGIN", s.origin).Replace(`
+		"$ORIGIN", s.origin, "$CHECK", check).Replace(`
 global
 	nbthread $THREADS
 	maxconn 8192
@@ -55,7 +64,7 @@ defaults
 	http-reuse always
 frontend in
 	bind $BIND
-	default_backend origin$ALL
+	default_backend origin$ALL$CHECK
 	option forwardfor
 	http-request set-header X-Forwarded-Host %[req.hdr(host)]
 	http-request set-header X-Forwarded-Proto $SCHEME

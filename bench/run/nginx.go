@@ -25,6 +25,11 @@ func prepareNginx(s *setup) (process.Program, error) {
 	if os.Getuid() == 0 {
 		user = "user root;" // otherwise workers could not write into our folder
 	}
+	known, check := "", ""
+	if s.checks == "key" {
+		known = fmt.Sprintf("map $http_x_api_key $consumer {\n\t\tdefault \"\";\n\t\t%s bench;\n\t}", s.credentials.key)
+		check = "\n\t\t\tif ($consumer = \"\") { return 401; }\n\t\t\tproxy_set_header X-API-Key \"\";"
+	}
 	log := "access_log off;"
 	if s.all {
 		log = "access_log " + s.dir + "/access.log combined buffer=64k flush=1s;"
@@ -36,7 +41,7 @@ func prepareNginx(s *setup) (process.Program, error) {
 			add_header X-Content-Type-Options nosniff always;`
 	}
 	text := strings.NewReplacer("$USER", user, "$WORKERS", fmt.Sprint(s.cores), "$DIR", s.dir, "$LOG", log, "$LISTEN", listen,
-		"$TLS", nginxTLS(s), "$CONNECTIONS", fmt.Sprint(max(4096, 2*s.connections)), "$ORIGIN", s.origin, "$ALL", all).Replace(`
+		"$TLS", nginxTLS(s), "$CONNECTIONS", fmt.Sprint(max(4096, 2*s.connections)), "$ORIGIN", s.origin, "$ALL", all, "$KNOWN", known, "$CHECK", check).Replace(`
 $USER
 worker_processes $WORKERS;
 daemon off;
@@ -47,6 +52,7 @@ events {
 }
 http {
 	$LOG
+	$KNOWN
 	sendfile on;
 	tcp_nopush on;
 	tcp_nodelay on;
@@ -79,7 +85,7 @@ http {
 			proxy_set_header Connection "";
 			proxy_set_header X-Forwarded-For $remote_addr;
 			proxy_set_header X-Forwarded-Host $http_host;
-			proxy_set_header X-Forwarded-Proto $scheme;$ALL
+			proxy_set_header X-Forwarded-Proto $scheme;$ALL$CHECK
 		}
 	}
 }

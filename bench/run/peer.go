@@ -26,16 +26,18 @@ type peer struct {
 
 // setup is what a gateway is to do in one case.
 type setup struct {
-	dir         string // its own folder, for configuration and logs
-	program     string // the peer's program, found
-	listen      string // where it accepts connections
-	admin       string // where its admin API is, when it has one and is to be profiled
-	origin      string // where the service is
-	cores       int    // how many it may use
-	cert        string // file with certificate and key, when it is to speak TLS
-	routes      int    // how many routes it is to have; 0 is one for all paths
-	connections int    // how many idle connections it must bear; 0 is what it does anyway
-	all         bool   // whether its policies are on: access log, header changes
+	dir         string       // its own folder, for configuration and logs
+	program     string       // the peer's program, found
+	listen      string       // where it accepts connections
+	admin       string       // where its admin API is, when it has one and is to be profiled
+	origin      string       // where the service is
+	cores       int          // how many it may use
+	cert        string       // file with certificate and key, when it is to speak TLS
+	routes      int          // how many routes it is to have; 0 is one for all paths
+	connections int          // how many idle connections it must bear; 0 is what it does anyway
+	all         bool         // whether its policies are on: access log, header changes
+	checks      string       // which credentials it checks; "" is none
+	credentials *credentials // that it is to accept
 }
 
 // peers are all the gateways, in the order in which they run. The first of a case is what the others are compared with.

@@ -28,6 +28,9 @@ func verify(g *gateway, c *benchCase, roots string) error {
 		return err
 	}
 	defer client.http.CloseIdleConnections()
+	if c.shown {
+		client.shown = g.setup.credentials
+	}
 	path := strings.TrimSuffix(c.paths(g.setup.routes)[0], c.segment)
 	checks := []func() error{
 		func() error { return client.checkForwarding(path+"head", g.setup.all) },
@@ -35,6 +38,9 @@ func verify(g *gateway, c *benchCase, roots string) error {
 	}
 	if c.upload > 0 {
 		checks[1] = func() error { return client.checkUpload(path+"sha256", c.upload) }
+	}
+	if g.setup.checks != "" {
+		checks = append(checks, func() error { return client.checkRefusal(path + c.segment) })
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {
@@ -46,8 +52,9 @@ func verify(g *gateway, c *benchCase, roots string) error {
 
 // verifyClient is a client of one gateway.
 type verifyClient struct {
-	http *http.Client
-	base string
+	http  *http.Client
+	base  string
+	shown *credentials // in each request
 }
 
 func newClient(address, roots string) (*verifyClient, error) {
@@ -134,6 +141,7 @@ func (c *verifyClient) do(method, path string, body []byte) (http.Header, []byte
 		return nil, nil, err
 	}
 	request.Header.Set("Accept-Language", "en")
+	c.shown.show(request)
 	response, err := c.http.Do(request)
 	if err != nil {
 		return nil, nil, err

@@ -20,10 +20,10 @@ import (
 type Config struct {
 	// Since is when the route became or will become deprecated: a day ("2026-01-01", from midnight UTC) or a time
 	// ("2026-01-01T12:00:00+02:00"). It is required.
-	Since Date `yaml:"since,short,required"`
+	Since config.Date `yaml:"since,short,required"`
 
 	// Sunset is when the route will end, like Since. It cannot be before it. By default it is not said.
-	Sunset Date `yaml:"sunset"`
+	Sunset config.Date `yaml:"sunset"`
 
 	// Link is the URL of a page about the deprecation. By default none.
 	Link string `yaml:"link"`

@@ -6,4 +6,4 @@ import (
 	"cardea.dev/cardea/filter/filtertest"
 )
 
-func TestExamplesOfTheManual(t *testing.T) { filtertest.Examples[Config](t, "ip", 2) }
+func TestExamplesOfTheManual(t *testing.T) { filtertest.Examples[Config](t, "ip", 5) }

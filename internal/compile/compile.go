@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -50,6 +51,7 @@ func Build(cfg *config.Config, o Options) (snapshot *engine.Snapshot, warnings c
 	}
 	callers, errs := consumers.New(cfg.Consumers, cfg.Self.Field("consumers"))
 	c.consumers, c.errs = callers, append(c.errs, errs...)
+	c.consumerFiles()
 	snapshot = &engine.Snapshot{Config: cfg, Held: c.scope, Answers: c.answers(), Start: c.start}
 	c.buildUpstreams()
 	c.buildTracer(snapshot)
@@ -67,6 +69,18 @@ func Build(cfg *config.Config, o Options) (snapshot *engine.Snapshot, warnings c
 		return nil, nil, err
 	}
 	return snapshot, c.warnings.Sorted(), nil
+}
+
+// consumerFiles adds the consumers of files.
+func (c *compiler) consumerFiles() {
+	for i, name := range c.cfg.ConsumerFiles {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(c.Dir, name)
+		}
+		if err := c.consumers.AddFile(name); err != nil {
+			c.errs = append(c.errs, c.cfg.Self.Locate(config.FieldErrorf(fmt.Sprintf("consumer_files[%d]", i), "%w", err))...)
+		}
+	}
 }
 
 // compiler is the work on one configuration.

@@ -132,11 +132,13 @@ func (c *compiler) unknownKey(f, outer *flatRoute, key string, node config.Node)
 		if c.isTarget(key) {
 			return node.Errorf("%q is a target: it belongs in a route", key)
 		}
-		known = append(known, "listen", "admin", "upstreams", "consumers", "routes", "errors", "tracing", "shutdown")
-		return c.cfg.Self.UnknownKey(key, known)
+		settings := []string{"listen", "admin", "upstreams", "consumers", "consumer_files", "routes", "errors", "tracing", "shutdown"}
+		e := c.cfg.Self.UnknownKey(key, append(known, settings...))
+		e.Expected = strings.Join(settings, ", ") + ", or a policy such as cors or log"
+		return e
 	}
-	known = append(append(known, "name", "match", "routes"), c.targetNames()...)
-	e := f.node.UnknownKey(key, known)
+	e := f.node.UnknownKey(key, slices.Concat(known, []string{"name", "match", "routes"}, c.targetNames()))
+	e.Expected = "name, match, routes, a target (" + strings.Join(c.targetNames(), ", ") + "), or a policy such as cors or log"
 	if slices.Contains([]string{"host", "path", "method", "header", "query", "cookie", "accept", "address", "when"}, key) {
 		e.Hint = "conditions belong in `match`"
 	}

@@ -8,13 +8,17 @@ import (
 	"cardea.dev/cardea/filters/bodylimit"
 	"cardea.dev/cardea/filters/compress"
 	"cardea.dev/cardea/filters/cors"
+	"cardea.dev/cardea/filters/csrf"
 	"cardea.dev/cardea/filters/deprecation"
+	"cardea.dev/cardea/filters/guard"
 	"cardea.dev/cardea/filters/headers"
 	"cardea.dev/cardea/filters/ip"
 	"cardea.dev/cardea/filters/mirror"
 	"cardea.dev/cardea/filters/oidc"
 	"cardea.dev/cardea/filters/rewrite"
+	"cardea.dev/cardea/filters/securityheaders"
 	"cardea.dev/cardea/filters/timeout"
+	"cardea.dev/cardea/filters/upstreamauth"
 	"cardea.dev/cardea/target"
 	"cardea.dev/cardea/targets/proxy"
 	"cardea.dev/cardea/targets/redirect"
@@ -33,8 +37,11 @@ func Builtin(extra ...filter.Kind) Kinds {
 	return Kinds{
 		Filters: append([]filter.Kind{
 			accesslog.Kind().OnByDefault(),
+			securityheaders.Kind(),
 			ip.Kind(),
 			cors.Kind(),
+			csrf.Kind(),
+			guard.Kind(),
 			timeout.Kind(),
 			bodylimit.Kind(),
 			deprecation.Kind(),
@@ -45,6 +52,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			rewrite.Kind(),
 			headers.Kind(),
 			mirror.Kind(),
+			upstreamauth.Kind(), // after mirror: copies go elsewhere, without these credentials
 		}, extra...),
 		Targets: []target.Kind{
 			proxy.Kind(),

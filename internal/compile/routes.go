@@ -3,6 +3,7 @@ package compile
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -86,6 +87,7 @@ func (c *compiler) buildRoute(f *flatRoute) *engine.Route {
 	}}
 	route.ExplicitOPTIONS = slices.ContainsFunc(f.rules, func(r router.Rule) bool { return slices.Contains(r.Methods, "OPTIONS") })
 	env := c.env(&route.Route)
+	env.Again = func(ex *filter.Exchange) (*http.Response, error) { return route.Target.Serve(ex) }
 	c.adrift = nil
 	route.Steps = c.steps(f, env, func(filter.Kind) bool { return true })
 	route.TargetKind = f.kind

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -229,16 +230,18 @@ func (g *Gateway) Used() []string {
 	if s == nil {
 		return nil
 	}
-	var files []string
+	names := slices.Clone(s.Config.ConsumerFiles)
 	for _, u := range s.Config.Upstreams {
-		switch ca := u.TLS.CA; {
-		case filepath.IsAbs(ca):
-			files = append(files, ca)
-		case ca != "":
-			files = append(files, filepath.Join(g.o.Dir, ca))
+		if u.TLS.CA != "" {
+			names = append(names, u.TLS.CA)
 		}
 	}
-	return files
+	for i, name := range names {
+		if !filepath.IsAbs(name) {
+			names[i] = filepath.Join(g.o.Dir, name)
+		}
+	}
+	return names
 }
 
 // ReopenLogs has log files opened anew, after they were rotated.

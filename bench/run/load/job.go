@@ -27,6 +27,7 @@ import (
 type Job struct {
 	Address     string        // host and port of the server
 	Paths       []string      // what is requested, in turn
+	Fields      string        // further fields of each request, each with its line end
 	Upload      int           // size of the body that is sent with POST; 0 is GET
 	Want        int64         // size of the body of each answer; another one is an error
 	Connections int           // at once
@@ -69,9 +70,9 @@ func Run(job Job, clock Clock) (Result, error) {
 
 // texts are the requests as they are sent.
 func (j *Job) texts() [][]byte {
-	method, fields := "GET", ""
+	method, fields := "GET", j.Fields
 	if j.Upload > 0 {
-		method, fields = "POST", "Content-Type: application/octet-stream\r\nContent-Length: "+itoa(j.Upload)+"\r\n"
+		method, fields = "POST", j.Fields+"Content-Type: application/octet-stream\r\nContent-Length: "+itoa(j.Upload)+"\r\n"
 	}
 	if j.Reconnect {
 		fields += "Connection: close\r\n"

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -123,9 +124,18 @@ func follow(w *fsnotify.Watcher, files []string) error {
 func digest(files ...string) [sha256.Size]byte {
 	h := sha256.New()
 	for _, name := range files {
-		text, err := os.ReadFile(name)
-		fmt.Fprintf(h, "%q %d %v\n", name, len(text), err != nil)
-		h.Write(text)
+		n, err := digestFile(h, name)
+		fmt.Fprintf(h, "\n%q %d %v\n", name, n, err != nil)
 	}
 	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// digestFile writes the content of a file.
+func digestFile(to io.Writer, name string) (int64, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = f.Close() }()
+	return io.Copy(to, f)
 }

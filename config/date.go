@@ -1,12 +1,14 @@
-package deprecation
+package config
 
 import (
 	"fmt"
 	"strings"
 	"time"
+
+	"cardea.dev/cardea/config/lang"
 )
 
-// Date is a day or a time: "2026-12-31", "2026-12-31T12:00:00Z".
+// Date is a point in time: a day (its beginning in UTC, "2026-12-31") or a time ("2026-12-31T12:00:00Z").
 type Date struct{ time.Time }
 
 // String returns the date as it is written: a day where the time is midnight in UTC.
@@ -21,6 +23,9 @@ func (d Date) String() string {
 func (Date) Expected() string {
 	return "a day such as 2026-12-31, or a time such as 2026-12-31T12:00:00Z"
 }
+
+// SchemaOf is the schema of a date.
+func (Date) SchemaOf() *SchemaNode { return lang.OrReference(&SchemaNode{Type: "string"}) }
 
 // MarshalText renders String.
 func (d Date) MarshalText() ([]byte, error) {
