@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -125,7 +126,7 @@ func (p *policy) keep(env *filter.Env, c *Config) (err error) {
 	}
 	p.codec = &codec{
 		context: c.Issuer + "\n" + c.ClientID, issuer: c.Issuer, groups: c.Groups, forward: c.Forward, consumers: env.Consumers,
-		opened: newCache[name, *session](maxOpened),
+		opened: newCache[uint64, *opened](maxOpened), seed: maphash.MakeSeed(),
 	}
 	if p.codec.sealer, err = newSealer(secrets, "session"); err != nil {
 		return err

@@ -1,12 +1,13 @@
 package oidc
 
 import (
+	"bytes"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"maps"
 	"strings"
 	"time"
@@ -42,7 +43,14 @@ type codec struct {
 	groups    string
 	forward   string
 	consumers filter.Consumers
-	opened    *cache[name, *session]
+	opened    *cache[uint64, *opened]
+	seed      maphash.Seed
+}
+
+// opened is a session with the text that it was in.
+type opened struct {
+	text []byte
+	s    *session
 }
 
 // maxOpened is how many sessions are remembered in plain.
@@ -59,9 +67,9 @@ func (c *codec) seal(s *session) (string, error) {
 
 // open returns the session of a text, or nil where the gateway has not made it.
 func (c *codec) open(sealed []byte) *session {
-	id := name(sha256.Sum256(sealed))
-	if s, ok := c.opened.get(id); ok {
-		return s
+	id := maphash.Bytes(c.seed, sealed)
+	if known, ok := c.opened.get(id); ok && bytes.Equal(known.text, sealed) {
+		return known.s
 	}
 	plain, ok := c.sealer.open(sealed, c.context)
 	if !ok {
@@ -74,7 +82,7 @@ func (c *codec) open(sealed []byte) *session {
 	if err := c.complete(s); err != nil {
 		return nil
 	}
-	c.opened.put(id, s)
+	c.opened.put(id, &opened{bytes.Clone(sealed), s})
 	return s
 }
 
