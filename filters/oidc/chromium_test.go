@@ -3,10 +3,18 @@ package oidc_test
 import (
 	"bufio"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -199,6 +207,70 @@ func (b *tab) fill() {
 func (b *tab) shows(address string) {
 	b.t.Helper()
 	b.wait("the page "+address, fmt.Sprintf(`document.readyState == "complete" && location.href == %q && document.body.innerText.includes("\"URL\"")`, address))
+}
+
+// cookies are the names of the browser's cookies, in order.
+func (b *tab) cookies() []string {
+	b.t.Helper()
+	var out struct {
+		Cookies []struct {
+			Name string `json:"name"`
+		} `json:"cookies"`
+	}
+	b.must(b.session, "Network.getCookies", nil, &out)
+	var names []string
+	for _, c := range out.Cookies {
+		names = append(names, c.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// certificate makes a certificate for localhost, and its key, as files.
+func certificate(t *testing.T) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for name, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: encoded}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key
+}
+
+func TestARealBrowserByHTTPS(t *testing.T) {
+	s := newSite(t, "secret: "+secret)
+	cert, key := certificate(t)
+	text := fmt.Sprintf("listen: [{address: '127.0.0.1:0', tls: {cert: %q, key: %q}}]\n", cert, key) + fmt.Sprintf(s.text, "secret: "+secret+", after_logout: /app/bye") +
+		"  - {match: /app/bye, respond: See you.}\n"
+	s.Gateway = second(t, text, s)
+	base := strings.Replace(s.URL, "127.0.0.1", "localhost", 1)
+	s.idp.register(base+"/app/.oidc/callback", base+"/app/bye")
+	b := startChromium(t).open(base + "/app/x")
+	b.fill()
+	b.shows(base + "/app/x")
+	if got := b.cookies(); len(got) != 1 || !strings.HasPrefix(got[0], "__Host-oidc-") || strings.Contains(got[0], "login") {
+		t.Errorf("the browser has %q", got)
+	}
+	b.navigate(base + "/app/.oidc/logout")
+	b.wait("the page after the logout", `document.body.innerText.includes("See you.")`)
+	if got := b.cookies(); len(got) != 0 {
+		t.Errorf("after the logout the browser has %q", got)
+	}
 }
 
 func TestARealBrowser(t *testing.T) {

@@ -132,6 +132,9 @@ func (j *jar) expire(h http.Header, from int) []string {
 // set is a field Set-Cookie. A life of 0 ends the cookie.
 func (j *jar) set(name, value string, life time.Duration) string {
 	field := name + "=" + value + "; Path=/; Max-Age=" + strconv.FormatInt(int64(life/time.Second), 10) + "; HttpOnly; SameSite=Lax"
+	if life <= 0 {
+		field += "; Expires=Thu, 01 Jan 1970 00:00:00 GMT" // for clients that do not go by Max-Age
+	}
 	if j.secure {
 		field += "; Secure"
 	}
