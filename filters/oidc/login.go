@@ -306,7 +306,11 @@ func (p *policy) welcome(ex *filter.Exchange, s *session, to, done string) error
 	}
 	text, err := p.store.begin(ex.Context(), s)
 	if err != nil {
-		return p.failed(filter.Reject(filter.AuthUnavailable, "").Because(err)).With("Set-Cookie", done)
+		var refused *filter.Error
+		if !errors.As(err, &refused) {
+			err = filter.Reject(filter.AuthUnavailable, "").Because(err)
+		}
+		return p.failed(err).With("Set-Cookie", done)
 	}
 	fields, ok := p.jar(ex).write(text, ex.Request.Header, p.limits.left(s, p.now()))
 	if !ok {

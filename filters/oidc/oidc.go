@@ -142,7 +142,7 @@ func (p *policy) keep(env *filter.Env, c *Config) (err error) {
 	if err != nil {
 		return err
 	}
-	p.used, err = filter.Keep(env, application+":states", func() (*cache[name, struct{}], error) { return newCache[name, struct{}](maxRenewed), nil })
+	p.used, err = filter.Keep(env, application+":states", func() (*cache[name, struct{}], error) { return newCache[name, struct{}](maxSeen), nil })
 	if err != nil {
 		return err
 	}
@@ -181,7 +181,7 @@ func (p *policy) newStore(env *filter.Env, c *Config, application string) (store
 		if err != nil {
 			return nil, err
 		}
-		jtis, err := filter.Keep(env, application+":jtis", func() (*cache[name, struct{}], error) { return newCache[name, struct{}](maxRenewed), nil })
+		jtis, err := filter.Keep(env, application+":jtis", func() (*cache[name, struct{}], error) { return newCache[name, struct{}](maxSeen), nil })
 		return &cookies{codec: p.codec, limits: p.limits, revoked: revoked, jtis: jtis, now: p.now}, err
 	}
 	options, err := redisOptions(c.Session.Store.Reveal())
@@ -325,6 +325,9 @@ func (p *policy) response(ex *filter.Exchange) error {
 	}
 	if ex.Response.Header == nil {
 		ex.Response.Header = http.Header{}
+	}
+	if cache := ex.Response.Header.Get("Cache-Control"); !strings.Contains(cache, "no-store") && !strings.Contains(cache, "private") {
+		ex.Response.Header.Set("Cache-Control", "private, no-cache") // nobody else may be given the cookie
 	}
 	ex.Response.Header["Set-Cookie"] = append(slices.Clip(ex.Response.Header["Set-Cookie"]), *fields...)
 	return nil

@@ -116,7 +116,7 @@ var errEnding = errors.New("the gateway is ending")
 func (p *provider) discover(done chan struct{}) {
 	ctx, cancel := p.background()
 	defer cancel()
-	found, err := p.ask(ctx)
+	found, err := guarded(func() (*discovered, error) { return p.ask(ctx) })
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.failed = nil

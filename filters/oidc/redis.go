@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"cardea.dev/cardea/filter"
 )
 
 const (
@@ -147,6 +149,9 @@ func (r *shared) begin(ctx context.Context, s *session) (string, error) {
 	sealed, err := r.codec.seal(s)
 	if err != nil {
 		return "", err
+	}
+	if len(sealed) > maxShared {
+		return "", filter.Reject(filter.LoginFailed, "").Because(fmt.Errorf("the session takes %d bytes, more than the store is given", len(sealed)))
 	}
 	return s.ID, r.ask(ctx, func(ctx context.Context, c rueidis.Client) error {
 		key, whole := r.key(s.ID), int64(r.limits.lifetime/time.Second)

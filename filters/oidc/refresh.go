@@ -17,7 +17,8 @@ const (
 	refreshAhead = 30 * time.Second // of the end of the access token
 	refreshPause = 5 * time.Second  // after the provider could not be reached
 	refreshWait  = 3 * time.Second  // of a request, for its session's renewal
-	maxRenewed   = 10_000
+	maxRenewed   = 4096
+	maxSeen      = 10_000 // states and logout tokens that were used
 )
 
 var errSlow = errors.New("the provider takes too long")
@@ -71,7 +72,7 @@ func (p *policy) current(ex *filter.Exchange, s *session) (*session, error) {
 		}
 	}
 	if !p.due(s, now) {
-		if p.codec.forward == "access_token" && s.Ends != 0 && s.Refresh == "" && now.Unix() >= s.Ends {
+		if s.Refresh == "" && s.forwardEnds != 0 && now.Unix() >= s.forwardEnds {
 			return nil, nil // the upstream would refuse it
 		}
 		return s, nil
@@ -126,7 +127,7 @@ func (p *policy) renewOnce(ctx context.Context, s *session) (*session, error) {
 func (p *policy) renew(flight *renewal, s *session) {
 	ctx, cancel := p.provider.background()
 	defer cancel()
-	renewed, err := p.renewHeld(ctx, s)
+	renewed, err := guarded(func() (*session, error) { return p.renewHeld(ctx, s) })
 	if errors.Is(err, errEnded) {
 		p.count("session_refused")
 		_ = p.store.end(ctx, s)
@@ -169,6 +170,16 @@ func (p *policy) renewHeld(ctx context.Context, s *session) (*session, error) {
 	}
 	p.count("refreshed")
 	return renewed, nil
+}
+
+// guarded makes an error of a panic: nobody else looks after the goroutines that ask the provider.
+func guarded[T any](f func() (T, error)) (v T, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return f()
 }
 
 func endedUnless(ok bool) error {

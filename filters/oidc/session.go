@@ -33,6 +33,8 @@ type session struct {
 	subject  string
 	identity *filter.Identity
 	forward  []string // the value of Authorization for the upstream; nil: none
+
+	forwardEnds int64 // when the token that is forwarded ends, in s since 1970; 0: unknown, or none is
 }
 
 // codec makes texts of sessions and sessions of texts. What it has opened it remembers for a while.
@@ -53,8 +55,11 @@ type opened struct {
 	s    *session
 }
 
-// maxOpened is how many sessions are remembered in plain.
-const maxOpened = 4096
+const (
+	maxOpened = 1024      // sessions that are remembered in plain, twice
+	maxKept   = 8 << 10   // of the text of such a session
+	maxShared = 128 << 10 // of the text of a session in a store
+)
 
 // seal makes the text of a session.
 func (c *codec) seal(s *session) (string, error) {
@@ -82,7 +87,9 @@ func (c *codec) open(sealed []byte) *session {
 	if err := c.complete(s); err != nil {
 		return nil
 	}
-	c.opened.put(id, &opened{bytes.Clone(sealed), s})
+	if len(sealed) <= maxKept {
+		c.opened.put(id, &opened{bytes.Clone(sealed), s})
+	}
 	return s
 }
 
@@ -111,9 +118,10 @@ func (c *codec) complete(s *session) error {
 	s.identity = c.identify(s, claims)
 	switch c.forward {
 	case "access_token":
-		s.forward = []string{"Bearer " + s.Access}
+		s.forward, s.forwardEnds = []string{"Bearer " + s.Access}, s.Ends
 	case "id_token":
-		s.forward = []string{"Bearer " + s.IDToken}
+		ends, _ := claims["exp"].(float64)
+		s.forward, s.forwardEnds = []string{"Bearer " + s.IDToken}, int64(ends)
 	}
 	return nil
 }
