@@ -64,6 +64,7 @@ profile: build bench-deps
 
 deps:
 	@./scripts/deps curl nginx redis-server
+	@./scripts/deps curl nginx redis-server chromium
 
 bench-deps:
 	@./scripts/deps nginx haproxy

@@ -18,6 +18,7 @@ import (
 	"cardea.dev/cardea/filters/jwt"
 	"cardea.dev/cardea/filters/mirror"
 	"cardea.dev/cardea/filters/mtls"
+	"cardea.dev/cardea/filters/oidc"
 	"cardea.dev/cardea/filters/rewrite"
 	"cardea.dev/cardea/filters/securityheaders"
 	"cardea.dev/cardea/filters/timeout"
@@ -54,6 +55,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			basic.Kind(),
 			jwt.Kind(),
 			introspection.Kind(),
+			oidc.Kind(),
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),
