@@ -9,6 +9,7 @@ import (
 	"cardea.dev/cardea/filters/compress"
 	"cardea.dev/cardea/filters/cors"
 	"cardea.dev/cardea/filters/deprecation"
+	"cardea.dev/cardea/filters/externalauth"
 	"cardea.dev/cardea/filters/headers"
 	"cardea.dev/cardea/filters/ip"
 	"cardea.dev/cardea/filters/mirror"
@@ -39,6 +40,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			deprecation.Kind(),
 			authenticate.Kind(),
 			apikey.Kind(),
+			externalauth.Kind(),
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),
