@@ -16,12 +16,20 @@ import (
 // Config says who is asked whether a request may pass, what it is told, and what becomes of its answer. The short form is URL.
 type Config struct {
 	// URL is what is asked, by HTTP: "http://authz:4180/oauth2/auth". Certificates of https are checked against the roots of the system.
-	// Exactly one of url and to is required.
+	// Exactly one of url, to and grpc is required.
 	URL string `yaml:"url,short"`
 
 	// To is the upstream that is asked, with its balancing, health checks, retries and breaker. It gets the Host of the client, unless its
 	// own `host` says otherwise.
 	To string `yaml:"to"`
+
+	// GRPC is who is asked by gRPC, as Envoy's ext_authz asks (envoy.service.auth.v3.Authorization): "authz:9191" without TLS,
+	// "https://authz.example.com:443", or the name of an upstream, whose `protocol` is then h2c or http2. Fields that it sets for the
+	// upstream, the client and refusals are all passed on; only response_headers, where it is given, bounds those for the upstream.
+	GRPC string `yaml:"grpc"`
+
+	// ContextExtensions tell an authorizer that is asked by gRPC about the route: {team: orders}. By default none.
+	ContextExtensions map[string]string `yaml:"context_extensions"`
 
 	// Path is the path that the upstream is asked for, with a query if need be. By default "/". Only with to.
 	Path string `yaml:"path"`
@@ -34,7 +42,7 @@ type Config struct {
 	// gateway's own.
 	RequestHeaders []string `yaml:"request_headers"`
 
-	// Set are further fields for the authorizer, by name. Values are templates. By default none.
+	// Set are further fields for the authorizer, by name; with grpc, metadata of the call. Values are templates. By default none.
 	Set map[string]string `yaml:"set"`
 
 	// Body is how much of the request's body the authorizer is shown. A request with a larger body is refused with 413. The body is
@@ -147,10 +155,20 @@ func (c *Config) Validate() error {
 
 func (c *Config) validateWhom() error {
 	switch {
-	case c.URL == "" && c.To == "":
-		return config.FieldErrorf("", "name who is asked: a URL such as http://authz:4180/auth, or `to` with the name of an upstream")
+	case c.URL == "" && c.To == "" && c.GRPC == "":
+		return config.FieldErrorf("", "name who is asked: a URL such as http://authz:4180/auth, `to` with the name of an upstream, or `grpc`")
 	case c.URL != "" && c.To != "":
 		return config.FieldErrorf("to", "there is a url already; only one is asked")
+	case c.GRPC != "" && (c.URL != "" || c.To != ""):
+		return config.FieldErrorf("grpc", "there is a url or an upstream already; only one is asked")
+	case c.GRPC != "" && c.Path != "":
+		return config.FieldErrorf("path", "there is no path in gRPC")
+	case c.GRPC != "" && c.Method != http.MethodGet:
+		return config.FieldErrorf("method", "there is no method to choose in gRPC")
+	case c.GRPC == "" && len(c.ContextExtensions) > 0:
+		return config.FieldErrorf("context_extensions", "they are for gRPC; for HTTP there is `set`")
+	case c.GRPC != "":
+		return validateGRPC(c.GRPC)
 	case c.URL != "" && c.Path != "":
 		return config.FieldErrorf("path", "the path is part of the url")
 	case c.To != "":
@@ -166,6 +184,26 @@ func (c *Config) validateWhom() error {
 		return config.FieldErrorf("url", "a URL that is asked has no fragment (#)")
 	}
 	return nil
+}
+
+// validateGRPC checks an address, a URL or a name.
+func validateGRPC(to string) error {
+	if !strings.Contains(to, ":") {
+		return nil // a name
+	}
+	u, err := grpcURL(to)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Path != "" || u.User != nil || u.RawQuery != "" {
+		return config.FieldErrorf("grpc", "%q is nobody who can be asked; expected HOST:PORT, https://HOST:PORT, or the name of an upstream", to)
+	}
+	return nil
+}
+
+// grpcURL is the URL of an address.
+func grpcURL(to string) (*url.URL, error) {
+	if !strings.Contains(to, "://") {
+		to = "http://" + to
+	}
+	return url.Parse(to)
 }
 
 func validatePath(path string) error {

@@ -27,12 +27,21 @@
 //
 //	external_auth: {url: "http://authz:8080/", method: POST, body: 8KiB, on_failure: deny}
 //
+// Envoy's ext_authz by gRPC: OPA's Envoy plugin, Authorino, or any server of envoy.service.auth.v3.Authorization:
+//
+//	external_auth: {grpc: "opa:9191"}
+//
+//	external_auth:
+//	  grpc: authz # an upstream
+//	  context_extensions: {team: orders}
+//	  identity: {subject: X-User}
+//
 // # Stage
 //
 // authenticate, after the other policies of that stage. With `authenticate: any` it is asked only when none of those has accepted.
 //
 // 2xx lets the request pass. 3xx and 4xx refuse it, and the client gets that status, body and some fields: a redirect to a login, for
-// instance. 5xx, no answer in time, and no connection are failures: 503 authentication_unavailable, unless on_failure is "allow".
+// instance. With gRPC the status of the answer says whether the request passes, and denied_response is what the client gets. 5xx, no answer in time, and no connection are failures: 503 authentication_unavailable, unless on_failure is "allow".
 //
 // Upgrades, as to WebSocket, are asked about like other requests. The client's leaving ends the question.
 //

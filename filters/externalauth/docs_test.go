@@ -6,4 +6,4 @@ import (
 	"cardea.dev/cardea/filter/filtertest"
 )
 
-func TestExamplesOfTheManual(t *testing.T) { filtertest.Examples[Config](t, "external_auth", 4) }
+func TestExamplesOfTheManual(t *testing.T) { filtertest.Examples[Config](t, "external_auth", 6) }

@@ -50,7 +50,11 @@ func build(env *filter.Env, c *Config) (*filter.Filter, error) {
 	}
 	var errs []error
 	var err error
-	if p.authorizer, p.whom, err = newAuthorizer(env, c, p.unknown); err != nil {
+	connect := newForward
+	if c.GRPC != "" {
+		connect = newCheck
+	}
+	if p.authorizer, p.whom, err = connect(env, c, p.unknown); err != nil {
 		errs = append(errs, err)
 	}
 	if c.Cache != nil {

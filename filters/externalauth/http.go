@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -43,8 +44,8 @@ type template struct {
 	value filter.Template
 }
 
-// newAuthorizer returns who is asked, and what people call it.
-func newAuthorizer(env *filter.Env, c *Config, unknown *filter.Identity) (authorizer, string, error) {
+// newForward returns who is asked by HTTP, and what people call it.
+func newForward(env *filter.Env, c *Config, unknown *filter.Identity) (authorizer, string, error) {
 	f := &forward{
 		method: c.Method, shown: canonical(c.RequestHeaders), showBody: c.Body > 0, upstream: canonical(c.ResponseHeaders),
 		client: canonical(c.ClientHeaders), refusal: canonical(c.RefusalHeaders), maxBody: int64(c.RefusalBody),
@@ -53,16 +54,23 @@ func newAuthorizer(env *filter.Env, c *Config, unknown *filter.Identity) (author
 	if f.method == "same" {
 		f.method = ""
 	}
-	err := f.find(env, c)
-	for _, name := range sortedKeys(c.Set) {
-		value, failed := env.Expr.Template(c.Set[name])
-		if failed != nil {
-			err = errors.Join(err, config.FieldErrorf("set."+name, "%w", failed))
-			continue
+	set, err := templates(env, c.Set)
+	f.set = set
+	return f, f.whom, errors.Join(f.find(env, c), err)
+}
+
+// templates compiles the fields for the authorizer.
+func templates(env *filter.Env, set map[string]string) ([]template, error) {
+	var out []template
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		value, err := env.Expr.Template(set[name])
+		if err != nil {
+			errs = append(errs, config.FieldErrorf("set."+name, "%w", err))
 		}
-		f.set = append(f.set, template{http.CanonicalHeaderKey(name), value})
+		out = append(out, template{http.CanonicalHeaderKey(name), value})
 	}
-	return f, f.whom, err
+	return out, errors.Join(errs...)
 }
 
 // find finds the service that is asked.
@@ -146,15 +154,20 @@ func (f *forward) header(ex *filter.Exchange) http.Header {
 			}
 		}
 	}
-	for i := range f.set {
-		if v := f.set[i].value(ex); v != "" && httpguts.ValidHeaderFieldValue(v) {
-			h[f.set[i].name] = []string{v}
-		} else {
-			delete(h, f.set[i].name)
-		}
-	}
+	fill(h, f.set, ex)
 	describe(h, ex)
 	return h
+}
+
+// fill sets the fields of templates. What comes out empty, or is no value of a field, is not sent.
+func fill(h http.Header, set []template, ex *filter.Exchange) {
+	for i := range set {
+		if v := set[i].value(ex); v != "" && httpguts.ValidHeaderFieldValue(v) {
+			h[set[i].name] = []string{v}
+		} else {
+			delete(h, set[i].name)
+		}
+	}
 }
 
 // describe tells of the request, in the fields that nginx, Traefik and what was written for them look at.
@@ -183,16 +196,18 @@ func withheld(name string, body bool) bool {
 	switch name {
 	case "Content-Type", "Content-Encoding", "Content-Language", "Content-Md5", "Content-Digest", "Content-Range":
 		return !body
-	case "Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Accept-Encoding", "X-Real-Ip":
+	case "Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Accept-Encoding":
 		return true
 	}
-	if strings.IndexByte(name, '_') >= 0 { // many servers take "_" for "-"
+	return ofConnection(name) || forwarding(name)
+}
+
+// forwarding says whether a field tells of the way that a request came, which is the gateway's to say. Many servers take "_" for "-".
+func forwarding(name string) bool {
+	if strings.IndexByte(name, '_') >= 0 {
 		name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
-		if name == "X-Real-Ip" {
-			return true
-		}
 	}
-	return ofConnection(name) || strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Original-")
+	return name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Original-")
 }
 
 // accept reads an answer that accepts.
@@ -202,6 +217,9 @@ func (f *forward) accept(h http.Header) *verdict {
 		return &verdict{denied: &denial{whom: f.whom, status: http.StatusForbidden, but: but}}
 	}
 	v := &verdict{identity: id, set: pick(h, f.upstream), client: pick(h, f.client)}
+	for i := range v.client {
+		v.client[i].how = adds
+	}
 	v.measure()
 	return v
 }
@@ -238,17 +256,7 @@ func pick(h http.Header, names []string) []field {
 		for i, v := range values {
 			own[i] = strings.Clone(v)
 		}
-		out = append(out, field{name, own})
+		out = append(out, field{name: name, values: own})
 	}
 	return out
-}
-
-// sortedKeys are the keys of a map, in order.
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -18,14 +18,39 @@ type verdict struct {
 	denied   *denial // nil: the request may pass
 	identity *filter.Identity
 	set      []field // for the upstream
-	client   []field // added to the client's answer
-	size     int     // about how much memory it takes
+	remove   []string
+	query    *queryEdit // nil: none
+	client   []field    // for the client's answer
+	size     int        // about how much memory it takes
 }
 
-// field is a header field. Its name is canonical.
+// field is a change of a header field. Its name is canonical.
 type field struct {
 	name   string
 	values []string
+	how    how
+}
+
+// how says what a change does with what is there already.
+type how int
+
+const (
+	sets          how = iota // replaces it
+	adds                     // is added to it
+	setsIfAbsent             // leaves it
+	setsIfPresent            // replaces it, and does nothing where nothing is there
+)
+
+// change changes a header. Values may be shared, and are not changed.
+func (f *field) change(h http.Header) {
+	before, present := h[f.name]
+	switch {
+	case f.how == setsIfAbsent && present, f.how == setsIfPresent && !present:
+	case f.how == adds && present:
+		h[f.name] = slices.Concat(before, f.values)
+	default:
+		h[f.name] = f.values
+	}
 }
 
 // apply gives the upstream what the authorizer says, and nothing of these names that the client said.
@@ -34,7 +59,13 @@ func (v *verdict) apply(r *http.Request, removed []string) {
 		delete(r.Header, name)
 	}
 	for i := range v.set {
-		r.Header[v.set[i].name] = v.set[i].values
+		v.set[i].change(r.Header)
+	}
+	for _, name := range v.remove {
+		delete(r.Header, name)
+	}
+	if v.query != nil {
+		r.URL.RawQuery = v.query.apply(r.URL.RawQuery)
 	}
 }
 
@@ -106,7 +137,7 @@ func (d *denial) refusal() *filter.Error {
 // its acceptance.
 func (p *policy) response(ex *filter.Exchange) error {
 	if v := p.accepted.Get(ex); v != nil && ex.Response != nil {
-		add(ex.Response, v.client)
+		change(ex.Response, v.client)
 	}
 	var d *denial
 	if ex.Err != nil && errors.As(ex.Err, &d) {
@@ -115,13 +146,13 @@ func (p *policy) response(ex *filter.Exchange) error {
 	return nil
 }
 
-// add adds fields to an answer.
-func add(resp *http.Response, fields []field) {
+// change changes the fields of an answer.
+func change(resp *http.Response, fields []field) {
 	if resp.Header == nil {
 		resp.Header = http.Header{}
 	}
-	for _, f := range fields {
-		resp.Header[f.name] = slices.Concat(resp.Header[f.name], f.values)
+	for i := range fields {
+		fields[i].change(resp.Header)
 	}
 }
 
