@@ -12,6 +12,7 @@ import (
 	"cardea.dev/cardea/filters/csrf"
 	"cardea.dev/cardea/filters/deprecation"
 	"cardea.dev/cardea/filters/guard"
+	"cardea.dev/cardea/filters/externalauth"
 	"cardea.dev/cardea/filters/headers"
 	"cardea.dev/cardea/filters/introspection"
 	"cardea.dev/cardea/filters/ip"
@@ -56,6 +57,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			jwt.Kind(),
 			introspection.Kind(),
 			oidc.Kind(),
+			externalauth.Kind(),
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),
