@@ -182,6 +182,23 @@ func (g *Authentication) unknown(ex *Exchange, to *member) *Error {
 	return g.challenged(why.Because(fmt.Errorf("the request has credentials for none of %s", strings.Join(g.methods(), ", "))))
 }
 
+// Members is how many authentication policies the route has. Policies of later stages may ask when they are built.
+func (g *Authentication) Members() int { return len(g.members) }
+
+// Require refuses an exchange without an identity where a later policy needs to know the caller, for a reason that operators see. The answer
+// invites or challenges as it does for callers who have shown nothing.
+func (g *Authentication) Require(ex *Exchange, reason error) *Error {
+	for _, m := range g.members {
+		if m.Invite == nil {
+			continue
+		}
+		if invitation := m.Invite(ex); invitation != nil {
+			return invitation
+		}
+	}
+	return g.challenged(Reject(CredentialsMissing, "").Because(reason))
+}
+
 // challenged adds the challenges of all policies to a refusal.
 func (g *Authentication) challenged(why *Error) *Error {
 	for _, m := range g.members {

@@ -5,6 +5,7 @@ import (
 	"cardea.dev/cardea/filters/accesslog"
 	"cardea.dev/cardea/filters/apikey"
 	"cardea.dev/cardea/filters/authenticate"
+	"cardea.dev/cardea/filters/authorize"
 	"cardea.dev/cardea/filters/bodylimit"
 	"cardea.dev/cardea/filters/compress"
 	"cardea.dev/cardea/filters/cors"
@@ -39,6 +40,8 @@ func Builtin(extra ...filter.Kind) Kinds {
 			deprecation.Kind(),
 			authenticate.Kind(),
 			apikey.Kind(),
+			authorize.DenyKind(),
+			authorize.AllowKind(),
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),

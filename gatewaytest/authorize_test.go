@@ -1,0 +1,81 @@
+package gatewaytest_test
+
+import (
+	"strings"
+	"testing"
+
+	"cardea.dev/cardea/gatewaytest"
+)
+
+func TestAuthorization(t *testing.T) {
+	const yaml = `
+consumers:
+  shop:    {groups: [partners], keys: [{key: shop-0123456789abcdef, scopes: [read]}]}
+  finance: {groups: [staff], tags: {region: eu}, keys: [{key: finance-0123456789abcdef, scopes: [read, write]}]}
+  intern:  {groups: [staff], keys: [{key: intern-0123456789abcdef, scopes: [read]}]}
+api_key: {}
+deny: {consumers: [intern], methods: [DELETE], message: Not yet.}
+routes:
+  - match: /orders/**
+    respond: orders
+    allow:
+      - {methods: [GET, HEAD], scopes: [read]}
+      - {groups: [staff], scopes: [write]}
+      - {groups: [staff], methods: [DELETE]}
+  - {match: /eu/**, respond: eu, allow: 'identity.tags.region == "eu"'}
+  - {match: /claims/**, respond: claims, allow: 'jwt.role == "x"'}
+  - {match: /night/**, respond: night, authenticate: {optional: true}, deny: 'jwt.role == "x"'}
+  - {match: /free/**, respond: free, authenticate: {optional: true}, deny: {groups: [staff]}}
+  - {match: /open/**, respond: open, api_key: off, deny: off}
+  - match: /in/**
+    allow: {groups: [staff]}
+    routes: [{match: /out/**, respond: out, allow: {groups: [partners]}}, {match: /**, respond: in}]
+`
+	g := gatewaytest.New(t, yaml)
+	for _, c := range []struct {
+		method, path, key string
+		status            int
+		code              string // or the body
+	}{
+		{"GET", "/orders/7", "shop", 200, "orders"},
+		{"GET", "/orders/7", "", 401, "credentials_missing"},
+		{"POST", "/orders/7", "shop", 403, "access_denied"},
+		{"POST", "/orders/7", "finance", 200, "orders"},
+		{"POST", "/orders/7", "intern", 403, "insufficient_scope"},
+		{"DELETE", "/orders/7", "intern", 403, "Not yet."},
+		{"DELETE", "/orders/7", "finance", 200, "orders"},
+		{"GET", "/eu/", "finance", 200, "eu"},
+		{"GET", "/eu/", "shop", 403, "access_denied"},
+		{"GET", "/claims/", "finance", 403, "access_denied"},
+		{"GET", "/night/", "finance", 403, "access_denied"},
+		{"GET", "/night/", "", 401, "credentials_missing"},
+		{"GET", "/free/", "", 200, "free"},
+		{"GET", "/free/", "finance", 403, "access_denied"},
+		{"GET", "/open/", "", 200, "open"},
+		{"GET", "/in/x", "finance", 200, "in"},
+		{"GET", "/in/x", "shop", 403, "access_denied"},
+		{"GET", "/in/out/x", "shop", 200, "out"},
+		{"GET", "/in/out/x", "finance", 403, "access_denied"},
+	} {
+		var fields []string
+		if c.key != "" {
+			fields = append(fields, "X-Api-Key: "+c.key+"-0123456789abcdef")
+		}
+		resp, body := g.Do(c.method, c.path, "", fields...)
+		if resp.StatusCode != c.status || !strings.Contains(body, c.code) {
+			t.Errorf("%s %s by %q: got %d %s, want %d %s", c.method, c.path, c.key, resp.StatusCode, body, c.status, c.code)
+		}
+		challenge := resp.Header.Get("Www-Authenticate")
+		switch {
+		case c.status == 401 && challenge != "ApiKey", c.code == "insufficient_scope" && challenge != `Bearer error="insufficient_scope", scope="write"`:
+			t.Errorf("%s %s by %q: the challenge is %q", c.method, c.path, c.key, challenge)
+		}
+	}
+}
+
+func TestAllowIsRefusedWhereNobodyIsKnown(t *testing.T) {
+	_, err := gatewaytest.Start(t, "routes: [{match: /a, respond: a, allow: {groups: [staff]}}]")
+	if err == nil || !strings.Contains(err.Error(), "nothing on this route says who calls") {
+		t.Errorf("got %v", err)
+	}
+}
