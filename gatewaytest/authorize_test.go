@@ -1,6 +1,8 @@
 package gatewaytest_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -22,6 +24,7 @@ routes:
       - {methods: [GET, HEAD], scopes: [read]}
       - {groups: [staff], scopes: [write]}
       - {groups: [staff], methods: [DELETE]}
+  - {match: '/p/{a}/{b}', respond: params, api_key: off, deny: off, allow: 'path.exists(k, k == "b") && size(path) == 2'}
   - {match: /eu/**, respond: eu, allow: 'identity.tags.region == "eu"'}
   - {match: /claims/**, respond: claims, allow: 'jwt.role == "x"'}
   - {match: /night/**, respond: night, authenticate: {optional: true}, deny: 'jwt.role == "x"'}
@@ -44,6 +47,7 @@ routes:
 		{"POST", "/orders/7", "intern", 403, "insufficient_scope"},
 		{"DELETE", "/orders/7", "intern", 403, "Not yet."},
 		{"DELETE", "/orders/7", "finance", 200, "orders"},
+		{"GET", "/p/1/2", "", 200, "params"},
 		{"GET", "/eu/", "finance", 200, "eu"},
 		{"GET", "/eu/", "shop", 403, "access_denied"},
 		{"GET", "/claims/", "finance", 403, "access_denied"},
@@ -77,5 +81,45 @@ func TestAllowIsRefusedWhereNobodyIsKnown(t *testing.T) {
 	_, err := gatewaytest.Start(t, "routes: [{match: /a, respond: a, allow: {groups: [staff]}}]")
 	if err == nil || !strings.Contains(err.Error(), "nothing on this route says who calls") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestCedarIsReadAgainWithEachReload(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.cedar")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`permit(principal in Group::"staff", action, resource);`)
+	text := `
+consumers: {ada: {groups: [staff], keys: [ada-0123456789abcdef]}}
+api_key: {}
+routes: [{name: orders, match: "/orders/{id}", respond: orders, cedar: {policies: ` + file + `}}]
+`
+	g := gatewaytest.New(t, text)
+	status := func() int {
+		resp, _ := g.Get("/orders/7", "X-Api-Key: ada-0123456789abcdef")
+		return resp.StatusCode
+	}
+	if got := status(); got != 200 {
+		t.Errorf("got %d", got)
+	}
+	write(`permit(principal in Group::"staff", action, resource) when { resource.params.id == "8" };`)
+	if err := g.SetConfig(text); err != nil {
+		t.Fatal(err)
+	}
+	if got := status(); got != 403 {
+		t.Errorf("after the change: got %d", got)
+	}
+	write(`permit(principal`)
+	if err := g.SetConfig(text); err == nil || !strings.Contains(err.Error(), "a.cedar:1:") {
+		t.Errorf("a broken file: %v", err)
+	}
+	if got := status(); got != 403 {
+		t.Errorf("after a reload that failed: got %d", got)
+	}
+	if resp, _ := g.Get("/orders/8", "X-Api-Key: ada-0123456789abcdef"); resp.StatusCode != 200 {
+		t.Errorf("the parameter: got %d", resp.StatusCode)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"cardea.dev/cardea/filters/authenticate"
 	"cardea.dev/cardea/filters/authorize"
 	"cardea.dev/cardea/filters/bodylimit"
+	"cardea.dev/cardea/filters/cedar"
 	"cardea.dev/cardea/filters/compress"
 	"cardea.dev/cardea/filters/cors"
 	"cardea.dev/cardea/filters/deprecation"
@@ -42,6 +43,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			apikey.Kind(),
 			authorize.DenyKind(),
 			authorize.AllowKind(),
+			cedar.Kind(),
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),
