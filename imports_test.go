@@ -23,7 +23,7 @@ type rule struct {
 
 var dataPlane = []string{
 	"internal/engine/...", "internal/http1/...", "internal/router/...", "internal/upstream/...", "internal/expr/...", "internal/keep/...",
-	"internal/consumers/...",
+	"internal/consumers/...", "internal/signingkey/...",
 	"filters/...", "targets/...", "filter", "target", "observe",
 }
 

@@ -135,6 +135,7 @@ func folder(t *testing.T) string {
 	files := map[string]string{
 		"public/index.html":       "<h1>It works.</h1>\n",
 		"public/hello.txt":        "Hello from a file.\n",
+		"internal.pem":            key,
 		"orders.cedar":            "permit(principal, action, resource);\n",
 		"entities.json":           "[]\n",
 		"robots.txt":              "User-agent: *\n",

@@ -12,11 +12,13 @@ import (
 	"cardea.dev/cardea/filters/cors"
 	"cardea.dev/cardea/filters/deprecation"
 	"cardea.dev/cardea/filters/headers"
+	"cardea.dev/cardea/filters/identityheaders"
 	"cardea.dev/cardea/filters/ip"
 	"cardea.dev/cardea/filters/mirror"
 	"cardea.dev/cardea/filters/rewrite"
 	"cardea.dev/cardea/filters/timeout"
 	"cardea.dev/cardea/target"
+	"cardea.dev/cardea/targets/jwks"
 	"cardea.dev/cardea/targets/proxy"
 	"cardea.dev/cardea/targets/redirect"
 	"cardea.dev/cardea/targets/respond"
@@ -47,6 +49,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),
+			identityheaders.Kind(),
 			mirror.Kind(),
 		}, extra...),
 		Targets: []target.Kind{
@@ -54,6 +57,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			respond.Kind(),
 			redirect.Kind(),
 			static.Kind(),
+			jwks.Kind(),
 		},
 	}
 }
