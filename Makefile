@@ -63,7 +63,7 @@ profile: build bench-deps
 	$(GO) tool pprof -proto bin/profile/*.profile.pprof > cmd/cardea/default.pgo
 
 deps:
-	@./scripts/deps curl nginx
+	@./scripts/deps curl nginx openssl
 
 bench-deps:
 	@./scripts/deps nginx haproxy
