@@ -1,11 +1,14 @@
 package gatewaytest_test
 
 import (
+	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/gatewaytest"
 )
 
@@ -121,5 +124,31 @@ routes: [{name: orders, match: "/orders/{id}", respond: orders, cedar: {policies
 	}
 	if resp, _ := g.Get("/orders/8", "X-Api-Key: ada-0123456789abcdef"); resp.StatusCode != 200 {
 		t.Errorf("the parameter: got %d", resp.StatusCode)
+	}
+}
+
+// Where explain cannot say who calls, it cannot say who may, and says so.
+func TestExplainOfUnknownCallers(t *testing.T) {
+	remote := filter.Define("remote", filter.Authenticate, func(env *filter.Env, _ *struct{}) (*filter.Filter, error) {
+		return env.Join("remote", filter.Authenticator{
+			Authenticate: func(*filter.Exchange) (*filter.Identity, error) { return &filter.Identity{Subject: "ada"}, nil },
+			Explain:      func(*filter.Exchange) (*filter.Identity, error) { return nil, filter.ErrUnsaid },
+		}), nil
+	})
+	g := gatewaytest.New(t, `
+remote: {}
+routes: [{match: /a, respond: a, deny: {groups: [x]}, allow: 'identity.subject == "ada"', cedar: 'permit(principal, action, resource);'}]
+`, remote)
+	if resp, _ := g.Get("/a"); resp.StatusCode != 200 {
+		t.Errorf("got %d", resp.StatusCode)
+	}
+	r, err := http.NewRequest("GET", "http://h/a", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range g.Engine.Snapshot().Explain(r, netip.Addr{}).Policies {
+		if p.Policy != "log" && p.Action != filter.Unknown {
+			t.Errorf("%s: %s %s", p.Policy, p.Action, p.Note)
+		}
 	}
 }

@@ -169,7 +169,15 @@ func (p *policy) why(ex *filter.Exchange, err error) string {
 	return text
 }
 
+// unsaid is the verdict where it cannot be said who calls.
+func unsaid() filter.Verdict {
+	return filter.Verdict{Action: filter.Unknown, Note: "it depends on who calls, which cannot be said without running it"}
+}
+
 func (p *policy) explainAllow(ex *filter.Exchange) filter.Verdict {
+	if p.asksWho && p.authentication.Unsaid(ex) {
+		return unsaid()
+	}
 	if err := p.allow(ex); err != nil {
 		return refusal(err)
 	}
@@ -177,6 +185,9 @@ func (p *policy) explainAllow(ex *filter.Exchange) filter.Verdict {
 }
 
 func (p *policy) explainDeny(ex *filter.Exchange) filter.Verdict {
+	if p.asksWho && p.authentication.Unsaid(ex) {
+		return unsaid()
+	}
 	if err := p.deny(ex); err != nil {
 		return refusal(err)
 	}

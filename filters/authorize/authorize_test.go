@@ -155,6 +155,30 @@ func TestDeny(t *testing.T) {
 	}
 }
 
+func TestGetStandsForHead(t *testing.T) {
+	for _, c := range []struct {
+		kind   filter.Kind
+		config string
+		passes bool
+	}{
+		{AllowKind(), "{methods: [GET]}", true},
+		{AllowKind(), "{methods: [HEAD]}", true},
+		{AllowKind(), "{methods: [POST]}", false},
+		{DenyKind(), "{methods: [GET]}", false},
+		{DenyKind(), "{methods: [POST]}", true},
+	} {
+		f, err := newFilter(t, c.kind, c.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ex := exchange(nil)
+		ex.Original.Method = "HEAD"
+		if err := f.Request(ex); (err == nil) != c.passes {
+			t.Errorf("%s %s: %v", c.kind.Name(), c.config, err)
+		}
+	}
+}
+
 func TestMessage(t *testing.T) {
 	f, err := newFilter(t, AllowKind(), `{groups: [b], message: 100% no.}`)
 	if err != nil {

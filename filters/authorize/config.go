@@ -51,7 +51,7 @@ type Rule struct {
 	// Consumers are consumers of which the caller must be one. By default any caller will do.
 	Consumers []string `yaml:"consumers"`
 
-	// Methods are methods of which the request's must be one, as the client sent it: [GET, HEAD]. By default any.
+	// Methods are methods of which the request's must be one, as the client sent it: [GET, POST]. GET stands for HEAD too. By default any.
 	Methods []string `yaml:"methods"`
 
 	// Self is the rule as it was written.

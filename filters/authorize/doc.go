@@ -25,7 +25,7 @@
 //	allow:
 //	  groups: [staff]
 //	  any:
-//	    - {methods: [GET, HEAD]}
+//	    - {methods: [GET]}
 //	    - {scopes: [orders.write]}
 //
 // Deny takes the same:

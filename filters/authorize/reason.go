@@ -24,7 +24,7 @@ func (r *rule) reason(ex *filter.Exchange) string {
 		who = *ex.Identity
 	}
 	if len(r.methods) > 0 {
-		say(contains(r.methods, ex.Original.Method), "the method is %s, wanted %s", ex.Original.Method, oneOf(r.methods))
+		say(hasMethod(r.methods, ex.Original.Method), "the method is %s, wanted %s", ex.Original.Method, oneOf(r.methods))
 	}
 	if ex.Identity == nil && len(r.consumers)+len(r.groups)+len(r.allGroups)+len(r.scopes) > 0 {
 		say(false, "the caller is not known, wanted %s", r.wantedOfCaller())

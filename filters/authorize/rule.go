@@ -3,6 +3,7 @@ package authorize
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -97,7 +98,7 @@ func ofCaller(name string) bool {
 
 // test says what a rule comes to. What it wants of the scopes is asked last, so that one who lacks nothing else can be told.
 func (r *rule) test(ex *filter.Exchange) (result, error) {
-	if len(r.methods) > 0 && !slices.Contains(r.methods, ex.Original.Method) {
+	if len(r.methods) > 0 && !hasMethod(r.methods, ex.Original.Method) {
 		return fails, nil
 	}
 	if !r.admits(ex.Identity) {
@@ -117,6 +118,11 @@ func (r *rule) test(ex *filter.Exchange) (result, error) {
 		return fails, nil
 	}
 	return r.bounded(enough), nil
+}
+
+// hasMethod says whether a method is in a list. GET stands for HEAD, too, as in the match of a route.
+func hasMethod(list []string, method string) bool {
+	return slices.Contains(list, method) || method == http.MethodHead && slices.Contains(list, http.MethodGet)
 }
 
 // bounded is what a rule comes to of which all but the scopes holds.

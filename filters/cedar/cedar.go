@@ -3,7 +3,6 @@ package cedar
 import (
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"maps"
 	"slices"
 	"strings"
@@ -23,7 +22,6 @@ type policy struct {
 	set                         *set
 	principal, action, resource entity
 	context                     []attribute
-	principals                  *principals
 	message                     string
 	authentication              *filter.Authentication
 }
@@ -41,7 +39,7 @@ type attribute struct {
 }
 
 func build(env *filter.Env, c *Config) (*filter.Filter, error) {
-	p := &policy{message: c.Message, authentication: env.Authentication(), principals: &principals{seed: maphash.MakeSeed()}}
+	p := &policy{message: c.Message, authentication: env.Authentication()}
 	var errs []error
 	take := func(field, text string) entity {
 		e, err := newEntity(env, text)
@@ -87,7 +85,7 @@ func (p *policy) ask(ex *filter.Exchange) (question cedar.Request, decision ceda
 	if who == nil || question.Principal.ID == "" {
 		question.Principal, who = types.NewEntityUID("Anonymous", ""), nil
 	}
-	known := entities{set: p.set, question: &question, ex: ex, principal: p.principals.find(question.Principal, who, p.set.entities)}
+	known := entities{set: p.set, question: &question, ex: ex, principal: p.set.principals.find(question.Principal, who, p.set.entities)}
 	decision, why = cedar.Authorize(p.set, &known, question)
 	for i := range why.Errors {
 		if p.set.forbids(why.Errors[i].PolicyID) {
@@ -134,6 +132,9 @@ func (p *policy) request(ex *filter.Exchange) error {
 }
 
 func (p *policy) explain(ex *filter.Exchange) filter.Verdict {
+	if p.authentication.Unsaid(ex) {
+		return filter.Verdict{Action: filter.Unknown, Note: "it depends on who calls, which cannot be said without running it"}
+	}
 	if err := p.request(ex); err != nil {
 		e := filter.AsError(err)
 		return filter.Verdict{Action: filter.Rejects, Note: fmt.Sprintf("%s: %v", e.Code, e.Cause)}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"iter"
 	"os"
 	"path/filepath"
@@ -22,11 +23,13 @@ import (
 // maxFile is how large a file may be.
 const maxFile = 16 << 20
 
-// set is what was read: policies in their order, and entities. It is immutable, and shared by the routes that have the same.
+// set is what was read: policies in their order, and entities, with the principals that were seen lately. Routes that have the same share it.
 type set struct {
 	policies []named
 	entities types.EntityMap
 	context  bool // a policy may ask for the context
+
+	principals principals
 }
 
 // named is a policy with what operators know it by.
@@ -78,6 +81,10 @@ func read(dir, field string, names []string) ([]source, error) {
 			all = append(all, s)
 			continue
 		}
+		if name == "" {
+			errs = append(errs, config.FieldErrorf(s.field, "the name of the file is empty"))
+			continue
+		}
 		path := name
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(dir, path)
@@ -113,7 +120,7 @@ func readFile(path string) ([]byte, error) {
 
 // parse makes a set of texts.
 func parse(policies, entities []source) (*set, error) {
-	s := &set{entities: types.EntityMap{}}
+	s := &set{entities: types.EntityMap{}, principals: principals{seed: maphash.MakeSeed()}}
 	var errs []error
 	for _, src := range policies {
 		errs = append(errs, s.addPolicies(src))
@@ -138,7 +145,7 @@ func (s *set) addPolicies(src source) error {
 		if src.file != "" {
 			where = src.file + ":"
 		}
-		return config.FieldErrorf(src.field, "cannot parse the policies: %s", strings.ReplaceAll(err.Error(), "<input>:", where))
+		return config.FieldErrorf(src.field, "cannot parse the policies: %s", strings.ReplaceAll(strings.TrimPrefix(err.Error(), "parser error: "), "<input>:", where))
 	}
 	s.context = s.context || bytes.Contains(src.text, []byte("context"))
 	for _, p := range list {
