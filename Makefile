@@ -65,6 +65,7 @@ profile: build bench-deps
 deps:
 	@./scripts/deps curl nginx redis-server
 	@./scripts/deps curl nginx redis-server chromium
+	@./scripts/deps curl nginx openssl
 
 bench-deps:
 	@./scripts/deps nginx haproxy
