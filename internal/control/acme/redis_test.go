@@ -119,7 +119,7 @@ func TestRedisLocks(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	text, err := stores[1].do(t.Context(), "PTTL", redisPrefix+"lock:x")
-	if left, _ := strconv.Atoi(string(text)); err != nil || left <= 0 || int64(left) > redisLock.Milliseconds() {
+	if left, _ := strconv.Atoi(text); err != nil || left <= 0 || int64(left) > redisLock.Milliseconds() {
 		t.Errorf("the lock outlives its holder by %sms, %v", text, err)
 	}
 	// One that has ended and is held by another now is left alone.
