@@ -45,7 +45,7 @@ type authorizer interface {
 func build(env *filter.Env, c *Config) (*filter.Filter, error) {
 	p := &policy{
 		timeout: time.Duration(c.Timeout), open: c.OnFailure == "allow", body: int64(c.Body), bodyText: c.Body.String(),
-		removed: canonical(c.ResponseHeaders), accepted: filter.NewSlot[verdict](env), unknown: &filter.Identity{Method: method},
+		removed: c.reserved(), accepted: filter.NewSlot[verdict](env), unknown: &filter.Identity{Method: method},
 		metrics: newMetrics(env), log: env.Log,
 	}
 	var errs []error
@@ -147,7 +147,11 @@ func (p *policy) find(ex *filter.Exchange, body []byte) (*verdict, error) {
 		p.metrics.remembered(v)
 		return v, nil
 	}
-	return p.cache.share(ex.Context(), k, func() (*verdict, error) { return p.ask(ex, body) })
+	v, shared, err := p.cache.share(ex.Context(), k, func() (*verdict, error) { return p.ask(ex, body) })
+	if shared && err == nil {
+		p.metrics.remembered(v)
+	}
+	return v, err
 }
 
 // ask asks the authorizer.
