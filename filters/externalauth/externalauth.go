@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -96,19 +97,10 @@ func (p *policy) strip(h http.Header) {
 		return
 	}
 	for name := range h {
-		if strings.IndexByte(name, '_') >= 0 && p.removes(http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))) {
+		if strings.IndexByte(name, '_') >= 0 && slices.Contains(p.removed, http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))) {
 			delete(h, name)
 		}
 	}
-}
-
-func (p *policy) removes(name string) bool {
-	for _, removed := range p.removed {
-		if removed == name {
-			return true
-		}
-	}
-	return false
 }
 
 // authenticate asks whether the request may pass.
