@@ -179,6 +179,23 @@ func TestGetStandsForHead(t *testing.T) {
 	}
 }
 
+// What a token brings is written so that it neither fills the log nor disturbs a terminal.
+func TestListsOfTokens(t *testing.T) {
+	many := make([]string, 1000)
+	for i := range many {
+		many[i] = "g"
+	}
+	for want, names := range map[string][]string{
+		`[a, "b,c", "\x1b[31m", "é\n"]`:                   {"a", "b,c", "\x1b[31m", "é\n"},
+		"[" + strings.Repeat("g, ", 20) + "and 980 more]": many,
+		"[" + strings.Repeat("x", 80) + "…]":              {strings.Repeat("x", 100)},
+	} {
+		if got := list(names); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
 func TestMessage(t *testing.T) {
 	f, err := newFilter(t, AllowKind(), `{groups: [b], message: 100% no.}`)
 	if err != nil {

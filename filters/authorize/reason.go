@@ -2,6 +2,7 @@ package authorize
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -112,4 +113,20 @@ func oneOf(names []string) string {
 	return "one of " + strings.Join(names, ", ")
 }
 
-func list(names []string) string { return "[" + strings.Join(names, ", ") + "]" }
+// list writes names that a token may have brought: not too many, and nothing in them that disturbs a terminal.
+func list(names []string) string {
+	const most = 20
+	shown := make([]string, 0, min(len(names), most+1))
+	for i, name := range names {
+		if i == most {
+			shown = append(shown, fmt.Sprintf("and %d more", len(names)-most))
+			break
+		}
+		name = cut(name, 80)
+		if quoted := strconv.Quote(name); quoted != `"`+name+`"` || strings.Contains(name, ",") {
+			name = quoted
+		}
+		shown = append(shown, name)
+	}
+	return "[" + strings.Join(shown, ", ") + "]"
+}
