@@ -155,10 +155,10 @@ func (p *policy) whyNot(ex *filter.Exchange) string {
 
 // why tells operators why the conditions hold, or are taken to.
 func (p *policy) why(ex *filter.Exchange, err error) string {
-	if err != nil {
-		return "it cannot be said whether the condition holds: " + cut(err.Error(), 300)
-	}
 	_, by, _ := p.test(ex)
+	if err != nil {
+		return "it cannot be said whether the condition holds: " + by.failure(err)
+	}
 	text := p.all.reason(ex)
 	if by != nil && by != &p.all {
 		if text != "" {

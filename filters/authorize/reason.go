@@ -71,7 +71,7 @@ func (r *rule) wantedOfCaller() string {
 // expressionReason says what the expression came to.
 func (r *rule) expressionReason(ex *filter.Exchange, held bool, err error) string {
 	if err != nil {
-		return cut(err.Error(), 300)
+		return r.failure(err)
 	}
 	verb := "does not hold"
 	if held {
@@ -91,6 +91,14 @@ func (r *rule) expressionReason(ex *filter.Exchange, held bool, err error) strin
 		text += " (" + strings.Join(values, ", ") + ")"
 	}
 	return text
+}
+
+// failure says why the expression could not be evaluated. The error itself quotes the expression, and what it has from elsewhere.
+func (r *rule) failure(err error) string {
+	if r.hides {
+		return "cannot evaluate `" + cut(r.source, 160) + "`"
+	}
+	return cut(err.Error(), 300)
 }
 
 // cut shortens a text, at the end of a character.
