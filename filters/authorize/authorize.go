@@ -113,7 +113,7 @@ func (p *policy) deny(ex *filter.Exchange) error {
 func (p *policy) refuse(ex *filter.Exchange, got result, by *rule, reason string) error {
 	why := errors.New(reason)
 	switch {
-	case ex.Identity == nil && p.asksWho:
+	case p.asksWho && !p.authentication.Knows(ex):
 		return p.authentication.Require(ex, why)
 	case got == lacksScope:
 		scopes := strings.Join(p.wantedScopes(by), " ")
