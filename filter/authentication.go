@@ -187,7 +187,9 @@ func (g *Authentication) unknown(ex *Exchange, to *member) *Error {
 func (g *Authentication) Members() int { return len(g.members) }
 
 // Knows says whether the caller is known by credentials of his own: neither nobody nor Anonymous.
-func (g *Authentication) Knows(ex *Exchange) bool { return ex.Identity != nil && ex.Identity != g.Anonymous }
+func (g *Authentication) Knows(ex *Exchange) bool {
+	return ex.Identity != nil && ex.Identity != g.Anonymous
+}
 
 // Unsaid says of a dry exchange without an identity that a real one might have one: a policy cannot say without running it. Policies of later
 // stages that ask who calls then cannot say either.
