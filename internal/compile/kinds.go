@@ -18,6 +18,7 @@ import (
 	"cardea.dev/cardea/filters/mtls"
 	"cardea.dev/cardea/filters/rewrite"
 	"cardea.dev/cardea/filters/securityheaders"
+	"cardea.dev/cardea/filters/signature"
 	"cardea.dev/cardea/filters/timeout"
 	"cardea.dev/cardea/filters/upstreamauth"
 	"cardea.dev/cardea/target"
@@ -48,6 +49,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			deprecation.Kind(),
 			authenticate.Kind(),
 			mtls.Kind(),
+			signature.Kind(),
 			apikey.Kind(),
 			basic.Kind(),
 			compress.Kind(),
