@@ -141,6 +141,7 @@ func folder(t *testing.T) string {
 		"entities.json":           "[]\n",
 		"robots.txt":              "User-agent: *\n",
 		"clients-ca.pem":          certificate,
+		"keys/partner.pem":        certificate,
 		"users.htpasswd":          "bob:$2y$05$WWEDI/Abpd4SaOLyLcgMHe10PO8GtCE19CBwaCmAs9tgMHaQBjZyO\n",
 		"secrets/admin-token":     "0123456789abcdef0123\n",
 		"run/secrets/admin-token": "0123456789abcdef0123\n",

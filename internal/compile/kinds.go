@@ -25,6 +25,7 @@ import (
 	"cardea.dev/cardea/filters/oidc"
 	"cardea.dev/cardea/filters/rewrite"
 	"cardea.dev/cardea/filters/securityheaders"
+	"cardea.dev/cardea/filters/signature"
 	"cardea.dev/cardea/filters/timeout"
 	"cardea.dev/cardea/filters/upstreamauth"
 	"cardea.dev/cardea/target"
@@ -56,6 +57,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			deprecation.Kind(),
 			authenticate.Kind(),
 			mtls.Kind(),
+			signature.Kind(),
 			apikey.Kind(),
 			basic.Kind(),
 			jwt.Kind(),

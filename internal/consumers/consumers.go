@@ -97,12 +97,18 @@ func (c *Consumers) addNames(consumer *filter.Consumer, s *config.Consumer) erro
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.Secrets)) {
+		if n := len(s.Secrets[id].Reveal()); n < minSecret {
+			return config.FieldErrorf("secrets."+id, "the secret has %d bytes, and should have %d at least: short ones are found by trying", n, minSecret)
+		}
 		if err := c.put(filter.SignatureCredential, filter.NewCredentialID(id), &filter.Credential{Consumer: consumer, Label: id, Secret: s.Secrets[id].Reveal()}); err != nil {
 			return config.FieldErrorf("secrets."+id, "%w", err)
 		}
 	}
 	return nil
 }
+
+// minSecret is how long a secret must be at least.
+const minSecret = 16
 
 // put adds a credential, which must be one consumer's alone.
 func (c *Consumers) put(kind filter.CredentialKind, id filter.CredentialID, credential *filter.Credential) error {

@@ -37,7 +37,7 @@ acme:
   password: $2b$05$fQwBnKDXkrzPWzhMMbNuYO/gTrnqfYhEY/cZYcAf1VxfTwPjTgDEm
   subjects: ["https://idp.example.com/ 7", {issuer: other, subject: "8"}]
   certificates: ["dns:Client.example.com", "sha256:AB12"]
-  secrets: {k1: secret}`, sha256.Sum256([]byte("second"))))
+  secrets: {k1: secret-of-sixteen}`, sha256.Sum256([]byte("second"))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,17 +61,17 @@ acme:
 
 func TestWrongConsumers(t *testing.T) {
 	for text, want := range map[string]string{
-		"a: {keys: [short]}":                                             "c.yaml:1:12",
-		"a: {keys: ['sha256:12']}":                                       "64 hexadecimal digits",
-		"a: {keys: ['sha256:" + strings.Repeat("zz", 32) + "']}":         "64 hexadecimal digits",
-		"a: {password: hunter2}":                                         "not the hash of a password",
-		"a: {subjects: [x]}":                                             "names no issuer",
-		"a: {subjects: [{issuer: x}]}":                                   "expected an issuer and a subject",
-		"a: {certificates: [client.example.com]}":                        "no name of a certificate",
-		"a: {keys: [{key: 0123456789abcdefg, expires: tomorrow}]}":       "a day such as",
-		"a: {keys: [0123456789abcdefg]}\nb: {keys: [0123456789abcdefg]}": `given to "a" already`,
-		"a: {secrets: {k: x}}\nb: {secrets: {k: y}}":                     `given to "a" already`,
-		"a: {kees: []}":                                                  `did you mean "keys"`,
+		"a: {keys: [short]}":                                                       "c.yaml:1:12",
+		"a: {keys: ['sha256:12']}":                                                 "64 hexadecimal digits",
+		"a: {keys: ['sha256:" + strings.Repeat("zz", 32) + "']}":                   "64 hexadecimal digits",
+		"a: {password: hunter2}":                                                   "not the hash of a password",
+		"a: {subjects: [x]}":                                                       "names no issuer",
+		"a: {subjects: [{issuer: x}]}":                                             "expected an issuer and a subject",
+		"a: {certificates: [client.example.com]}":                                  "no name of a certificate",
+		"a: {keys: [{key: 0123456789abcdefg, expires: tomorrow}]}":                 "a day such as",
+		"a: {keys: [0123456789abcdefg]}\nb: {keys: [0123456789abcdefg]}":           `given to "a" already`,
+		"a: {secrets: {k: 0123456789abcdef}}\nb: {secrets: {k: fedcba9876543210}}": `given to "a" already`,
+		"a: {kees: []}":                                                            `did you mean "keys"`,
 	} {
 		_, err := read(t, text)
 		if err == nil || !strings.Contains(err.Error(), want) {
