@@ -62,7 +62,8 @@ type ACMEHook struct {
 	// ("_acme-challenge.example.com") and its value. It ends with 0 once that is done, and may be called for several names at once.
 	Exec []string `yaml:"exec,short,required"`
 
-	// Timeout is how long the program may take; "cleanup" never more than 30s. By default 2m. 0 is the default too.
+	// Timeout is how long the program may take; "cleanup" never more than 30s, and 5s once the gateway ends.
+	// By default 2m. 0 is the default too.
 	Timeout Duration `yaml:"timeout"`
 
 	// Wait is how long after "present" the authority is told to look, for records that take their time to be seen everywhere. By

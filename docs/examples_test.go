@@ -136,15 +136,24 @@ func folder(t *testing.T) string {
 	files := map[string]string{
 		"public/index.html":       "<h1>It works.</h1>\n",
 		"public/hello.txt":        "Hello from a file.\n",
+		"internal.pem":            key,
+		"orders.cedar":            "permit(principal, action, resource);\n",
+		"entities.json":           "[]\n",
 		"robots.txt":              "User-agent: *\n",
+		"clients-ca.pem":          certificate,
+		"users.htpasswd":          "bob:$2y$05$WWEDI/Abpd4SaOLyLcgMHe10PO8GtCE19CBwaCmAs9tgMHaQBjZyO\n",
 		"secrets/admin-token":     "0123456789abcdef0123\n",
 		"run/secrets/admin-token": "0123456789abcdef0123\n",
+		"run/secrets/oidc-client": "the-secret-of-the-client\n",
 		"consumers.jsonl":         `{"name": "globex", "keys": [{"key": "an-api-key-of-globex-0123456789"}]}`,
 		"run/secrets/acme-key":    "an-api-key-of-acme-0123456789\n",
 		"certs/api.pem":           certificate + key,
 		"certs/ca.pem":            certificate,
 		"var/log/cardea/README":   "",
 		"run/cardea/README":       "",
+	}
+	for _, name := range []string{"oidc-cookie", "oidc-cookie-next"} {
+		files["run/secrets/"+name] = "0123456789abcdef0123456789abcdef\n"
 	}
 	for _, name := range []string{"example", "gateway"} {
 		files["certs/"+name+".pem"], files["certs/"+name+".key"] = certificate, key

@@ -369,12 +369,13 @@ func TestTwoGatewaysWithRedis(t *testing.T) {
 
 // TestForgottenAccount has an authority that knows nothing of its account any more.
 func TestForgottenAccount(t *testing.T) {
-	w := newWorld(t, worldOptions{})
+	sort := worldOptions{profile: "shortlived", validity: 6 * 24 * 3600}
+	w := newWorld(t, sort)
 	storage := t.TempDir()
 	g := w.gateway(soon, whole(w.acme("[a.example]", storage)))
 	w.reach(g)
 	a := g.gets("a.example", "")
-	w.found(worldOptions{})
+	w.found(sort)
 	g.reload(whole(w.acme("[a.example, b.example]", storage, "profile: shortlived")))
 	g.gets("b.example", "")
 	if !strings.Contains(g.log.String(), "accountDoesNotExist") {

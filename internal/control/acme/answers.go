@@ -19,14 +19,30 @@ import (
 // lookUp is how long the store may take to give an answer that another gateway had asked for.
 const lookUp = 2 * time.Second
 
+// lookUps is how many such answers are looked for at once. Anybody can ask.
+const lookUps = 16
+
 // answers are what authorities that were asked for certificates are asking for now.
 type answers struct {
-	mu    sync.RWMutex
-	asked map[question]acme.Challenge
+	mu      sync.RWMutex
+	asked   map[question]acme.Challenge
+	looking map[question]*search
+	slots   chan struct{}
 }
 
 // question is what an authority asks: by a kind of challenge, about a name.
 type question struct{ kind, name string }
+
+// search looks for an answer in the store, for all who ask meanwhile.
+type search struct {
+	done  chan struct{} // closed when it has ended
+	found acme.Challenge
+	ok    bool
+}
+
+func newAnswers() *answers {
+	return &answers{asked: map[question]acme.Challenge{}, looking: map[question]*search{}, slots: make(chan struct{}, lookUps)}
+}
 
 // get returns what answers a question: one of this gateway, or of another one with the same store.
 func (s *answers) get(ctx context.Context, a *authority, q question) (acme.Challenge, bool) {
@@ -38,6 +54,38 @@ func (s *answers) get(ctx context.Context, a *authority, q question) (acme.Chall
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookUp)
 	defer cancel()
+	s.mu.Lock()
+	now := s.looking[q]
+	first := now == nil
+	if first {
+		now = &search{done: make(chan struct{})}
+		s.looking[q] = now
+	}
+	s.mu.Unlock()
+	if first {
+		now.found, now.ok = s.search(ctx, a, q)
+		s.mu.Lock()
+		delete(s.looking, q)
+		s.mu.Unlock()
+		close(now.done)
+		return now.found, now.ok
+	}
+	select {
+	case <-now.done:
+		return now.found, now.ok
+	case <-ctx.Done():
+		return acme.Challenge{}, false
+	}
+}
+
+// search looks in the store.
+func (s *answers) search(ctx context.Context, a *authority, q question) (c acme.Challenge, ok bool) {
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	case <-ctx.Done():
+		return c, false
+	}
 	text, err := a.store.load(ctx, a.challenge(q))
 	if err != nil || json.Unmarshal(text, &c) != nil {
 		return acme.Challenge{}, false

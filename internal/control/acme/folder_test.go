@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/mholt/acmez/v3/acme"
 )
 
 func TestFolder(t *testing.T) {
@@ -140,5 +142,22 @@ func TestHookShowsLittle(t *testing.T) {
 	}
 	if h.Len() != said {
 		t.Errorf("%d bytes", h.Len())
+	}
+}
+
+// TestHookDoesNotHoldUpTheEnd has a program that hangs when the gateway ends.
+func TestHookDoesNotHoldUpTheEnd(t *testing.T) {
+	h := hook{hookSettings{exec: []string{"/bin/sh", "-c", "sleep 100"}, timeout: time.Minute}}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	began := time.Now()
+	if err := h.Present(ctx, acme.Challenge{}); err == nil || !strings.Contains(err.Error(), "it was ended") && !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if err := h.CleanUp(ctx, acme.Challenge{}); err == nil || !strings.Contains(err.Error(), "it was ended") {
+		t.Errorf("got %v", err)
+	}
+	if took := time.Since(began); took < lastTime || took > 2*lastTime {
+		t.Errorf("it took %v", took)
 	}
 }

@@ -3,6 +3,7 @@ package acme
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"slices"
@@ -41,11 +42,18 @@ func (h hook) Wait(ctx context.Context, _ acme.Challenge) error {
 
 // CleanUp has the record removed, also when time is up.
 func (h hook) CleanUp(ctx context.Context, c acme.Challenge) error {
-	return h.run(context.WithoutCancel(ctx), "cleanup", min(h.settings.timeout, cleanupTime), c)
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastTime, cancel) })()
+	return h.run(own, "cleanup", min(h.settings.timeout, cleanupTime), c)
 }
 
-// cleanupTime is how long a record's removal may take. The end of the gateway waits for it.
-const cleanupTime = 30 * time.Second
+// cleanupTime is how long a record's removal may take, and lastTime how long once the order was given up: the end of the gateway
+// waits for it.
+const (
+	cleanupTime = 30 * time.Second
+	lastTime    = 5 * time.Second
+)
 
 // said is how much of what the program says is shown.
 const said = 1 << 10
@@ -64,8 +72,11 @@ func (h hook) run(ctx context.Context, action string, limit time.Duration, c acm
 	if err == nil {
 		return nil
 	}
-	if ctx.Err() != nil {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		err = fmt.Errorf("it took longer than %s", limit)
+	case ctx.Err() != nil:
+		err = errors.New("it was ended")
 	}
 	if text := strings.TrimSpace(out.String()); text != "" {
 		err = fmt.Errorf("%w: %s", err, text)

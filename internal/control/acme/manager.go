@@ -12,8 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mholt/acmez/v3/acme"
-
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/observe"
 )
@@ -54,7 +52,7 @@ type table struct {
 func New(o Options) *Manager {
 	m := &Manager{
 		log: o.Log, retry: cmp.Or(o.Retry, time.Minute), now: o.Now, metrics: newMetrics(o.Metrics),
-		answers:     &answers{asked: map[question]acme.Challenge{}},
+		answers:     newAnswers(),
 		authorities: map[[sha256.Size]byte]*authority{},
 	}
 	if m.now == nil {

@@ -2,6 +2,7 @@ package acme_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/pem"
@@ -60,6 +61,7 @@ type world struct {
 type worldOptions struct {
 	validity uint64 // seconds
 	eab      bool
+	profile  string // the name of its only sort of certificates; "": "default"
 }
 
 func newWorld(t *testing.T, o worldOptions) *world {
@@ -96,7 +98,7 @@ func (w *world) found(o worldOptions) {
 	}
 	quiet := log.New(io.Discard, "", 0)
 	w.db = db.NewMemoryStore()
-	authority := ca.New(quiet, w.db, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {ValidityPeriod: o.validity}, "shortlived": {ValidityPeriod: 6 * 24 * 3600}})
+	authority := ca.New(quiet, w.db, "", "ecdsa", 0, 1, map[string]ca.Profile{cmp.Or(o.profile, "default"): {ValidityPeriod: o.validity}})
 	validation := va.New(quiet, w.http.port(), w.https.port(), false, w.dns, w.db)
 	face := wfe.New(quiet, w.db, validation, authority, nil, false, o.eab, 0, 0)
 	handler := face.Handler()
