@@ -192,6 +192,9 @@ func TestAnswersAreKept(t *testing.T) {
 	if v := p.Explain(p.exchange("Bearer", "tok")); v.Action != filter.Passes {
 		t.Errorf("explain says %v", v)
 	}
+	if code, cause := p.do("a b"); code != "jwt_invalid" || a.asked.Load() != 2 {
+		t.Error(code, cause)
+	}
 	// The server dies: what is kept is good within its time, and nothing else.
 	a.set(func() { a.answer = func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) } })
 	if code, cause := p.do("tok"); code != "" {

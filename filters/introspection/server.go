@@ -18,6 +18,9 @@ import (
 // maxQuestions is how many questions may be under way.
 const maxQuestions = 512
 
+// doubtful is how old a discovery document must be to be fetched again after a failure.
+const doubtful = 10 * time.Second
+
 // server is the authorization server, with its answers.
 type server struct {
 	config    *Config
@@ -81,6 +84,9 @@ func (s *server) find(ex *filter.Exchange, raw string, dry bool) (*token.Token, 
 	id := token.NewID(raw)
 	if a, ok := s.answers.Get(id); ok && s.now().Before(a.until) {
 		return a.judge(s.now(), s.leeway)
+	}
+	if err := token.CheckCharacters(raw); err != nil {
+		return nil, token.Invalid("%w", err)
 	}
 	if dry {
 		return nil, fmt.Errorf("%w: no answer about this token is kept", filter.ErrUnsaid)
@@ -162,6 +168,9 @@ func (s *server) introspect(raw string) (*answer, error) {
 	}
 	body, err := s.client.Do(ctx, r)
 	if err != nil {
+		if s.discovery != nil {
+			s.discovery.Doubt(doubtful)
+		}
 		return nil, err
 	}
 	return s.read(body)

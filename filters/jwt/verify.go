@@ -115,6 +115,9 @@ func (v *verifier) verify(ctx context.Context, raw string, dry bool) (*verified,
 
 // open returns the signed token and its parts. One that is encrypted is decrypted.
 func (v *verifier) open(raw string) (string, []string, error) {
+	if err := token.CheckCharacters(raw); err != nil {
+		return "", nil, err
+	}
 	parts, err := token.Parts(raw)
 	switch {
 	case err != nil:

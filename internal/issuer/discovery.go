@@ -77,15 +77,13 @@ func (d *Discovery) Get(ctx context.Context) (*Document, error) {
 	return d.last, nil
 }
 
-// Last returns the document that was fetched, or nil. It does not wait.
-func (d *Discovery) Last() *Document {
-	select {
-	case d.turn <- struct{}{}:
-		defer func() { <-d.turn }()
-		return d.last
-	default:
-		return nil
+// Doubt has a document of this age at least fetched again the next time, since what it names does not work.
+func (d *Discovery) Doubt(age time.Duration) {
+	d.turn <- struct{}{}
+	if time.Since(d.at) >= age {
+		d.at = time.Time{}
 	}
+	<-d.turn
 }
 
 func (d *Discovery) fetch(ctx context.Context) (*Document, error) {

@@ -225,6 +225,9 @@ func (i *Issuer) fetch() (*Set, error) {
 	}
 	body, err := i.client.Get(ctx, where)
 	if err != nil {
+		if i.discovery != nil {
+			i.discovery.Doubt(0)
+		}
 		return nil, fmt.Errorf("cannot fetch the keys: %w", err)
 	}
 	keys, left, err := ParseSet(body)

@@ -129,6 +129,38 @@ func TestTheSameKeysAreTheSameSet(t *testing.T) {
 	}
 }
 
+// TestKeysThatMove has an issuer put its keys elsewhere, and say so in its document.
+func TestKeysThatMove(t *testing.T) {
+	var at atomic.Value
+	at.Store("/old")
+	set := newKeySet(t, "1")
+	var server *httptest.Server
+	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/.well-known/openid-configuration":
+			_ = json.NewEncoder(w).Encode(map[string]any{"issuer": server.URL, "jwks_uri": server.URL + at.Load().(string)})
+		case at.Load():
+			_, _ = io.WriteString(w, set)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	defer server.Close()
+	s := settings(server.URL)
+	s.JWKS, s.Miss = "", 0
+	i := newIssuer(t, s)
+	first, err := i.Keys(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at.Store("/new")
+	set = newKeySet(t, "2")
+	i.Renewed(context.Background(), first) // which finds that the old place is gone
+	if renewed := i.Renewed(context.Background(), first); renewed == first {
+		t.Error("the keys are not found at their new place")
+	}
+}
+
 func TestCloseDoesNotWaitForTheIssuer(t *testing.T) {
 	arrived := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

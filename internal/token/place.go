@@ -155,7 +155,7 @@ func (p *place) findCookie(r *http.Request) (shown, error) {
 	return shown{}, fmt.Errorf("there are %d cookies %q", len(cookies), p.name)
 }
 
-// checked checks that it may be a token at all (RFC 6750, section 2.1).
+// checked checks that it may be a token at all.
 func checked(s shown, where string) (shown, error) {
 	if s.raw == "" {
 		return s, fmt.Errorf("the token in %s is empty", where)
@@ -163,12 +163,18 @@ func checked(s shown, where string) (shown, error) {
 	if len(s.raw) > MaxLength {
 		return s, fmt.Errorf("the token has %d characters, and %d are allowed", len(s.raw), MaxLength)
 	}
-	for i := range len(s.raw) {
-		if !tokenCharacter(s.raw[i]) {
-			return s, fmt.Errorf("the token in %s has characters that none has", where)
+	return s, nil
+}
+
+// CheckCharacters checks that a text has the characters of a token only (RFC 6750, section 2.1). Those who find tokens do it, for the
+// ones they have not found before.
+func CheckCharacters(raw string) error {
+	for i := range len(raw) {
+		if !tokenCharacter(raw[i]) {
+			return errors.New("the token has characters that none has")
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // tokenCharacter looks a character up in the bits of those that tokens have.

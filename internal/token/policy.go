@@ -40,7 +40,7 @@ type Policy struct {
 	now      func() time.Time
 }
 
-// Find returns the token that a raw one is. With dry it fetches and keeps nothing, and returns filter.ErrUnsaid where it would have to.
+// Find returns the token that a raw one is. Its characters are not checked yet. With dry it fetches and keeps nothing, and returns filter.ErrUnsaid where it would have to.
 type Find func(ex *filter.Exchange, raw string, dry bool) (*Token, error)
 
 // NewPolicy makes a policy, which is called method.
