@@ -63,7 +63,7 @@ profile: build bench-deps
 	$(GO) tool pprof -proto bin/profile/*.profile.pprof > cmd/cardea/default.pgo
 
 deps:
-	@./scripts/deps curl nginx redis-server chromium
+	@./scripts/deps curl nginx openssl redis-server chromium
 
 bench-deps:
 	@./scripts/deps nginx haproxy

@@ -17,7 +17,7 @@ type Listener struct {
 	// Name is how logs and metrics call the listener. By default it is its address.
 	Name string `yaml:"name"`
 
-	// TLS makes it a listener for HTTPS, with these certificates. By default connections are plain.
+	// TLS makes it a listener for HTTPS, with these certificates; `tls: acme` has them issued. By default connections are plain.
 	TLS *ListenerTLS `yaml:"tls"`
 
 	// Protocols are the versions of HTTP that are spoken: "http1", "http2" (over TLS, chosen by ALPN) and "h2c" (HTTP/2 without
@@ -58,7 +58,7 @@ type Listener struct {
 	Self Node `yaml:",self"`
 }
 
-// ListenerTLS is how a listener speaks TLS. The short form is a file with certificates and key.
+// ListenerTLS is how a listener speaks TLS. The short form is a file with certificates and key, or the word "acme".
 //
 // Which certificate a connection gets is decided by the name that the client asks for (SNI): an exact name, then a wildcard, then
 // the first certificate of all. Where several serve the same name, as one with ECDSA and one with RSA, the first that the client
@@ -72,6 +72,9 @@ type ListenerTLS struct {
 	// Certificates are several certificates; the first one is the default. Use this or `cert` and `key`.
 	Certificates []Certificate `yaml:"certificates"`
 
+	// ACME has certificates issued by an authority such as Let's Encrypt. They serve the names that no certificate in a file does.
+	ACME *ACME `yaml:"acme"`
+
 	// MinVersion is the lowest version of TLS: "1.2" or "1.3". By default it is what the policy says.
 	MinVersion string `yaml:"min_version" enum:"1.2,1.3"`
 
@@ -82,6 +85,11 @@ type ListenerTLS struct {
 	// StrictSNI refuses connections that ask for no name, or for a name that no certificate has, instead of giving them the first
 	// certificate. By default off.
 	StrictSNI bool `yaml:"strict_sni"`
+
+	// ClientCertificate says whether clients are asked for a certificate of theirs: "off", "optional" (one that has none is served
+	// too) or "required" (one that has none cannot connect). The client proves that it has the key, and that is all: who signed the
+	// certificate, and for whom, is not looked at here. By default off.
+	ClientCertificate string `yaml:"client_certificate" enum:"off,optional,required"`
 
 	// Off is true when `tls: off` was written.
 	Off bool `yaml:",off"`

@@ -49,6 +49,27 @@ func TestListenerForms(t *testing.T) {
 			l.Address, l.Protocols = ":443", []string{"http2"}
 			l.TLS = &ListenerTLS{Certificates: []Certificate{{Cert: "a.pem"}, {"b", "c"}}, StrictSNI: true, Policy: "modern"}
 		})},
+		{`{address: ":443", tls: {cert: a, client_certificate: required}}`, defaults(func(l *Listener) {
+			l.Address = ":443"
+			l.TLS = &ListenerTLS{Certificate: Certificate{Cert: "a"}, Policy: "intermediate", ClientCertificate: "required"}
+		})},
+		{`{address: ":443", tls: acme}`, defaults(func(l *Listener) {
+			l.Address, l.TLS = ":443", &ListenerTLS{ACME: &ACME{}, Policy: "intermediate"}
+		})},
+		{`{address: ":443", tls: {acme: [a.example, b.example]}}`, defaults(func(l *Listener) {
+			l.Address, l.TLS = ":443", &ListenerTLS{ACME: &ACME{Domains: []string{"a.example", "b.example"}}, Policy: "intermediate"}
+		})},
+		{`{address: ":443", tls: {acme: {domains: a.example, ca: letsencrypt-staging, dns: [hook, -x], eab: {key_id: k, hmac_key: aGk}}}}`, defaults(func(l *Listener) {
+			l.Address = ":443"
+			l.TLS = &ListenerTLS{Policy: "intermediate", ACME: &ACME{
+				Domains: []string{"a.example"}, CA: "letsencrypt-staging", DNS: &ACMEHook{Exec: []string{"hook", "-x"}, Timeout: Duration(2 * time.Minute)},
+				EAB: &ACMEBinding{KeyID: "k", HMACKey: "aGk"},
+			}}
+		})},
+		{`{address: ":443", tls: {cert: a, client_certificate: off}}`, defaults(func(l *Listener) {
+			l.Address = ":443"
+			l.TLS = &ListenerTLS{Certificate: Certificate{Cert: "a"}, Policy: "intermediate", ClientCertificate: "off"}
+		})},
 		{`{address: ":80", redirect_https: true, trusted_proxies: [10.0.0.0/8, loopback], proxy_protocol: required, forwarded: set}`, defaults(func(l *Listener) {
 			l.Address, l.RedirectHTTPS, l.TrustedProxies = ":80", 443, []Peer{ten, loopback}
 			l.ProxyProtocol.Mode, l.Forwarded.Mode = "required", "set"
@@ -93,6 +114,23 @@ func TestListenerErrors(t *testing.T) {
 		`{address: ":1", tls: {cert: a, min_version: 1.1}}`:                 "1.2",
 		`{address: ":1", tls: {cert: a, policy: modern, min_version: 1.2}}`: "TLS 1.3 alone",
 		`{address: ":1", tls: {cert: a, policy: old}}`:                      "intermediate",
+		`{address: ":1", tls: {acme: [a.example, a.example]}}`:              "named twice",
+		`{address: ":1", tls: {acme: ["*.a.example"]}}`:                     "takes dns-01",
+		`{address: ":1", tls: {acme: {domains: "*.com", dns: hook}}}`:       "whole top level",
+		`{address: ":1", tls: {acme: [192.0.2.1]}}`:                         "is an address",
+		`{address: ":1", tls: {acme: [A.example]}}`:                         "lower case",
+		`{address: ":1", tls: {acme: ["a..example"]}}`:                      "not a domain",
+		`{address: ":1", tls: {acme: ["ä.example"]}}`:                       "xn--",
+		`{address: ":1", tls: {acme: {ca: "http://ca.example"}}}`:           "a URL with https",
+		`{address: ":1", tls: {acme: {ca: letsencript}}}`:                   "no authority",
+		`{address: ":1", tls: {acme: {challenges: dns-01}}}`:                "needs `dns`",
+		`{address: ":1", tls: {acme: {challenges: http-01, dns: hook}}}`:    "never used",
+		`{address: ":1", tls: {acme: {challenges: http}}}`:                  "tls-alpn-01",
+		`{address: ":1", tls: {acme: {dns: []}}}`:                           "program is missing",
+		`{address: ":1", tls: {acme: {eab: {key_id: k}}}}`:                  `"hmac_key" is missing`,
+		`{address: ":1", tls: {acme: {storage: "s3://h"}}}`:                 "is no storage",
+		`{address: ":1", tls: {acme: {email: nobody}}}`:                     "not an address",
+		`{address: ":1", tls: {cert: a, client_certificate: ask}}`:          "optional",
 		`{address: ":1", tls: a, redirect_https: true}`:                     "speaks https already",
 		`{address: ":1", protocols: [http2]}`:                               "needs `tls`",
 		`{address: ":1", tls: a, protocols: [h2c]}`:                         "without TLS",

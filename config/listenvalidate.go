@@ -131,6 +131,9 @@ func (l *Listener) FileMode() (uint32, error) {
 // Validate checks that there are certificates, and that version and policy agree.
 func (t *ListenerTLS) Validate() error {
 	var errs []error
+	if t.Certificate == (Certificate{Cert: "acme"}) && t.ACME == nil { // the short form; a file of that name is "./acme"
+		t.Certificate, t.ACME = Certificate{}, &ACME{}
+	}
 	switch {
 	case t.Off:
 		return nil
@@ -138,8 +141,8 @@ func (t *ListenerTLS) Validate() error {
 		errs = append(errs, FieldErrorf("certificates", "use either `cert` and `key` or `certificates`, not both"))
 	case t.Cert == "" && t.Key != "":
 		errs = append(errs, FieldErrorf("key", "a key needs a `cert`"))
-	case len(t.All()) == 0:
-		errs = append(errs, FieldErrorf("", "a certificate is missing: write `cert` and `key`, or `certificates`"))
+	case len(t.All()) == 0 && t.ACME == nil:
+		errs = append(errs, FieldErrorf("", "a certificate is missing: write `cert` and `key`, `certificates`, or `acme`"))
 	}
 	for i, c := range t.Certificates {
 		if c.Cert == "" {

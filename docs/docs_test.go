@@ -192,6 +192,7 @@ upstreams: {users: "http://users:8080"}
 compress: {}
 cors: "*"
 deprecation: 2026-01-01
+identity_headers: {token: {key: internal.pem, issuer: gateway}}
 routes:
   - {match: /users/**, to: users, mirror: users}
 `)

@@ -136,7 +136,12 @@ func folder(t *testing.T) string {
 	files := map[string]string{
 		"public/index.html":       "<h1>It works.</h1>\n",
 		"public/hello.txt":        "Hello from a file.\n",
+		"internal.pem":            key,
+		"orders.cedar":            "permit(principal, action, resource);\n",
+		"entities.json":           "[]\n",
 		"robots.txt":              "User-agent: *\n",
+		"clients-ca.pem":          certificate,
+		"users.htpasswd":          "bob:$2y$05$WWEDI/Abpd4SaOLyLcgMHe10PO8GtCE19CBwaCmAs9tgMHaQBjZyO\n",
 		"secrets/admin-token":     "0123456789abcdef0123\n",
 		"run/secrets/admin-token": "0123456789abcdef0123\n",
 		"run/secrets/oidc-client": "the-secret-of-the-client\n",

@@ -44,6 +44,7 @@ type Authentication struct {
 
 	members []*member
 	failed  Slot[failure]
+	unsaid  Slot[bool] // in dry exchanges: who calls cannot be said
 	joined  bool
 }
 
@@ -77,7 +78,7 @@ func (env *Env) Authentication() *Authentication {
 func (env *Env) Join(method string, a Authenticator) *Filter {
 	group := env.Authentication()
 	if !group.joined {
-		group.joined, group.failed = true, NewSlot[failure](env)
+		group.joined, group.failed, group.unsaid = true, NewSlot[failure](env), NewSlot[bool](env)
 	}
 	results := env.Metrics.Counter("authentications_total", "What authentication policies found, by route, policy and result: accepted, absent, or the code of the refusal.", "route", "policy", "result")
 	m := &member{Authenticator: a, of: group, method: method, index: len(group.members), route: env.Route.Name, refused: results}
@@ -182,6 +183,29 @@ func (g *Authentication) unknown(ex *Exchange, to *member) *Error {
 	return g.challenged(why.Because(fmt.Errorf("the request has credentials for none of %s", strings.Join(g.methods(), ", "))))
 }
 
+// Members is how many authentication policies the route has. Policies of later stages may ask when they are built.
+func (g *Authentication) Members() int { return len(g.members) }
+
+// Unsaid says of a dry exchange without an identity that a real one might have one: a policy cannot say without running it. Policies of later
+// stages that ask who calls then cannot say either.
+func (g *Authentication) Unsaid(ex *Exchange) bool {
+	return ex.Dry && ex.Identity == nil && g.joined && g.unsaid.Get(ex) != nil
+}
+
+// Require refuses an exchange without an identity where a later policy needs to know the caller, for a reason that operators see. The answer
+// invites or challenges as it does for callers who have shown nothing.
+func (g *Authentication) Require(ex *Exchange, reason error) *Error {
+	for _, m := range g.members {
+		if m.Invite == nil {
+			continue
+		}
+		if invitation := m.Invite(ex); invitation != nil {
+			return invitation
+		}
+	}
+	return g.challenged(Reject(CredentialsMissing, "").Because(reason))
+}
+
 // challenged adds the challenges of all policies to a refusal.
 func (g *Authentication) challenged(why *Error) *Error {
 	for _, m := range g.members {
@@ -260,6 +284,7 @@ func (m *member) explain(ex *Exchange) Verdict {
 	}
 	id, err := find(ex)
 	if errors.Is(err, ErrUnsaid) {
+		m.of.unsaid.Set(ex, new(bool))
 		return Verdict{Unknown, err.Error()}
 	}
 	if refused := m.decide(ex, id, err); refused != nil {

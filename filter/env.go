@@ -58,6 +58,10 @@ type Expressions interface {
 	// refuse a request without it. What stands in braces is shown to own first, without the spaces around it. Own returns nil
 	// for what Value is to compile; it may itself be nil.
 	Parts(source string, own func(source string) (Value, error)) (Parts, error)
+
+	// Names lists what a condition looks at, each as Value takes it: "jwt.role", "identity.groups", `header["x-user"]`. It is empty for
+	// one that does not compile.
+	Names(condition string) []string
 }
 
 // Condition says whether something holds for an exchange. An error means that it cannot be said; what that means is the

@@ -75,7 +75,7 @@ var cases = []benchCase{
 			{peer: "haproxy", label: "haproxy+jwt", checks: "jwt"},
 			{peer: "cardea"},
 			{peer: "cardea", label: "cardea+key", checks: "key"},
-			
+			{peer: "cardea", label: "cardea+jwt", checks: "jwt"},
 		},
 	},
 	{

@@ -12,6 +12,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/internal/compile"
+	"cardea.dev/cardea/internal/control/acme"
 	"cardea.dev/cardea/internal/engine"
 	"cardea.dev/cardea/internal/engine/listen"
 	"cardea.dev/cardea/internal/keep"
@@ -63,7 +64,7 @@ func withListeners(err error, cfg *config.Config, dir string) error {
 	if slices.ContainsFunc(errs, func(e *config.Error) bool { return strings.HasPrefix(e.Path, "listen") }) {
 		return err
 	}
-	return slices.Concat(errs, cfg.Self.Field("listen").Locate(listen.Check(cfg.Listen, dir))).Err()
+	return slices.Concat(errs, cfg.Self.Field("listen").Locate(errors.Join(listen.Check(cfg.Listen, dir), acme.Check(cfg, dir)))).Err()
 }
 
 func (a *app) printCheck(path string, s *engine.Snapshot, warnings config.Errors) {

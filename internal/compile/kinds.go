@@ -5,21 +5,30 @@ import (
 	"cardea.dev/cardea/filters/accesslog"
 	"cardea.dev/cardea/filters/apikey"
 	"cardea.dev/cardea/filters/authenticate"
+	"cardea.dev/cardea/filters/authorize"
+	"cardea.dev/cardea/filters/basic"
 	"cardea.dev/cardea/filters/bodylimit"
+	"cardea.dev/cardea/filters/cedar"
 	"cardea.dev/cardea/filters/compress"
 	"cardea.dev/cardea/filters/cors"
 	"cardea.dev/cardea/filters/csrf"
 	"cardea.dev/cardea/filters/deprecation"
+	"cardea.dev/cardea/filters/externalauth"
 	"cardea.dev/cardea/filters/guard"
 	"cardea.dev/cardea/filters/headers"
+	"cardea.dev/cardea/filters/identityheaders"
+	"cardea.dev/cardea/filters/introspection"
 	"cardea.dev/cardea/filters/ip"
+	"cardea.dev/cardea/filters/jwt"
 	"cardea.dev/cardea/filters/mirror"
+	"cardea.dev/cardea/filters/mtls"
 	"cardea.dev/cardea/filters/oidc"
 	"cardea.dev/cardea/filters/rewrite"
 	"cardea.dev/cardea/filters/securityheaders"
 	"cardea.dev/cardea/filters/timeout"
 	"cardea.dev/cardea/filters/upstreamauth"
 	"cardea.dev/cardea/target"
+	"cardea.dev/cardea/targets/jwks"
 	"cardea.dev/cardea/targets/proxy"
 	"cardea.dev/cardea/targets/redirect"
 	"cardea.dev/cardea/targets/respond"
@@ -46,11 +55,20 @@ func Builtin(extra ...filter.Kind) Kinds {
 			bodylimit.Kind(),
 			deprecation.Kind(),
 			authenticate.Kind(),
+			mtls.Kind(),
 			apikey.Kind(),
+			basic.Kind(),
+			jwt.Kind(),
+			introspection.Kind(),
 			oidc.Kind(),
+			externalauth.Kind(),
+			authorize.DenyKind(),
+			authorize.AllowKind(),
+			cedar.Kind(),
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),
+			identityheaders.Kind(),
 			mirror.Kind(),
 			upstreamauth.Kind(), // after mirror: copies go elsewhere, without these credentials
 		}, extra...),
@@ -59,6 +77,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			respond.Kind(),
 			redirect.Kind(),
 			static.Kind(),
+			jwks.Kind(),
 		},
 	}
 }

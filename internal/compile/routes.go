@@ -27,6 +27,7 @@ func (c *compiler) buildRoutes(s *engine.Snapshot) {
 		return to
 	}
 	flat := c.uniqueNames(c.flatten())
+	c.clientCertificates(flat)
 	c.collectParameters(flat)
 	for _, f := range flat {
 		route := c.buildRoute(f)

@@ -10,6 +10,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/password"
 )
 
 // Consumers are the consumers of one configuration. They never change.
@@ -67,7 +68,7 @@ func (c *Consumers) add(name string, s *config.Consumer) error {
 		}
 	}
 	if s.Password != "" {
-		if err := checkPassword(s.Password.Reveal()); err != nil {
+		if _, err := password.Parse(s.Password.Reveal()); err != nil {
 			return config.FieldErrorf("password", "%w", err)
 		}
 		_ = c.put(filter.PasswordCredential, filter.NewCredentialID(name), &filter.Credential{Consumer: consumer, Label: name, Secret: s.Password.Reveal()})
@@ -127,14 +128,4 @@ func label(k *config.ConsumerKey) string {
 		return "sha256:" + digits[:8]
 	}
 	return text[:4] + "…"
-}
-
-// checkPassword checks that a text is the hash of a password.
-func checkPassword(hash string) error {
-	for _, prefix := range []string{"$argon2id$", "$2a$", "$2b$", "$2y$"} {
-		if strings.HasPrefix(hash, prefix) {
-			return nil
-		}
-	}
-	return fmt.Errorf("this is not the hash of a password: expected argon2id ($argon2id$…) or bcrypt ($2b$…), as `cardea hash` prints it")
 }

@@ -34,7 +34,7 @@ acme:
   groups: [partners]
   tags: {plan: gold}
   keys: [a-key-of-acme-0123456789, {key: "sha256:%x", label: second, scopes: [read]}]
-  password: $2b$05$abcdefghijklmnopqrstuv
+  password: $2b$05$fQwBnKDXkrzPWzhMMbNuYO/gTrnqfYhEY/cZYcAf1VxfTwPjTgDEm
   subjects: ["https://idp.example.com/ 7", {issuer: other, subject: "8"}]
   certificates: ["dns:Client.example.com", "sha256:AB12"]
   secrets: {k1: secret}`, sha256.Sum256([]byte("second"))))

@@ -14,6 +14,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/internal/compile"
+	"cardea.dev/cardea/internal/control/acme"
 	"cardea.dev/cardea/internal/engine"
 	"cardea.dev/cardea/internal/engine/listen"
 	"cardea.dev/cardea/internal/keep"
@@ -28,6 +29,9 @@ type Options struct {
 	Log        *slog.Logger
 	Version    string
 	Quarantine bool // leave out routes that are wrong instead of refusing the whole configuration
+
+	// Retry is how long after a certificate could not be got it is tried again, at first; 0: a minute.
+	Retry time.Duration
 }
 
 // Gateway is a running gateway.
@@ -37,6 +41,7 @@ type Gateway struct {
 	Engine   *engine.Engine
 	Keeper   *keep.Keeper
 	Listen   *listen.Set
+	issued   *acme.Manager
 	reloads  sync.Mutex // one at a time
 	last     atomic.Pointer[Report]
 	metrics  reloadMetrics
@@ -65,7 +70,8 @@ func New(o Options) *Gateway {
 	m.Process(o.Version)
 	g := &Gateway{o: o, Metrics: m, Keeper: keep.New(), metrics: newReloadMetrics(m), started: time.Now()}
 	g.Engine = engine.New(engine.Options{Log: o.Log, Metrics: m})
-	g.Listen = listen.New(listen.Options{Handler: g.Engine.Handler, Refuse: g.Engine.Refuse, Log: o.Log, Metrics: m})
+	g.issued = acme.New(acme.Options{Log: o.Log, Metrics: m, Retry: o.Retry})
+	g.Listen = listen.New(listen.Options{Handler: g.Engine.Handler, Refuse: g.Engine.Refuse, Log: o.Log, Metrics: m, Issued: g.issued})
 	return g
 }
 
@@ -147,13 +153,21 @@ func (g *Gateway) listen(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return cfg.Self.Field("admin").Locate(err).Err()
 	}
-	if err := g.Listen.Apply(ctx, cfg.Listen, g.o.Dir); err != nil {
+	certificates, err := g.issued.Prepare(ctx, cfg, g.o.Dir)
+	if err == nil {
+		certificates.Publish() // those that are stored serve the first connection already
+		if err = g.Listen.Apply(ctx, cfg.Listen, g.o.Dir); err != nil {
+			certificates.Discard()
+		}
+	}
+	if err != nil {
 		if admin != nil {
 			_ = admin.Close()
 		}
 		return cfg.Self.Field("listen").Locate(err).Err()
 	}
 	g.admin.apply(g, cfg.Admin, admin)
+	certificates.Commit() // what an authority asks can be answered now
 	return nil
 }
 
@@ -219,12 +233,14 @@ func (g *Gateway) Shutdown(ctx context.Context) {
 func (g *Gateway) Close() {
 	g.reloads.Lock()
 	defer g.reloads.Unlock()
+	g.issued.Close()
 	_ = g.Listen.Close()
 	g.Engine.Close()
 	g.admin.close()
 }
 
-// Used lists the files that the running configuration names and that only a reload reads again: the authorities of upstreams.
+// Used lists the files that the running configuration names and that only a reload reads again: what the servers of upstreams and
+// of certificate authorities are trusted by.
 func (g *Gateway) Used() []string {
 	s := g.Engine.Snapshot()
 	if s == nil {
@@ -232,10 +248,14 @@ func (g *Gateway) Used() []string {
 	}
 	names := slices.Clone(s.Config.ConsumerFiles)
 	for _, u := range s.Config.Upstreams {
-		if u.TLS.CA != "" {
-			names = append(names, u.TLS.CA)
+		names = append(names, u.TLS.CA)
+	}
+	for _, l := range s.Config.Listen {
+		if l.Secure() && l.TLS.ACME != nil {
+			names = append(names, l.TLS.ACME.CARoot)
 		}
 	}
+	names = slices.DeleteFunc(names, func(name string) bool { return name == "" })
 	for i, name := range names {
 		if !filepath.IsAbs(name) {
 			names[i] = filepath.Join(g.o.Dir, name)

@@ -20,6 +20,7 @@ type activation struct {
 	cookie    textMap
 	path      textMap
 	response  textMap
+	tags      textMap
 }
 
 // activations are kept for their next use.
@@ -37,6 +38,7 @@ func (p *activations) get(ex *filter.Exchange, addresses *addressTexts) *activat
 	a.cookie = textMap{ex, cookies}
 	a.path = textMap{ex, pathParameters}
 	a.response = textMap{ex, responseFields}
+	a.tags = textMap{ex, identityTags}
 	return a
 }
 
@@ -66,6 +68,10 @@ func (a *activation) ResolveName(name string) (any, bool) {
 		return a.claims(), true
 	case "identity.groups":
 		return a.groups(), true
+	case "identity.scopes":
+		return a.scopes(), true
+	case "identity.tags":
+		return &a.tags, true
 	case "request.size":
 		return types.Int(a.size()), true
 	case "request.time":
@@ -130,6 +136,14 @@ func (a *activation) groups() any {
 		return []string(nil)
 	}
 	return a.ex.Identity.Groups
+}
+
+// scopes returns what the caller's credential is good for.
+func (a *activation) scopes() any {
+	if a.ex.Identity == nil {
+		return []string(nil)
+	}
+	return a.ex.Identity.Scopes
 }
 
 // size returns the length of the request's body, -1 where it is not known beforehand.

@@ -70,6 +70,8 @@ func BenchmarkCondition(b *testing.B) {
 		`request.method == "GET" && header["x-user"] == "bob"`,
 		`jwt.admin == true`,
 		`"dev" in identity.groups`,
+		`"read" in identity.scopes`,
+		`identity.tags.plan == "gold"`,
 		`ip_in(address, "10.0.0.0/8")`,
 		`request.path.matches("^/orders/")`,
 		`header.exists(k, k == "x-user")`,

@@ -39,7 +39,9 @@ func celNames() []celName {
 		{"identity.consumer", cel.StringType},
 		{"identity.groups", cel.ListType(cel.StringType)},
 		{"identity.method", cel.StringType},
+		{"identity.scopes", cel.ListType(cel.StringType)},
 		{"identity.subject", cel.StringType},
+		{"identity.tags", texts},
 		{"jwt", claims},
 		{"method", cel.StringType},
 		{"path", texts},
@@ -114,7 +116,13 @@ func isTextMap(e ast.Expr) bool {
 		}
 	case ast.SelectKind:
 		s := e.AsSelect()
-		return s.FieldName() == "header" && s.Operand().Kind() == ast.IdentKind && s.Operand().AsIdent() == "response"
+		if s.Operand().Kind() != ast.IdentKind {
+			return false
+		}
+		switch s.Operand().AsIdent() + "." + s.FieldName() {
+		case "response.header", "identity.tags":
+			return true
+		}
 	}
 	return false
 }

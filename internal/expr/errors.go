@@ -279,7 +279,7 @@ func hyphenHint(source string, offset int) (name string, begin int, hint string)
 		end++
 	}
 	name = source[begin:end]
-	for _, family := range []string{"response.header", "header", "query", "cookie", "path", "jwt"} {
+	for _, family := range []string{"response.header", "identity.tags", "header", "query", "cookie", "path", "jwt"} {
 		if rest, ok := strings.CutPrefix(name, family+"."); ok && isName(rest, "-") && strings.Contains(rest, "-") {
 			return name, begin, fmt.Sprintf("write %s[%q]", family, rest)
 		}

@@ -12,9 +12,9 @@ func TestConditionErrors(t *testing.T) {
 		{`true && request.methd == "GET"`, "unknown name \"request.methd\"; did you mean \"request.method\"?\n" +
 			"      | true && request.methd == \"GET\"\n" +
 			"      |         ^^^^^^^^^^^^^"},
-		{`identity.foo == "x"`, "unknown name \"identity.foo\"; known are: identity.claims, identity.consumer, identity.groups, identity.method, identity.subject\n" +
-			"      | identity.foo == \"x\"\n" +
-			"      | ^^^^^^^^^^^^"},
+		{`identity.zzzzzz == "x"`, "unknown name \"identity.zzzzzz\"; known are: identity.claims, identity.consumer, identity.groups, identity.method, identity.scopes, identity.subject, identity.tags\n" +
+			"      | identity.zzzzzz == \"x\"\n" +
+			"      | ^^^^^^^^^^^^^^^"},
 		{"true &&\n  \"é\" == hedaer.x", "unknown name \"hedaer.x\"; did you mean \"header.x\"?\n" +
 			"      |   \"é\" == hedaer.x\n" +
 			"      |          ^^^^^^^^"},
@@ -76,7 +76,7 @@ func TestValueErrors(t *testing.T) {
 		{"adress", "unknown variable \"adress\"; did you mean \"address\"?\n      | adress\n      | ^^^^^^"},
 		{"heder.x-user", "unknown variable \"heder.x-user\"; did you mean \"header.x-user\"?\n      | heder.x-user\n      | ^^^^^^^^^^^^"},
 		{"qqqqqq", "unknown variable \"qqqqqq\"; known are: address, cookie.<name>, endpoint, error, header.<name>, host, identity, identity.consumer, " +
-			"identity.method, identity.subject, jwt.<claim>, method, path, path.<parameter>, query.<name>, request_id, response.header.<name>, route, scheme, " +
+			"identity.method, identity.subject, identity.tags.<name>, jwt.<claim>, method, path, path.<parameter>, query.<name>, request_id, response.header.<name>, route, scheme, " +
 			"status, upstream\n      | qqqqqq\n      | ^^^^^^"},
 		{"header", "\"header\" needs a name; as in header.x\n      | header\n      | ^^^^^^"},
 		{"identity.sub", "unknown name \"identity.sub\"; did you mean \"identity.subject\"?\n      | identity.sub\n      | ^^^^^^^^^^^^"},

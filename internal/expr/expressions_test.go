@@ -54,6 +54,7 @@ func newExchange() *filter.Exchange {
 		Client:   netip.MustParseAddr("::ffff:10.1.2.3"),
 		Identity: &filter.Identity{
 			Subject: "bob", Consumer: "acme", Groups: []string{"dev", "ops"}, Method: "jwt",
+			Scopes: []string{"read", "write"}, Tags: map[string]string{"plan": "gold", "cost-center": "7"},
 			Claims: map[string]any{
 				"sub": "bob", "n": float64(1700000000), "big": json.Number("9007199254740993"), "f": 1.5, "admin": true, "null": nil,
 				"roles": []any{"r1", "r2"}, "realm": map[string]any{"tenant": "t1", "roles": []any{"x"}}, "mixed": []any{"a", map[string]any{"b": 1.0}},
@@ -86,6 +87,13 @@ func TestValue(t *testing.T) {
 		"identity.consumer":                {"acme", true},
 		"identity.method":                  {"jwt", true},
 		"identity.groups":                  {"dev,ops", true},
+		"identity.scopes":                  {"read,write", true},
+		"identity.tags.plan":               {"gold", true},
+		"identity.tags.cost-center":        {"7", true},
+		"identity.tags.none":               {"", false},
+		`identity.tags["plan"]`:            {"gold", true},
+		`identity.tags["none"]`:            {"", true},
+		`identity.tags`:                    {`{"cost-center":"7","plan":"gold"}`, true},
 		"jwt.sub":                          {"bob", true},
 		"jwt.n":                            {"1700000000", true},
 		"jwt.big":                          {"9007199254740993", true},
@@ -187,6 +195,17 @@ func TestConditionHolds(t *testing.T) {
 		`"r1" in jwt.roles`:                                true,
 		`"dev" in identity.groups`:                         true,
 		`identity.claims.sub == jwt.sub`:                   true,
+		`"write" in identity.scopes`:                       true,
+		`"admin" in identity.scopes`:                       false,
+		`identity.scopes.all(s, s in ["read", "write"])`:   true,
+		`identity.tags["plan"] == "gold"`:                  true,
+		`identity.tags.plan == "gold"`:                     true,
+		`identity.tags.none == ""`:                         true,
+		`has(identity.tags.plan)`:                          true,
+		`has(identity.tags.none)`:                          false,
+		`"cost-center" in identity.tags`:                   true,
+		`identity.tags.exists(k, k == "plan")`:             true,
+		`size(identity.tags) == 2`:                         true,
 		`sets.intersects(identity.groups, ["ops"])`:        true,
 		`ip_in(address, "10.0.0.0/8")`:                     true,
 		`ip_in(address, "10.1.2.3")`:                       true,
@@ -262,7 +281,7 @@ func TestBareExchange(t *testing.T) {
 		}
 	}
 	for _, ex := range []*filter.Exchange{bare, {}} {
-		for _, v := range []string{"address", "identity", "jwt.a.b", "header.x", "cookie.c", "path.p", "request_id", "route", "status", "response.header.x", "upstream", "endpoint", "error"} {
+		for _, v := range []string{"address", "identity", "identity.tags.plan", "jwt.a.b", "header.x", "cookie.c", "path.p", "request_id", "route", "status", "response.header.x", "upstream", "endpoint", "error"} {
 			value, err := e.Value(v)
 			if err != nil {
 				t.Fatal(err)

@@ -69,6 +69,9 @@ func (r Routed) Parts(source string, own func(source string) (filter.Value, erro
 	return compileParts(source, own, r.Value)
 }
 
+// Names lists what a condition looks at.
+func (r Routed) Names(condition string) []string { return r.all.Names(condition) }
+
 // checkProgram checks the parameters that a compiled expression asks for.
 func (r Routed) checkProgram(source string) error {
 	p, err := r.all.program(source)

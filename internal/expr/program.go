@@ -27,6 +27,7 @@ type program struct {
 	output     *cel.Type
 	bounded    bool        // its cost is limited while it runs, because it could be high
 	parameters []reference // those of the path that it asks for
+	names      []string    // what it looks at
 	late       string      // the first name in it of what there is only after the match
 	run        cel.Program
 	pool       *activations
@@ -48,6 +49,7 @@ func (e *Expressions) compile(source string) (*program, error) {
 	}
 	p := &program{source: source, output: checked.OutputType(), bounded: mayBeDear(checked.NativeRep()), pool: &e.pool, addresses: e.addresses}
 	p.parameters, p.late = references(source, checked), lateName(checked)
+	p.names = names(checked.NativeRep())
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if p.bounded {
 		options = append(options, cel.CostLimit(costLimit), cel.InterruptCheckFrequency(interruptEvery))

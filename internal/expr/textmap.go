@@ -18,7 +18,7 @@ import (
 	"cardea.dev/cardea/filter"
 )
 
-// textMap is a part of an exchange as a map of texts to CEL: its fields, parameters or cookies. A missing key is "", which is why it is not a
+// textMap is a part of an exchange as a map of texts to CEL: its fields, parameters, cookies or tags. A missing key is "", which is why it is not a
 // CEL Mapper: to those a missing key is an error.
 type textMap struct {
 	ex   *filter.Exchange
@@ -34,6 +34,7 @@ const (
 	cookies
 	pathParameters
 	responseFields
+	identityTags
 )
 
 var (
@@ -68,6 +69,12 @@ func (m *textMap) find(key string) (string, bool) {
 			return "", false
 		}
 		return m.ex.Params.Get(key)
+	case identityTags:
+		if m.ex.Identity == nil {
+			return "", false
+		}
+		value, ok := m.ex.Identity.Tags[key]
+		return value, ok
 	}
 	if m.ex.Response == nil {
 		return "", false
@@ -123,6 +130,10 @@ func (m *textMap) keys() []string {
 	case responseFields:
 		if m.ex.Response != nil {
 			return fieldNames(m.ex.Response.Header)
+		}
+	case identityTags:
+		if m.ex.Identity != nil {
+			return slices.Sorted(maps.Keys(m.ex.Identity.Tags))
 		}
 	case queryParameters:
 		values, _ := url.ParseQuery(rawQuery(m.ex))

@@ -28,6 +28,7 @@ func Variables() []Variable {
 		{"identity.consumer", "the consumer that the caller is known as"},
 		{"identity.method", "the policy that authenticated the caller"},
 		{"identity.subject", "the caller's own name"},
+		{"identity.tags.<name>", "a tag of the caller's consumer"},
 		{"jwt.<claim>", "a claim of the caller's token; nested ones by dots"},
 		{"method", "the request's method"},
 		{"path", "the path that was asked for, normalised and escaped"},
@@ -75,6 +76,9 @@ func (e *Expressions) variable(name string) (filter.Value, bool) {
 	}
 	if rest, ok := strings.CutPrefix(name, "response.header."); ok && isName(rest, "-") {
 		return responseHeader(textproto.CanonicalMIMEHeaderKey(rest)), true
+	}
+	if rest, ok := strings.CutPrefix(name, "identity.tags."); ok && isName(rest, "-.") {
+		return identityTag(rest), true
 	}
 	family, rest, _ := strings.Cut(name, ".")
 	switch {
@@ -144,6 +148,16 @@ func authentication(ex *filter.Exchange) (string, bool) {
 		return "", false
 	}
 	return present(ex.Identity.Method)
+}
+
+func identityTag(name string) filter.Value {
+	return func(ex *filter.Exchange) (string, bool) {
+		if ex.Identity == nil {
+			return "", false
+		}
+		value, ok := ex.Identity.Tags[name]
+		return value, ok
+	}
 }
 
 // present takes an empty text for none.

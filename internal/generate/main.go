@@ -51,6 +51,12 @@ func writeComments() {
 	add := func(t reflect.Type) {
 		path := t.PkgPath()
 		packages[path] = filepath.FromSlash(strings.TrimPrefix(path, module+"/"))
+		for f := range t.Fields() { // what is inlined may be of another package
+			if strings.Contains(f.Tag.Get("yaml"), ",inline") && f.Type.Kind() == reflect.Struct {
+				path := f.Type.PkgPath()
+				packages[path] = filepath.FromSlash(strings.TrimPrefix(path, module+"/"))
+			}
+		}
 	}
 	add(reflect.TypeFor[config.Config]())
 	kinds := compile.Builtin()

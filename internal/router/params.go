@@ -1,6 +1,9 @@
 package router
 
-import "strings"
+import (
+	"iter"
+	"strings"
+)
 
 // inlineParams is how many parameters fit into Params without allocation.
 const inlineParams = 8
@@ -34,6 +37,17 @@ func (p *Params) At(i int) (name, value string) {
 		return p.inline[i].name, p.inline[i].value
 	}
 	return p.more[i-inlineParams].name, p.more[i-inlineParams].value
+}
+
+// All yields the names and values of the parameters.
+func (p *Params) All() iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for i := range p.count {
+			if !yield(p.At(i)) {
+				return
+			}
+		}
+	}
 }
 
 // Reset empties p and lets go of the values.

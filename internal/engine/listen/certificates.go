@@ -19,6 +19,7 @@ import (
 // certificates are the certificates of one listener. Which are in use changes when their files do.
 type certificates struct {
 	strict  bool
+	issued  Issued // those that are no files; nil: there are none
 	current atomic.Pointer[choice]
 	files   []certificateFile // only touched by who holds the set's lock
 }
@@ -142,6 +143,10 @@ func (cs *certificates) choose() {
 			}
 		}
 	}
+	defer cs.current.Store(c)
+	if len(cs.files) == 0 {
+		return
+	}
 	first := cs.files[0].loaded
 	c.first = []*tls.Certificate{first}
 	if names := namesOf(first); len(names) > 0 {
@@ -151,7 +156,6 @@ func (cs *certificates) choose() {
 			}
 		}
 	}
-	cs.current.Store(c)
 }
 
 // namesOf lists the host names of a certificate, in lower case.
@@ -182,12 +186,23 @@ func (c *choice) named(name string) []*tls.Certificate {
 // pick finds the certificate for a connection. Nil without an error makes crypto/tls refuse the name (unrecognized_name).
 func (cs *certificates) pick(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c := cs.current.Load()
-	found := c.named(strings.ToLower(strings.TrimSuffix(hello.ServerName, ".")))
-	if found == nil {
-		if cs.strict {
-			return nil, nil
+	name := canonicalName(hello.ServerName)
+	found := c.named(name)
+	if found == nil && cs.issued != nil {
+		if cert := cs.issued.Certificate(name); cert != nil {
+			return cert, nil
 		}
+	}
+	if found == nil {
 		found = c.first
+		switch {
+		case cs.strict:
+			return nil, nil
+		case len(found) == 0 && cs.issued == nil:
+			return nil, nil
+		case len(found) == 0:
+			return cs.issued.Any(), nil
+		}
 	}
 	for _, cert := range found {
 		if len(found) == 1 || hello.SupportsCertificate(cert) == nil {
@@ -217,7 +232,7 @@ func (cs *certificates) folders() []string {
 
 // sameFiles says whether two listeners' certificates come from the same places.
 func (cs *certificates) sameFiles(other *certificates) bool {
-	return cs.strict == other.strict && slices.EqualFunc(cs.files, other.files, func(a, b certificateFile) bool {
+	return cs.strict == other.strict && (cs.issued == nil) == (other.issued == nil) && slices.EqualFunc(cs.files, other.files, func(a, b certificateFile) bool {
 		return a.cert == b.cert && a.key == b.key && a.shown == b.shown
 	})
 }

@@ -70,6 +70,8 @@ func (s *server) serve(c net.Conn) {
 		switch err := s.shakeHands(secure); {
 		case err != nil:
 			_ = c.Close()
+		case secure.ConnectionState().NegotiatedProtocol == challengeProtocol:
+			_ = c.Close() // the certificate was the answer
 		case secure.ConnectionState().NegotiatedProtocol == "h2":
 			s.queue.put(c)
 		default:

@@ -104,6 +104,9 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor > 1 { // package http1 does it itself
 		limitBody(w, r, now.config.Limits.BodyIdle.Std())
 	}
+	if l.answered(w, r) {
+		return
+	}
 	now.handler.ServeHTTP(w, r)
 }
 

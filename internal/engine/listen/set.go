@@ -26,6 +26,7 @@ type Options struct {
 	Log       *slog.Logger                             // nil: nothing is logged
 	Metrics   *observe.Metrics                         // nil: nothing is shown
 	Inherited []Inherited                              // sockets for "systemd:NAME"; nil: those that the environment tells of
+	Issued    Issued                                   // certificates of listeners with `acme`; nil: these get none
 	Drain     time.Duration                            // how long connections of a listener that was removed may go on; 0: 30s
 }
 
@@ -80,7 +81,7 @@ func (s *Set) Apply(ctx context.Context, listeners []config.Listener, dir string
 	if s.ended {
 		return errors.New("cannot listen: the gateway is shutting down")
 	}
-	plan, err := prepare(listeners, dir)
+	plan, err := prepare(listeners, dir, s.o.Issued)
 	if err != nil {
 		return err
 	}
@@ -106,12 +107,12 @@ func (s *Set) Open(ctx context.Context, address string) (net.Listener, error) {
 // Check says what is wrong with listeners as far as that can be seen without opening them: names and addresses that stand twice,
 // certificates that cannot be read or used.
 func Check(listeners []config.Listener, dir string) error {
-	_, err := prepare(listeners, dir)
+	_, err := prepare(listeners, dir, nil)
 	return err
 }
 
 // prepare does all that can fail but opening sockets.
-func prepare(listeners []config.Listener, dir string) ([]planned, error) {
+func prepare(listeners []config.Listener, dir string, issued Issued) ([]planned, error) {
 	plan := make([]planned, len(listeners))
 	names, keys := map[string]bool{}, map[string]bool{}
 	var errs []error
@@ -134,7 +135,7 @@ func prepare(listeners []config.Listener, dir string) ([]planned, error) {
 			errs = append(errs, config.FieldErrorf(at, "%w", err))
 			continue
 		}
-		if p.secured, err = newSecured(c, dir); err != nil {
+		if p.secured, err = newSecured(c, dir, issued); err != nil {
 			errs = append(errs, config.FieldErrorf(at, "%w", err))
 		}
 		plan[i] = p

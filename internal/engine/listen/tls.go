@@ -19,10 +19,11 @@ type secured struct {
 type tlsSettings struct {
 	min          uint16
 	http1, http2 bool
+	clients      tls.ClientAuthType
 }
 
 // newSecured loads the certificates of a listener and makes its tls.Config; nil for a plain listener.
-func newSecured(c *config.Listener, dir string) (*secured, error) {
+func newSecured(c *config.Listener, dir string, issued Issued) (*secured, error) {
 	if !c.Secure() {
 		return nil, nil
 	}
@@ -30,11 +31,20 @@ func newSecured(c *config.Listener, dir string) (*secured, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.TLS.ACME != nil {
+		certs.issued = issued
+	}
 	s := &secured{certificates: certs, settings: tlsSettings{
 		min: tls.VersionTLS12, http1: slices.Contains(c.Speaks(), "http1"), http2: slices.Contains(c.Speaks(), "http2"),
 	}}
 	if c.TLS.Policy == "modern" || c.TLS.MinVersion == "1.3" {
 		s.settings.min = tls.VersionTLS13
+	}
+	switch c.TLS.ClientCertificate {
+	case "optional":
+		s.settings.clients = tls.RequestClientCert
+	case "required":
+		s.settings.clients = tls.RequireAnyClientCert
 	}
 	s.config = s.newConfig()
 	return s, nil
@@ -45,11 +55,15 @@ func (s *secured) newConfig() *tls.Config {
 	c := &tls.Config{
 		MinVersion:     s.settings.min,
 		GetCertificate: s.certificates.pick,
+		ClientAuth:     s.settings.clients, // whose word the certificate is worth is asked per route
 		CipherSuites: []uint16{
 			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
 			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
 			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 		},
+	}
+	if s.certificates.issued != nil {
+		c.GetConfigForClient = challenged(s.certificates.issued)
 	}
 	if s.settings.http2 {
 		c.NextProtos = append(c.NextProtos, "h2")

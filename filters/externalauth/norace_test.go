@@ -1,0 +1,5 @@
+//go:build !race
+
+package externalauth
+
+const raceEnabled = false

@@ -1,0 +1,197 @@
+package acme
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// FreePort is a port that nobody listens on now.
+func FreePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// StartRedis starts a Redis that ends with the test.
+func StartRedis(t *testing.T, port int, more ...string) {
+	t.Helper()
+	args := append([]string{"--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir()}, more...)
+	server := exec.Command("redis-server", args...)
+	if err := server.Start(); err != nil {
+		t.Fatalf("the tests need redis-server, which scripts/deps installs: %v", err)
+	}
+	t.Cleanup(func() {
+		_ = server.Process.Kill()
+		_ = server.Wait()
+	})
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for end := time.Now().Add(10 * time.Second); ; <-look.C {
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			_ = c.Close()
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// connected returns a store in a Redis, with a connection of its own.
+func connected(t *testing.T, port int) *redis {
+	t.Helper()
+	r, err := newRedis(fmt.Sprintf("redis://127.0.0.1:%d/3", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestRedis(t *testing.T) {
+	port := FreePort(t)
+	r, ctx := connected(t, port), t.Context()
+	if _, err := r.load(ctx, "a"); err == nil || errors.Is(err, errNotStored) {
+		t.Errorf("without a server: %v", err)
+	}
+	StartRedis(t, port)
+	if _, err := r.load(ctx, "a"); !errors.Is(err, errNotStored) {
+		t.Errorf("got %v", err)
+	}
+	if err := r.save(ctx, "a", []byte("b\x00c")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := connected(t, port).load(ctx, "a"); string(got) != "b\x00c" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	for range 2 {
+		if err := r.remove(ctx, "a"); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := r.load(ctx, "a"); !errors.Is(err, errNotStored) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRedisLocks(t *testing.T) {
+	port := FreePort(t)
+	StartRedis(t, port)
+	stores := []*redis{connected(t, port), connected(t, port)}
+	var all sync.WaitGroup
+	var inside sync.Mutex
+	for i := range 6 {
+		all.Go(func() {
+			unlock, err := stores[i%2].lock(t.Context(), "x")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if inside.TryLock() {
+				_, _ = stores[i%2].load(t.Context(), "something that takes a moment")
+				inside.Unlock()
+			} else {
+				t.Error("two held the lock at once")
+			}
+			unlock()
+		})
+	}
+	all.Wait()
+
+	unlock, err := stores[0].lock(t.Context(), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := stores[1].lock(ctx, "x"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	text, err := stores[1].do(t.Context(), "PTTL", redisPrefix+"lock:x")
+	if left, _ := strconv.Atoi(string(text)); err != nil || left <= 0 || int64(left) > redisLock.Milliseconds() {
+		t.Errorf("the lock outlives its holder by %sms, %v", text, err)
+	}
+	// One that has ended and is held by another now is left alone.
+	if err := stores[1].save(t.Context(), "lock:x", []byte("another's")); err != nil {
+		t.Fatal(err)
+	}
+	unlock()
+	if got, err := stores[1].load(t.Context(), "lock:x"); string(got) != "another's" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func TestRedisURLs(t *testing.T) {
+	for text, want := range map[string]redis{
+		"redis://h":                    {address: "h:6379"},
+		"redis://h:1/2":                {address: "h:1", db: 2},
+		"redis://:secret@[::1]":        {address: "[::1]:6379", password: "secret"},
+		"redis://me:secret@h:1":        {address: "h:1", user: "me", password: "secret"},
+		"rediss://h":                   {address: "h:6379", tls: &tls.Config{ServerName: "h", MinVersion: tls.VersionTLS12}},
+		"redis://":                     {},
+		"redis://h/x":                  {},
+		"redis://h/-1":                 {},
+		"redis://h?db=1":               {},
+		"redis://me:secret@h:port":     {},
+		"https://me:secret@h":          {},
+		"redis://me:se%zzcret@h":       {},
+		"redis://me:secret@h:1/1/1/**": {},
+	} {
+		got, err := newRedis(text)
+		switch {
+		case want.address == "" && (err == nil || strings.Contains(err.Error(), "secret")):
+			t.Errorf("%s: got %v", text, err)
+		case want.address != "" && err != nil:
+			t.Errorf("%s: %v", text, err)
+		case want.address != "" && (got.address != want.address || got.user != want.user || got.password != want.password || got.db != want.db || (got.tls == nil) != (want.tls == nil)):
+			t.Errorf("%s: got %+v", text, got)
+		}
+	}
+}
+
+func TestRedisReplies(t *testing.T) {
+	for text, want := range map[string]string{
+		"+OK\r\n": "OK", ":7\r\n": "7", "$3\r\na\r\n\r\n": "a\r\n", "$0\r\n\r\n": "",
+		"$-1\r\n": "error: " + errNotStored.Error(), "-ERR no\r\n": "error: redis says: ERR no",
+		"$-2\r\n": "error: redis answers with -2 bytes", "$9999999999\r\n": "error: redis answers with 9999999999 bytes", "$x\r\n": "error: redis answers with x bytes",
+		"": "error: EOF", "\n": "error: the server does not speak as Redis does", "HTTP/1.1 400 Bad Request\r\n": "error: the server does not speak as Redis does",
+		"*1\r\n": "error: the server does not speak as Redis does", "$5\r\nab": "error: unexpected EOF", strings.Repeat("x", 5000): "error: bufio: buffer full",
+	} {
+		got, err := readReply(bufio.NewReader(strings.NewReader(text)))
+		if err != nil {
+			got = []byte("error: " + err.Error())
+		}
+		if string(got) != want {
+			t.Errorf("%.30q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestRedisIsMute has a server that takes connections and says nothing.
+func TestRedisIsMute(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	r := &redis{address: l.Addr().String(), tls: &tls.Config{ServerName: "h", MinVersion: tls.VersionTLS12}}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := r.load(ctx, "a"); err == nil || errors.Is(err, errNotStored) {
+		t.Errorf("got %v", err)
+	}
+}

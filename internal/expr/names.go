@@ -1,0 +1,56 @@
+package expr
+
+import (
+	"slices"
+	"strconv"
+
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
+)
+
+// Names lists what a condition looks at, each as Value takes it.
+func (e *Expressions) Names(condition string) []string {
+	p, err := e.program(condition)
+	if err != nil {
+		return nil
+	}
+	return slices.Clone(p.names)
+}
+
+// names finds the names in a checked expression, each with the fields and keys of it that are asked for, in their order.
+func names(checked *ast.AST) (found []string) {
+	known := map[string]bool{}
+	for _, n := range celNames() {
+		known[n.name] = true
+	}
+	for _, e := range ast.MatchDescendants(ast.NavigateAST(checked), func(e ast.NavigableExpr) bool {
+		return e.Kind() == ast.IdentKind && known[e.AsIdent()]
+	}) {
+		if name := withFields(e); !slices.Contains(found, name) {
+			found = append(found, name)
+		}
+	}
+	return found
+}
+
+// withFields adds to a name the fields and written keys that are taken of it.
+func withFields(e ast.NavigableExpr) string {
+	name := e.AsIdent()
+	for parent, ok := e.Parent(); ok; parent, ok = parent.Parent() {
+		switch parent.Kind() {
+		case ast.SelectKind:
+			name += "." + parent.AsSelect().FieldName()
+			continue
+		case ast.CallKind:
+			call := parent.AsCall()
+			if call.FunctionName() != operators.Index {
+				return name
+			}
+			if key, written := literal(call.Args()[1]); written && call.Args()[0].ID() == e.ID() {
+				return name + "[" + strconv.Quote(key) + "]"
+			}
+		}
+		return name
+	}
+	return name
+}
