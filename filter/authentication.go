@@ -186,13 +186,18 @@ func (g *Authentication) unknown(ex *Exchange, to *member) *Error {
 // Members is how many authentication policies the route has. Policies of later stages may ask when they are built.
 func (g *Authentication) Members() int { return len(g.members) }
 
+// Knows says whether the caller is known by credentials of his own: neither nobody nor Anonymous.
+func (g *Authentication) Knows(ex *Exchange) bool {
+	return ex.Identity != nil && ex.Identity != g.Anonymous
+}
+
 // Unsaid says of a dry exchange without an identity that a real one might have one: a policy cannot say without running it. Policies of later
 // stages that ask who calls then cannot say either.
 func (g *Authentication) Unsaid(ex *Exchange) bool {
 	return ex.Dry && ex.Identity == nil && g.joined && g.unsaid.Get(ex) != nil
 }
 
-// Require refuses an exchange without an identity where a later policy needs to know the caller, for a reason that operators see. The answer
+// Require refuses an exchange whose caller is not known where a later policy needs to know the caller, for a reason that operators see. The answer
 // invites or challenges as it does for callers who have shown nothing.
 func (g *Authentication) Require(ex *Exchange, reason error) *Error {
 	for _, m := range g.members {

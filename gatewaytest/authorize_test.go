@@ -127,6 +127,39 @@ routes: [{name: orders, match: "/orders/{id}", respond: orders, cedar: {policies
 	}
 }
 
+// Whoever is taken for a consumer that stands for all without credentials is asked for some, and not told that they may not.
+func TestAnonymousCallersAreAskedForCredentials(t *testing.T) {
+	g := gatewaytest.New(t, `
+consumers: {guest: {groups: [guests]}, ada: {groups: [staff], keys: [ada-0123456789abcdef]}}
+api_key: {}
+authenticate: {anonymous: guest}
+routes:
+  - {match: /a, respond: a, allow: {groups: [staff]}}
+  - {match: /b, respond: b, allow: {groups: [guests]}}
+  - {match: /c, respond: c, cedar: 'permit(principal in Group::"staff", action, resource);'}
+`)
+	for _, c := range []struct {
+		path, key string
+		status    int
+	}{
+		{"/a", "", 401},
+		{"/a", "ada", 200},
+		{"/b", "", 200},
+		{"/b", "ada", 403},
+		{"/c", "", 401},
+		{"/c", "ada", 200},
+	} {
+		var fields []string
+		if c.key != "" {
+			fields = append(fields, "X-Api-Key: "+c.key+"-0123456789abcdef")
+		}
+		resp, body := g.Get(c.path, fields...)
+		if resp.StatusCode != c.status || c.status == 401 && resp.Header.Get("Www-Authenticate") != "ApiKey" {
+			t.Errorf("%s by %q: got %d %s", c.path, c.key, resp.StatusCode, body)
+		}
+	}
+}
+
 // Where explain cannot say who calls, it cannot say who may, and says so.
 func TestExplainOfUnknownCallers(t *testing.T) {
 	remote := filter.Define("remote", filter.Authenticate, func(env *filter.Env, _ *struct{}) (*filter.Filter, error) {

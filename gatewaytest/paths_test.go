@@ -19,7 +19,7 @@ func guarded(t *testing.T, paths string, seen chan<- string) *gatewaytest.Gatewa
 	t.Helper()
 	up := upstream(t, func(_ http.ResponseWriter, r *http.Request) { seen <- r.Header.Get("X-Judged") + " " + r.RequestURI })
 	return gatewaytest.New(t, `
-listen: {address: "127.0.0.1:0", paths: {`+paths+`}}
+listen: {address: "127.0.0.1:0", protocols: [http1, h2c], paths: {`+paths+`}}
 upstreams: {u: `+up.URL+`}
 consumers: {ada: {groups: [staff], keys: [ada-0123456789abcdef]}}
 api_key: {}

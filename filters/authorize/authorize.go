@@ -113,7 +113,7 @@ func (p *policy) deny(ex *filter.Exchange) error {
 func (p *policy) refuse(ex *filter.Exchange, got result, by *rule, reason string) error {
 	why := errors.New(reason)
 	switch {
-	case ex.Identity == nil && p.asksWho:
+	case p.asksWho && !p.authentication.Knows(ex):
 		return p.authentication.Require(ex, why)
 	case got == lacksScope:
 		scopes := strings.Join(p.wantedScopes(by), " ")
@@ -155,10 +155,10 @@ func (p *policy) whyNot(ex *filter.Exchange) string {
 
 // why tells operators why the conditions hold, or are taken to.
 func (p *policy) why(ex *filter.Exchange, err error) string {
-	if err != nil {
-		return "it cannot be said whether the condition holds: " + cut(err.Error(), 300)
-	}
 	_, by, _ := p.test(ex)
+	if err != nil {
+		return "it cannot be said whether the condition holds: " + by.failure(err)
+	}
 	text := p.all.reason(ex)
 	if by != nil && by != &p.all {
 		if text != "" {

@@ -2,12 +2,14 @@ package authorize
 
 import (
 	"errors"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/filter/filtertest"
 )
@@ -175,6 +177,53 @@ func TestGetStandsForHead(t *testing.T) {
 		ex.Original.Method = "HEAD"
 		if err := f.Request(ex); (err == nil) != c.passes {
 			t.Errorf("%s %s: %v", c.kind.Name(), c.config, err)
+		}
+	}
+}
+
+// What a token brings is written so that it neither fills the log nor disturbs a terminal.
+func TestListsOfTokens(t *testing.T) {
+	many := make([]string, 1000)
+	for i := range many {
+		many[i] = "g"
+	}
+	for want, names := range map[string][]string{
+		`[a, "b,c", "\x1b[31m", "é\n"]`:                   {"a", "b,c", "\x1b[31m", "é\n"},
+		"[" + strings.Repeat("g, ", 20) + "and 980 more]": many,
+		"[" + strings.Repeat("x", 80) + "…]":              {strings.Repeat("x", 100)},
+	} {
+		if got := list(names); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+// What an expression has from the environment is seen by nobody.
+func TestSecretsInExpressions(t *testing.T) {
+	const secret = "s3cret"
+	for _, text := range []string{
+		`'header["x-a"] == "${KEY}"'`, `{when: 'jwt.none == "${KEY}"'}`, `{groups: [a], any: ['jwt.none == "${KEY}"']}`, `'jwt["${KEY}"] == 1'`, `'header["x-a"] != "${KEY}"'`,
+	} {
+		for _, kind := range []filter.Kind{AllowKind(), DenyKind()} {
+			root, err := config.ParseTree("test.yaml", []byte("x: "+text), config.Options{Env: func(string) (string, bool) { return secret, true }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			env := filtertest.NewEnv(t, "r")
+			env.Join("test", filter.Authenticator{Authenticate: func(*filter.Exchange) (*filter.Identity, error) { return nil, nil }})
+			f, err := kind.Build(env, root.Field("x"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ex := exchange(bob())
+			ex.Request = httptest.NewRequest("GET", "/", nil)
+			said := f.Explain(ex).Note
+			if err := f.Request(ex); err != nil {
+				said += err.Error()
+			}
+			if strings.Contains(said, secret) || !strings.Contains(said, "${KEY}") {
+				t.Errorf("%s %s: says %s", kind.Name(), text, said)
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package authorize
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -70,7 +71,7 @@ func (r *rule) wantedOfCaller() string {
 // expressionReason says what the expression came to.
 func (r *rule) expressionReason(ex *filter.Exchange, held bool, err error) string {
 	if err != nil {
-		return cut(err.Error(), 300)
+		return r.failure(err)
 	}
 	verb := "does not hold"
 	if held {
@@ -90,6 +91,14 @@ func (r *rule) expressionReason(ex *filter.Exchange, held bool, err error) strin
 		text += " (" + strings.Join(values, ", ") + ")"
 	}
 	return text
+}
+
+// failure says why the expression could not be evaluated. The error itself quotes the expression, and what it has from elsewhere.
+func (r *rule) failure(err error) string {
+	if r.hides {
+		return "cannot evaluate `" + cut(r.source, 160) + "`"
+	}
+	return cut(err.Error(), 300)
 }
 
 // cut shortens a text, at the end of a character.
@@ -112,4 +121,20 @@ func oneOf(names []string) string {
 	return "one of " + strings.Join(names, ", ")
 }
 
-func list(names []string) string { return "[" + strings.Join(names, ", ") + "]" }
+// list writes names that a token may have brought: not too many, and nothing in them that disturbs a terminal.
+func list(names []string) string {
+	const most = 20
+	shown := make([]string, 0, min(len(names), most+1))
+	for i, name := range names {
+		if i == most {
+			shown = append(shown, fmt.Sprintf("and %d more", len(names)-most))
+			break
+		}
+		name = cut(name, 80)
+		if quoted := strconv.Quote(name); quoted != `"`+name+`"` || strings.Contains(name, ",") {
+			name = quoted
+		}
+		shown = append(shown, name)
+	}
+	return "[" + strings.Join(shown, ", ") + "]"
+}

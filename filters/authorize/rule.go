@@ -16,8 +16,9 @@ type rule struct {
 	methods, consumers, groups, allGroups, scopes []string
 
 	when   filter.Condition // nil: none
-	source string           // of when
-	shown  []shown          // what when looks at, for explanations
+	source string           // of when, as it was written
+	hides  bool             // that is not all: it has references to the environment or to files, whose texts may be secrets
+	shown  []shown          // what when looks at, for explanations; nothing where it hides
 
 	asksWho bool // it asks who calls
 }
@@ -55,10 +56,11 @@ func newRule(env *filter.Env, c *Rule) (rule, error) {
 	if err != nil {
 		return r, errors.Join(append(errs, c.errorAt("when", err))...)
 	}
-	r.when, r.source = when, strings.Join(strings.Fields(c.When), " ")
+	written := c.written()
+	r.when, r.source, r.hides = when, strings.Join(strings.Fields(written), " "), written != c.When
 	for _, name := range env.Expr.Names(c.When) {
 		r.asksWho = r.asksWho || ofCaller(name)
-		if !mayBeShown(name) {
+		if r.hides || !mayBeShown(name) {
 			continue
 		}
 		if value, err := env.Expr.Value(name); err == nil {
@@ -66,6 +68,15 @@ func newRule(env *filter.Env, c *Rule) (rule, error) {
 		}
 	}
 	return r, errors.Join(errs...)
+}
+
+// written is the expression as it may be seen.
+func (r *Rule) written() string {
+	node := r.Self
+	if node.Kind() == config.NodeMap {
+		node = node.Field("when")
+	}
+	return node.Shown()
 }
 
 // errorAt gives an error its place in the rule, of which the short form has but one.

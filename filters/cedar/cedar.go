@@ -125,7 +125,7 @@ func (p *policy) request(ex *filter.Exchange) error {
 		return nil
 	}
 	reason := errors.New(p.reason(question, decision, why))
-	if ex.Identity == nil && p.authentication.Members() > 0 {
+	if !p.authentication.Knows(ex) && p.authentication.Members() > 0 {
 		return p.authentication.Require(ex, reason)
 	}
 	return &filter.Error{Code: filter.AccessDenied, Detail: p.message, Cause: reason}

@@ -209,3 +209,34 @@ func BenchmarkRequest(b *testing.B) {
 		})
 	}
 }
+
+func TestSchema(t *testing.T) {
+	files := map[string]string{
+		"ok.cedarschema": `
+entity Group; entity Route;
+entity User in [Group] { subject: String, consumer?: String, claims: { level?: Long } };
+entity Path in [Route] { path: String };
+action GET, POST appliesTo { principal: User, resource: Path, context: { method: String } };
+`,
+		"wrong.cedarschema":   "entity User in [Group",
+		"unknown.cedarschema": "entity User in [Group];",
+		"a.cedar":             "permit(principal in Group::\"staff\", action == Action::\"GET\", resource)\nwhen { principal.claims has level && principal.claims.level > 3 && resource.path like \"/x\" };",
+		"b.cedar":             "\npermit(principal, action == Action::\"GET\", resource) when { principal.subjct == \"a\" };",
+		"c.cedar":             "permit(principal, action == Action::\"GTE\", resource);",
+		"d.cedar":             "permit(principal, action, resource) when { principal.consumer == \"a\" };",
+	}
+	for text, want := range map[string]string{
+		"{policies: a.cedar, schema: ok.cedarschema}":      "",
+		"{policies: b.cedar, schema: ok.cedarschema}":      "the policy at b.cedar:2:1 does not fit the schema",
+		"{policies: c.cedar, schema: ok.cedarschema}":      "the policy at c.cedar:1:1 does not fit the schema",
+		"{policies: d.cedar, schema: ok.cedarschema}":      "the policy at d.cedar:1:1 does not fit the schema",
+		"{policies: a.cedar, schema: wrong.cedarschema}":   "x.schema: cannot parse the schema",
+		"{policies: a.cedar, schema: unknown.cedarschema}": "x.schema: cannot use the schema",
+		"{policies: a.cedar, schema: none.cedarschema}":    "x.schema: cannot read the file",
+	} {
+		_, err := newFilter(t, text, files)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: got %v, want %q", text, err, want)
+		}
+	}
+}

@@ -19,6 +19,10 @@ type Config struct {
 	// Entities are files of entities in Cedar's JSON format: groups within groups, attributes of users. By default none.
 	Entities []string `yaml:"entities"`
 
+	// Schema is a file with a Cedar schema, by which policies are checked when they are loaded: each type, attribute and action in them must be in
+	// it. By default none, and then only their syntax is checked.
+	Schema string `yaml:"schema"`
+
 	// Principal is who asks, as TYPE::"TEMPLATE". Where the template comes out empty it is Anonymous::"". By default 'User::"{identity}"'.
 	Principal string `yaml:"principal"`
 

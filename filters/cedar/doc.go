@@ -18,6 +18,7 @@
 //	cedar:
 //	  policies: [common.cedar, orders.cedar]
 //	  entities: entities.json
+//	  schema: orders.cedarschema
 //	  principal: 'User::"{identity.subject}"'
 //	  action: 'Action::"{method}"'
 //	  resource: 'Order::"{path.id}"'

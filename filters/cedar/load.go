@@ -11,10 +11,14 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/types"
+	"github.com/cedar-policy/cedar-go/x/exp/ast"
+	"github.com/cedar-policy/cedar-go/x/exp/schema"
+	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
@@ -59,15 +63,20 @@ type source struct {
 func load(env *filter.Env, c *Config) (*set, error) {
 	policies, err := read(env.Dir, "policies", c.Policies)
 	entities, err2 := read(env.Dir, "entities", c.Entities)
-	if err := errors.Join(err, err2); err != nil {
+	var schemas []source
+	var err3 error
+	if c.Schema != "" {
+		schemas, err3 = read(env.Dir, "schema", []string{c.Schema})
+	}
+	if err := errors.Join(err, err2, err3); err != nil {
 		return nil, err
 	}
 	hash := sha256.New()
-	for _, s := range append(policies, entities...) {
+	for _, s := range slices.Concat(policies, entities, schemas) {
 		fmt.Fprintf(hash, "%s\x00%s\x00%d\x00", s.field, s.file, len(s.text))
 		hash.Write(s.text)
 	}
-	return filter.Keep(env, "cedar:"+hex.EncodeToString(hash.Sum(nil)), func() (*set, error) { return parse(policies, entities) })
+	return filter.Keep(env, "cedar:"+hex.EncodeToString(hash.Sum(nil)), func() (*set, error) { return parse(policies, entities, schemas) })
 }
 
 // read reads files, and takes what is written out for itself.
@@ -76,6 +85,9 @@ func read(dir, field string, names []string) ([]source, error) {
 	var errs []error
 	for i, name := range names {
 		s := source{field: fmt.Sprintf("%s[%d]", field, i), file: name}
+		if field == "schema" {
+			s.field = field
+		}
 		if field == "policies" && isText(name) {
 			s.file, s.text = "", []byte(name)
 			all = append(all, s)
@@ -119,7 +131,7 @@ func readFile(path string) ([]byte, error) {
 }
 
 // parse makes a set of texts.
-func parse(policies, entities []source) (*set, error) {
+func parse(policies, entities, schemas []source) (*set, error) {
 	s := &set{entities: types.EntityMap{}, principals: principals{seed: maphash.MakeSeed()}}
 	var errs []error
 	for _, src := range policies {
@@ -127,6 +139,9 @@ func parse(policies, entities []source) (*set, error) {
 	}
 	for _, src := range entities {
 		errs = append(errs, s.addEntities(src))
+	}
+	for _, src := range schemas {
+		errs = append(errs, s.check(src))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -161,6 +176,27 @@ func (s *set) addPolicies(src source) error {
 		s.policies = append(s.policies, n)
 	}
 	return nil
+}
+
+// check checks the policies by a schema.
+func (s *set) check(src source) error {
+	var written schema.Schema
+	written.SetFilename(src.file)
+	if err := written.UnmarshalCedar(src.text); err != nil {
+		return config.FieldErrorf(src.field, "cannot parse the schema: %w", err)
+	}
+	resolved, err := written.Resolve()
+	if err != nil {
+		return config.FieldErrorf(src.field, "cannot use the schema: %w", err)
+	}
+	validator := validate.New(resolved)
+	var errs []error
+	for _, p := range s.policies {
+		if err := validator.Policy(string(p.id), (*ast.Policy)(p.policy.AST())); err != nil {
+			errs = append(errs, config.FieldErrorf("policies", "the policy at %s does not fit the schema: %w", place(p.policy.Position().Filename, p.policy.Position()), err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // place is where a policy begins.

@@ -28,6 +28,7 @@ func (p *policy) takeBody(ex *filter.Exchange) ([]byte, error) {
 	case int64(len(body)) > p.body:
 		return nil, p.tooLarge()
 	}
+	delete(r.Header, "Expect") // it has been answered
 	r.Body = replay{bytes.NewReader(body), r.Body}
 	return body, nil
 }

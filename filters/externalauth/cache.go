@@ -112,19 +112,20 @@ func (c *cache) put(k key, e entry) {
 }
 
 // share asks, once for all requests with the same key that come meanwhile. Where the one that asks leaves, or is told what is for it
-// alone, the others ask for themselves.
-func (c *cache) share(ctx context.Context, k key, ask func() (*verdict, error)) (*verdict, error) {
+// alone, the others ask for themselves. Shared says that another request has asked.
+func (c *cache) share(ctx context.Context, k key, ask func() (*verdict, error)) (v *verdict, shared bool, err error) {
 	c.mu.Lock()
 	if q := c.asking[k]; q != nil {
 		c.mu.Unlock()
 		select {
 		case <-q.done:
 			if q.own {
-				return ask()
+				v, err = ask()
+				return v, false, err
 			}
-			return q.verdict, q.err
+			return q.verdict, true, q.err
 		case <-ctx.Done():
-			return nil, filter.Reject(filter.ClientClosed, "").Because(ctx.Err())
+			return nil, false, filter.Reject(filter.ClientClosed, "").Because(ctx.Err())
 		}
 	}
 	q := &question{done: make(chan struct{}), own: true}
@@ -133,7 +134,7 @@ func (c *cache) share(ctx context.Context, k key, ask func() (*verdict, error)) 
 	defer c.settle(ctx, k, q)
 	q.verdict, q.err = ask()
 	q.own = ctx.Err() != nil || q.err == nil && q.verdict.private()
-	return q.verdict, q.err
+	return q.verdict, false, q.err
 }
 
 // settle ends a question, and remembers its verdict where that may be.

@@ -258,6 +258,34 @@ func TestExtAuthzRestarts(t *testing.T) {
 	}
 }
 
+// TestReloadUnderLoad changes the configuration while requests are asked about. None of them may notice.
+func TestReloadUnderLoad(t *testing.T) {
+	n := startNginx(t, authorizing)
+	to := startExtAuthz(t, func(context.Context, *auth.AttributeContext) (*auth.CheckResponse, error) { return accepts(nil), nil })
+	for _, policy := range []string{`{url: "http://` + n.Address + `/auth", timeout: %ds}`, `{grpc: "` + to + `", timeout: %ds, cache: header.absent}`} {
+		text := config(t, policy)
+		g := gatewaytest.New(t, fmt.Sprintf(text, 10))
+		stop, done := make(chan struct{}), make(chan map[int]int, 4)
+		for range 4 {
+			go load(g, []string{"Authorization: Bearer good"}, stop, done)
+		}
+		for i := range 10 {
+			if err := g.SetConfig(fmt.Sprintf(text, 11+i)); err != nil {
+				t.Fatal(err)
+			}
+			if resp, _ := g.Get("/", "Authorization: Bearer good"); resp.StatusCode != 200 {
+				t.Errorf("got %d", resp.StatusCode)
+			}
+		}
+		close(stop)
+		for range 4 {
+			if seen := <-done; len(seen) != 1 || seen[200] == 0 {
+				t.Errorf("got %v", seen)
+			}
+		}
+	}
+}
+
 // TestGarbageForGRPC answers with what is not gRPC, or not whole.
 func TestGarbageForGRPC(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{

@@ -3,8 +3,10 @@ package externalauth
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,7 +67,8 @@ type Config struct {
 	// larger one the client gets the gateway's own. By default 64KiB; 0 never passes it on.
 	RefusalBody config.Size `yaml:"refusal_body" max:"1MiB"`
 
-	// Identity says which fields of an accepting answer tell who calls. By default none: the caller is accepted, and not known.
+	// Identity says which fields of an accepting answer tell who calls. What the client sends under these names never reaches the upstream
+	// either. By default none: the caller is accepted, and not known.
 	Identity Identity `yaml:"identity"`
 
 	// Timeout is how long the question may take, all tries together. By default 1s.
@@ -250,6 +253,28 @@ func ofConnection(name string) bool {
 		return true
 	}
 	return strings.HasPrefix(name, ":")
+}
+
+// reserved are the fields that the upstream gets from the authorizer or not at all.
+func (c *Config) reserved() []string {
+	names := canonical(c.ResponseHeaders)
+	for _, name := range canonical(c.Identity.fields()) {
+		if name != "Authorization" && name != "Cookie" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// fields are the names of all fields that tell who calls.
+func (id *Identity) fields() []string {
+	names := slices.Collect(maps.Values(id.Claims))
+	for _, name := range []string{id.Subject, id.Consumer, id.Groups, id.Scopes} {
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // canonical are names as headers have them.

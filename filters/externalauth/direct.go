@@ -39,6 +39,7 @@ func newTransport(h2 bool) *http.Transport {
 		MaxResponseHeaderBytes: 64 << 10,
 		DisableCompression:     true,
 		Protocols:              new(http.Protocols),
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 5 * time.Second, PingTimeout: 2 * time.Second}, // notices a peer that is gone
 	}
 	if h2 {
 		t.Protocols.SetUnencryptedHTTP2(true)

@@ -61,6 +61,22 @@ func BenchmarkCachedParallel(b *testing.B) {
 	})
 }
 
+func BenchmarkAsked(b *testing.B) {
+	env := filtertest.NewEnv(b, "orders", filtertest.Upstream("authz", func(*filter.Exchange, *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Header: http.Header{"X-User": {"ada"}}, Body: http.NoBody}, nil
+	}))
+	f := newFilter(b, env, "{to: authz, response_headers: [X-User], identity: {subject: X-User}}")
+	ex := &filter.Exchange{Request: httptest.NewRequest("GET", "/orders", nil), Route: env.Route}
+	ex.Prepare(env.Slots())
+	b.ReportAllocs()
+	for b.Loop() {
+		ex.Identity = nil
+		if err := f.Request(ex); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // cached is a policy that remembers what it has been told of an exchange.
 func cached(t testing.TB) (*filter.Filter, *filter.Exchange) {
 	env := filtertest.NewEnv(t, "orders", filtertest.Server(t, "authz", func(w http.ResponseWriter, _ *http.Request) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -45,7 +46,7 @@ type authorizer interface {
 func build(env *filter.Env, c *Config) (*filter.Filter, error) {
 	p := &policy{
 		timeout: time.Duration(c.Timeout), open: c.OnFailure == "allow", body: int64(c.Body), bodyText: c.Body.String(),
-		removed: canonical(c.ResponseHeaders), accepted: filter.NewSlot[verdict](env), unknown: &filter.Identity{Method: method},
+		removed: c.reserved(), accepted: filter.NewSlot[verdict](env), unknown: &filter.Identity{Method: method},
 		metrics: newMetrics(env), log: env.Log,
 	}
 	var errs []error
@@ -96,19 +97,10 @@ func (p *policy) strip(h http.Header) {
 		return
 	}
 	for name := range h {
-		if strings.IndexByte(name, '_') >= 0 && p.removes(http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))) {
+		if strings.IndexByte(name, '_') >= 0 && slices.Contains(p.removed, http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))) {
 			delete(h, name)
 		}
 	}
-}
-
-func (p *policy) removes(name string) bool {
-	for _, removed := range p.removed {
-		if removed == name {
-			return true
-		}
-	}
-	return false
 }
 
 // authenticate asks whether the request may pass.
@@ -147,7 +139,11 @@ func (p *policy) find(ex *filter.Exchange, body []byte) (*verdict, error) {
 		p.metrics.remembered(v)
 		return v, nil
 	}
-	return p.cache.share(ex.Context(), k, func() (*verdict, error) { return p.ask(ex, body) })
+	v, shared, err := p.cache.share(ex.Context(), k, func() (*verdict, error) { return p.ask(ex, body) })
+	if shared && err == nil {
+		p.metrics.remembered(v)
+	}
+	return v, err
 }
 
 // ask asks the authorizer.

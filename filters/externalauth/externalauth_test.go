@@ -41,6 +41,9 @@ func TestIdentity(t *testing.T) {
 	if got := resp.Header["Set-Cookie"]; len(got) != 1 || got[0] != "session=renewed" {
 		t.Errorf("got %v", resp.Header)
 	}
+	if _, body := g.Get("/", "X-Name: acme", "X-Email: eve@example.com"); strings.Contains(body, "eve") {
+		t.Errorf("a forged identity reaches the upstream: %s", body)
+	}
 	resp, body = g.Get("/", "X-Name: nobody")
 	if resp.StatusCode != 403 || !strings.Contains(body, "access_denied") || strings.Contains(body, "nobody") {
 		t.Errorf("got %d %s", resp.StatusCode, body)
@@ -254,6 +257,24 @@ func TestOneQuestionForMany(t *testing.T) {
 	wait.Wait()
 	if n := asked.Load(); n != 1 {
 		t.Errorf("asked %d times", n)
+	}
+}
+
+// TestRefusalsOfHEAD refuses requests whose answers have no body, and goes on with the same connection.
+func TestRefusalsOfHEAD(t *testing.T) {
+	authz := server(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/x")
+		w.WriteHeader(401)
+		fmt.Fprint(w, "who?")
+	})
+	g := gateway(t, authz.URL)
+	for range 3 {
+		if resp, body := g.Do("HEAD", "/", ""); resp.StatusCode != 401 || body != "" || resp.ContentLength != 4 {
+			t.Errorf("got %d %v %s", resp.StatusCode, resp.Header, body)
+		}
+		if resp, body := g.Get("/"); resp.StatusCode != 401 || body != "who?" || resp.Header.Get("Content-Type") != "text/x" {
+			t.Errorf("got %d %v %s", resp.StatusCode, resp.Header, body)
+		}
 	}
 }
 

@@ -79,9 +79,12 @@ func (f *forward) find(env *filter.Env, c *Config) (err error) {
 		if f.to, err = env.Upstream(c.To); err != nil {
 			return config.FieldErrorf("to", "%w", err)
 		}
-		f.whom = c.To + cmp.Or(c.Path, "/")
-		f.url, err = url.Parse("http://" + "authorizer" + cmp.Or(c.Path, "/"))
-		return err
+		f.url, err = url.Parse("http://authorizer" + cmp.Or(c.Path, "/"))
+		if err != nil {
+			return config.FieldErrorf("path", "%w", err)
+		}
+		f.whom = c.To + f.url.Path // a query may be a secret
+		return nil
 	}
 	if f.url, err = url.Parse(c.URL); err != nil {
 		return config.FieldErrorf("url", "%w", err)

@@ -24,6 +24,12 @@ const authorizing = `
 		add_header X-Auth-Request-Groups "staff, admins" always;
 		return 202;
 	}
+	location = /swap {
+		add_header X-Saw "$http_authorization";
+		add_header Authorization "Internal 1";
+		return 200;
+	}
+	location = /keep { return 200; }
 	location = /broken { return 500; }
 `
 
@@ -68,6 +74,18 @@ func TestWhatTheAuthorizerSees(t *testing.T) {
 	}
 	if !strings.Contains(body, "X-Auth-Request-User: ada\r\n") || strings.Contains(body, "eve") || strings.Contains(body, "forged") {
 		t.Errorf("got %s", body)
+	}
+}
+
+// TestCredentialsAreSwapped shows the client's credentials to the authorizer, and the upstream only the authorizer's.
+func TestCredentialsAreSwapped(t *testing.T) {
+	n := startNginx(t, authorizing)
+	for path, want := range map[string]string{"/swap": "Authorization: Internal 1\r\n", "/keep": ""} {
+		g := gateway(t, `{url: "http://`+n.Address+path+`", response_headers: [Authorization, X-Saw]}`)
+		_, body := g.Get("/", "Authorization: Bearer client")
+		if !strings.Contains(body, want) || strings.Contains(body, "Authorization: Bearer client") || want != "" && !strings.Contains(body, "X-Saw: Bearer client") {
+			t.Errorf("%s: got %s", path, body)
+		}
 	}
 }
 

@@ -20,8 +20,8 @@ type Config struct {
 	// Endpoint is the URL of the introspection endpoint. By default the issuer's discovery document says it.
 	Endpoint string `yaml:"endpoint"`
 
-	// Issuer is the authorization server. Answers that name another issuer (`iss`) are refused. Consumers name it beside the subject. It may
-	// be left out where there is an endpoint.
+	// Issuer is the authorization server. Answers that name another issuer (`iss`) are refused. Consumers name it beside the subject:
+	// without it, no consumer is found. It may be left out where there is an endpoint.
 	Issuer string `yaml:"issuer"`
 
 	// DiscoveryURL is where the discovery document is. By default the places that OpenID Connect and RFC 8414 give for the issuer.

@@ -214,12 +214,8 @@ func (s *server) read(body []byte) (*answer, error) {
 	if err := claims.CheckAudience(s.config.Audience); err != nil {
 		return refused(err)
 	}
-	by := claims.Issuer
-	if by == "" {
-		by = s.config.Issuer
-	}
 	t := &token.Token{}
-	if err := s.config.Accept(t, claims, by, now); err != nil {
+	if err := s.config.Accept(t, claims, s.config.Issuer, now); err != nil {
 		return refused(err)
 	}
 	until := now.Add(time.Duration(s.config.Cache))

@@ -42,7 +42,7 @@ type Config struct {
 // Issuer is who signs tokens, and where their keys are. The short form is Issuer.
 type Issuer struct {
 	// Issuer is what tokens must say of their issuer (`iss`), exactly. It may be left out where keys or a secret are given: then `iss` is not
-	// looked at.
+	// looked at, and no consumer is found.
 	Issuer string `yaml:"issuer,short"`
 
 	// Audience are the services that tokens may be for (`aud`); one of them is enough. Without it tokens for any service are accepted,

@@ -268,6 +268,16 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+func TestIssuersWithoutANameHaveNoConsumers(t *testing.T) {
+	env := filtertest.NewEnv(t, "r")
+	env.Consumers = filtertest.Consumers(t, `{acme: {subjects: ["https://idp.test ada"]}}`)
+	p := policy{newFilter(t, env, "{secret: 0123456789abcdef0123456789abcdef}"), env}
+	ex := p.exchange("Authorization", "Bearer "+signer{"", jose.HS256, []byte("0123456789abcdef0123456789abcdef")}.sign(t, claims(nil), nil))
+	if err := p.Request(ex); err != nil || ex.Identity.Consumer != "" {
+		t.Errorf("%v, %v", err, ex.Identity)
+	}
+}
+
 func TestFieldsAreRemovedWithoutAToken(t *testing.T) {
 	env := filtertest.NewEnv(t, "r")
 	env.Authentication().Optional = true

@@ -229,7 +229,7 @@ func (v *verifier) check(t *verified, by *trusted, c *token.Claims) error {
 	if err := v.rejects(c); err != nil {
 		return err
 	}
-	return v.config.Accept(&t.Token, c, c.Issuer, v.now())
+	return v.config.Accept(&t.Token, c, by.name, v.now())
 }
 
 // fresh checks how old a token is.

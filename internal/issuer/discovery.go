@@ -102,6 +102,9 @@ func (d *Discovery) fetch(ctx context.Context) (*Document, error) {
 		}
 		return d.read(body)
 	}
+	if len(errs) == 2 {
+		return nil, fmt.Errorf("%w, %w", errs[0], errs[1])
+	}
 	return nil, errors.Join(errs...)
 }
 

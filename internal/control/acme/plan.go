@@ -149,7 +149,7 @@ func newHook(h *config.ACMEHook, dir string) (hookSettings, error) {
 // storageOf is where certificates are kept: the URL of a Redis, or a folder, which need not be there yet.
 func storageOf(a *config.ACME, dir string) (string, error) {
 	if strings.Contains(a.Storage, "://") {
-		_, err := newRedis(a.Storage)
+		_, err := newRemote(a.Storage)
 		return a.Storage, err
 	}
 	place := a.File(dir, a.Storage)

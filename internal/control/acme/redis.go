@@ -1,68 +1,43 @@
 package acme
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/url"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/redis/rueidis"
+
+	"cardea.dev/cardea/internal/redis"
 )
 
-// redis is a store in Redis, or in what speaks like it. There is about one command an hour for each name: each has a connection of
+// remote is a store in Redis, or in what speaks like it. There is about one command an hour for each name: each has a connection of
 // its own, so that none is kept, and none can be found broken.
-type redis struct {
-	address, user, password string
-	db                      int
-	tls                     *tls.Config // nil: plain
-}
+type remote struct{ url string }
 
 // redisPrefix is what all keys in Redis begin with.
 const redisPrefix = "cardea:acme:"
 
-// redisWait is how long one command may take, with its connection.
-const redisWait = 5 * time.Second
-
-// newRedis reads a URL. It connects to nothing. What is wrong with it is not shown: there may be a password in it.
-func newRedis(text string) (*redis, error) {
-	wrong := errors.New("the URL is none of Redis: redis://HOST:PORT or redis://USER:PASSWORD@HOST:PORT/NUMBER, and with TLS rediss://")
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, wrong
-	}
-	r := &redis{address: u.Host, user: u.User.Username()}
-	r.password, _ = u.User.Password()
-	if u.Port() == "" {
-		r.address = net.JoinHostPort(u.Hostname(), "6379")
-	}
-	if number := strings.Trim(u.Path, "/"); number != "" {
-		if r.db, err = strconv.Atoi(number); err != nil || r.db < 0 {
-			return nil, wrong
-		}
-	}
-	if u.Scheme == "rediss" {
-		r.tls = &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
-	}
-	return r, nil
+// newRemote reads a URL. It connects to nothing.
+func newRemote(url string) (*remote, error) {
+	_, err := redis.New(url)
+	return &remote{url}, err
 }
 
-func (r *redis) load(ctx context.Context, name string) ([]byte, error) {
-	return r.do(ctx, "GET", redisPrefix+name)
+func (r *remote) load(ctx context.Context, name string) ([]byte, error) {
+	text, err := r.do(ctx, "GET", redisPrefix+name)
+	return []byte(text), err
 }
 
-func (r *redis) save(ctx context.Context, name string, data []byte) error {
+func (r *remote) save(ctx context.Context, name string, data []byte) error {
 	_, err := r.do(ctx, "SET", redisPrefix+name, string(data))
 	return err
 }
 
-func (r *redis) remove(ctx context.Context, name string) error {
+func (r *remote) remove(ctx context.Context, name string) error {
 	_, err := r.do(ctx, "DEL", redisPrefix+name)
 	return err
 }
@@ -77,7 +52,7 @@ const (
 )
 
 // lock sets a key that ends by itself, and renews it until it is unlocked.
-func (r *redis) lock(ctx context.Context, name string) (func(), error) {
+func (r *remote) lock(ctx context.Context, name string) (func(), error) {
 	key, token, life := redisPrefix+"lock:"+name, rand.Text(), fmt.Sprint(redisLock.Milliseconds())
 	for {
 		_, err := r.do(ctx, "SET", key, token, "NX", "PX", life)
@@ -117,86 +92,26 @@ func (r *redis) lock(ctx context.Context, name string) (func(), error) {
 }
 
 // do runs a command. What there is not is errNotStored.
-func (r *redis) do(ctx context.Context, command ...string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, redisWait)
-	defer cancel()
-	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", r.address)
+func (r *remote) do(ctx context.Context, command ...string) (reply string, err error) {
+	server, err := redis.New(r.url)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	defer raw.Close()
-	defer context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })() // ends what waits
-	c := raw
-	if r.tls != nil {
-		c = tls.Client(raw, r.tls)
-	}
-	var commands [][]string
-	switch {
-	case r.user != "":
-		commands = append(commands, []string{"AUTH", r.user, r.password})
-	case r.password != "":
-		commands = append(commands, []string{"AUTH", r.password})
-	}
-	if r.db != 0 {
-		commands = append(commands, []string{"SELECT", strconv.Itoa(r.db)})
-	}
-	commands = append(commands, command)
-	if _, err := c.Write(encodeCommands(commands)); err != nil {
-		return nil, err
-	}
-	in := bufio.NewReader(c)
-	var reply []byte
-	for range commands {
-		if reply, err = readReply(in); err != nil {
-			return nil, err
+	defer func() { _ = server.Close() }()
+	err = server.Ask(ctx, func(ctx context.Context, c rueidis.Client) error {
+		message, err := c.Do(ctx, c.B().Arbitrary(command...).Build()).ToMessage()
+		switch {
+		case rueidis.IsRedisNil(err):
+			return errNotStored
+		case err != nil:
+			return err
+		case message.IsInt64():
+			n, err := message.ToInt64()
+			reply = strconv.FormatInt(n, 10)
+			return err
 		}
-	}
-	return reply, nil
-}
-
-// encodeCommands writes commands as Redis reads them: arrays of strings with their lengths.
-func encodeCommands(commands [][]string) []byte {
-	var b []byte
-	for _, words := range commands {
-		b = fmt.Appendf(b, "*%d\r\n", len(words))
-		for _, word := range words {
-			b = fmt.Appendf(b, "$%d\r\n%s\r\n", len(word), word)
-		}
-	}
-	return b
-}
-
-// largestReply bounds what a server may say. Chains of certificates have a few kilobytes.
-const largestReply = 1 << 20
-
-// readReply reads one reply: a text, a number, or a string with its length. What there is not is errNotStored.
-func readReply(in *bufio.Reader) ([]byte, error) {
-	line, err := in.ReadSlice('\n')
-	if err != nil {
-		return nil, err
-	}
-	if len(line) < 3 || line[len(line)-2] != '\r' {
-		return nil, errors.New("the server does not speak as Redis does")
-	}
-	kind, text := line[0], string(line[1:len(line)-2])
-	switch kind {
-	case '+', ':':
-		return []byte(text), nil
-	case '-':
-		return nil, fmt.Errorf("redis says: %s", text)
-	case '$':
-		n, err := strconv.Atoi(text)
-		if err != nil || n < -1 || n > largestReply {
-			return nil, fmt.Errorf("redis answers with %s bytes", text)
-		}
-		if n == -1 {
-			return nil, errNotStored
-		}
-		data := make([]byte, n+2)
-		if _, err := io.ReadFull(in, data); err != nil {
-			return nil, err
-		}
-		return data[:n], nil
-	}
-	return nil, errors.New("the server does not speak as Redis does")
+		reply, err = message.ToString()
+		return err
+	})
+	return reply, err
 }

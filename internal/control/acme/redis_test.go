@@ -1,15 +1,12 @@
 package acme
 
 import (
-	"bufio"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"os/exec"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -53,9 +50,9 @@ func StartRedis(t *testing.T, port int, more ...string) {
 }
 
 // connected returns a store in a Redis, with a connection of its own.
-func connected(t *testing.T, port int) *redis {
+func connected(t *testing.T, port int) *remote {
 	t.Helper()
-	r, err := newRedis(fmt.Sprintf("redis://127.0.0.1:%d/3", port))
+	r, err := newRemote(fmt.Sprintf("redis://127.0.0.1:%d/3", port))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +88,7 @@ func TestRedis(t *testing.T) {
 func TestRedisLocks(t *testing.T) {
 	port := FreePort(t)
 	StartRedis(t, port)
-	stores := []*redis{connected(t, port), connected(t, port)}
+	stores := []*remote{connected(t, port), connected(t, port)}
 	var all sync.WaitGroup
 	var inside sync.Mutex
 	for i := range 6 {
@@ -122,7 +119,7 @@ func TestRedisLocks(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	text, err := stores[1].do(t.Context(), "PTTL", redisPrefix+"lock:x")
-	if left, _ := strconv.Atoi(string(text)); err != nil || left <= 0 || int64(left) > redisLock.Milliseconds() {
+	if left, _ := strconv.Atoi(text); err != nil || left <= 0 || int64(left) > redisLock.Milliseconds() {
 		t.Errorf("the lock outlives its holder by %sms, %v", text, err)
 	}
 	// One that has ended and is held by another now is left alone.
@@ -135,52 +132,6 @@ func TestRedisLocks(t *testing.T) {
 	}
 }
 
-func TestRedisURLs(t *testing.T) {
-	for text, want := range map[string]redis{
-		"redis://h":                    {address: "h:6379"},
-		"redis://h:1/2":                {address: "h:1", db: 2},
-		"redis://:secret@[::1]":        {address: "[::1]:6379", password: "secret"},
-		"redis://me:secret@h:1":        {address: "h:1", user: "me", password: "secret"},
-		"rediss://h":                   {address: "h:6379", tls: &tls.Config{ServerName: "h", MinVersion: tls.VersionTLS12}},
-		"redis://":                     {},
-		"redis://h/x":                  {},
-		"redis://h/-1":                 {},
-		"redis://h?db=1":               {},
-		"redis://me:secret@h:port":     {},
-		"https://me:secret@h":          {},
-		"redis://me:se%zzcret@h":       {},
-		"redis://me:secret@h:1/1/1/**": {},
-	} {
-		got, err := newRedis(text)
-		switch {
-		case want.address == "" && (err == nil || strings.Contains(err.Error(), "secret")):
-			t.Errorf("%s: got %v", text, err)
-		case want.address != "" && err != nil:
-			t.Errorf("%s: %v", text, err)
-		case want.address != "" && (got.address != want.address || got.user != want.user || got.password != want.password || got.db != want.db || (got.tls == nil) != (want.tls == nil)):
-			t.Errorf("%s: got %+v", text, got)
-		}
-	}
-}
-
-func TestRedisReplies(t *testing.T) {
-	for text, want := range map[string]string{
-		"+OK\r\n": "OK", ":7\r\n": "7", "$3\r\na\r\n\r\n": "a\r\n", "$0\r\n\r\n": "",
-		"$-1\r\n": "error: " + errNotStored.Error(), "-ERR no\r\n": "error: redis says: ERR no",
-		"$-2\r\n": "error: redis answers with -2 bytes", "$9999999999\r\n": "error: redis answers with 9999999999 bytes", "$x\r\n": "error: redis answers with x bytes",
-		"": "error: EOF", "\n": "error: the server does not speak as Redis does", "HTTP/1.1 400 Bad Request\r\n": "error: the server does not speak as Redis does",
-		"*1\r\n": "error: the server does not speak as Redis does", "$5\r\nab": "error: unexpected EOF", strings.Repeat("x", 5000): "error: bufio: buffer full",
-	} {
-		got, err := readReply(bufio.NewReader(strings.NewReader(text)))
-		if err != nil {
-			got = []byte("error: " + err.Error())
-		}
-		if string(got) != want {
-			t.Errorf("%.30q: got %q, want %q", text, got, want)
-		}
-	}
-}
-
 // TestRedisIsMute has a server that takes connections and says nothing.
 func TestRedisIsMute(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -188,10 +139,11 @@ func TestRedisIsMute(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	r := &redis{address: l.Addr().String(), tls: &tls.Config{ServerName: "h", MinVersion: tls.VersionTLS12}}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := r.load(ctx, "a"); err == nil || errors.Is(err, errNotStored) {
+	r, err := newRemote("redis://" + l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.load(t.Context(), "a"); err == nil || errors.Is(err, errNotStored) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -32,7 +32,7 @@ type store interface {
 // openStore makes the store of a place: a folder, or the URL of a Redis. It connects to nothing.
 func openStore(place string) (store, error) {
 	if strings.Contains(place, "://") {
-		return newRedis(place)
+		return newRemote(place)
 	}
 	if err := writable(place); err != nil {
 		return nil, fmt.Errorf("cannot keep certificates in %s: %w", place, err)
