@@ -3,6 +3,7 @@ package oidc
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"time"
 )
@@ -19,7 +20,8 @@ func newClient() *http.Client {
 	return &http.Client{
 		Timeout: askTimeout,
 		Transport: &bounded{&http.Transport{
-			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second,
+			DialContext: (&net.Dialer{Timeout: maxDialTime}).DialContext,
+			Proxy:       http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second,
 			TLSHandshakeTimeout: maxDialTime, ResponseHeaderTimeout: askTimeout, MaxResponseHeaderBytes: 64 << 10,
 		}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"cardea.dev/cardea/filters/oidc"
 	"cardea.dev/cardea/gatewaytest"
 )
 
@@ -29,6 +30,8 @@ type liar struct {
 	claims   map[string]any // likewise
 	answer   func(w http.ResponseWriter, r *http.Request) bool
 	nonce    string
+	refresh  string // the refresh token that it gives
+	drop     string // a claim that is left out
 	raw      func(token string) string
 }
 
@@ -59,7 +62,7 @@ func (l *liar) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/keys":
 		_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: &l.key.PublicKey, KeyID: "1", Algorithm: "ES256", Use: "sig"}}})
 	case "/token":
-		_ = json.NewEncoder(w).Encode(map[string]any{"access_token": "at", "token_type": "Bearer", "expires_in": 300, "id_token": l.token()})
+		_ = json.NewEncoder(w).Encode(map[string]any{"access_token": "at", "token_type": "Bearer", "expires_in": 300, "id_token": l.token(), "refresh_token": l.refresh})
 	}
 }
 
@@ -68,6 +71,7 @@ func (l *liar) token() string {
 	now := time.Now().Unix()
 	claims := map[string]any{"iss": l.URL, "sub": "ada", "aud": "app", "iat": now, "exp": now + 300, "nonce": l.nonce, "groups": []string{"g"}}
 	maps.Copy(claims, l.claims)
+	delete(claims, l.drop)
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: l.key, KeyID: "1"}}, nil)
 	if err != nil {
 		l.t.Fatal(err)
@@ -87,6 +91,12 @@ func (l *liar) token() string {
 // gateway is one in front of an upstream, with the liar as its provider.
 func (l *liar) gateway() *gatewaytest.Gateway {
 	return gatewaytest.New(l.t, fmt.Sprintf("routes: [{match: /**, respond: \"hello\", oidc: {issuer: %q, client_id: app, client_secret: s, secret: %s}}]", l.URL, secret))
+}
+
+// gatewayAt is one with a clock and further settings.
+func (l *liar) gatewayAt(c *clock, settings string) *gatewaytest.Gateway {
+	return gatewaytest.New(l.t, fmt.Sprintf("routes: [{match: /**, respond: hello, login: {issuer: %q, client_id: app, client_secret: s, secret: %s%s}}]", l.URL, secret, settings),
+		oidc.KindAt("login", c.now))
 }
 
 // login goes to the login and comes back from it, and returns the answer of the callback.
@@ -234,4 +244,66 @@ func again(t *testing.T, l *liar, g *gatewaytest.Gateway, b *browser) *page {
 	l.nonce = mustParse(t, p.Header.Get("Location")).Query().Get("nonce")
 	b.jar.SetCookies(mustParse(t, g.URL), p.Cookies())
 	return b.still().visit(g.URL + "/.oidc/callback?code=c&state=" + state)
+}
+
+func TestLoginsAreGoodOnceWhateverTheProviderSays(t *testing.T) {
+	l := newLiar(t)
+	g := l.gateway()
+	b := newBrowser(t)
+	p, state := b.begin(g.URL + "/x")
+	l.nonce = mustParse(t, p.Header.Get("Location")).Query().Get("nonce")
+	cookie := p.Cookies()[0]
+	callback := "/.oidc/callback?code=c&state="
+	resp, body := g.Get(callback+state, "Cookie: "+cookie.Name+"="+cookie.Value)
+	if resp.StatusCode != 303 {
+		t.Fatalf("got %d %s", resp.StatusCode, body)
+	}
+	if resp, _ := g.Get(callback+state, "Cookie: "+cookie.Name+"="+cookie.Value); resp.StatusCode != 400 {
+		t.Errorf("again: got %d", resp.StatusCode)
+	}
+	p, state = b.begin(g.URL + "/x")
+	l.nonce = mustParse(t, p.Header.Get("Location")).Query().Get("nonce")
+	cookie = p.Cookies()[0]
+	other := "zzzzzz" + state[6:]
+	if resp, _ := g.Get(callback+other, "Cookie: "+strings.Replace(cookie.Name, state, other, 1)+"="+cookie.Value); resp.StatusCode != 400 {
+		t.Errorf("the cookie of another state: got %d", resp.StatusCode)
+	}
+}
+
+func TestSessionsThatEndWhileTheyAreRenewed(t *testing.T) {
+	r := startRedis(t)
+	for what, settings := range map[string]string{"cookies": "", "redis": ", session: 'redis://" + r.addr + "'"} {
+		l, c := newLiar(t), &clock{}
+		l.refresh = "rt"
+		g := l.gatewayAt(c, settings)
+		p, b := l.login(g, "")
+		if p.StatusCode != 303 {
+			t.Fatalf("%s: got %d %s", what, p.StatusCode, p.text)
+		}
+		c.forward(290 * time.Second)
+		now := c.now().Unix()
+		l.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path == "/token" {
+				l.answer = nil
+				l.claims = map[string]any{"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}, "jti": what, "iat": now, "exp": now + 60, "nonce": nil}
+				resp, body := g.Do("POST", "/.oidc/backchannel-logout", "logout_token="+l.token(), "Content-Type: application/x-www-form-urlencoded")
+				if resp.StatusCode != 400 || !strings.Contains(body, "bad_request") {
+					t.Errorf("%s: a logout token with a nonce: %d %s", what, resp.StatusCode, body)
+				}
+				l.drop = "nonce"
+				resp, body = g.Do("POST", "/.oidc/backchannel-logout", "logout_token="+l.token(), "Content-Type: application/x-www-form-urlencoded")
+				if resp.StatusCode != 200 {
+					t.Errorf("%s: the logout: %d %s", what, resp.StatusCode, body)
+				}
+				l.claims = nil
+			}
+			return false
+		}
+		if p := b.still().visit(g.URL + "/x"); p.StatusCode != 302 {
+			t.Errorf("%s: the session outlives its logout: %d", what, p.StatusCode)
+		}
+		if p := b.still().visit(g.URL + "/x"); p.StatusCode != 302 {
+			t.Errorf("%s: the session comes back: %d", what, p.StatusCode)
+		}
+	}
 }

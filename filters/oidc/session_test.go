@@ -242,6 +242,8 @@ func TestTheProviderGoesAway(t *testing.T) {
 	line := "Cookie: " + cookieLine(b.cookies(s.Gateway))
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
+	end := sync.OnceFunc(func() { close(stop); wg.Wait() })
+	defer end()
 	for range 4 {
 		wg.Go(func() {
 			for {
@@ -268,8 +270,7 @@ func TestTheProviderGoesAway(t *testing.T) {
 	}
 	s.idp.start()
 	s.idp.register(s.URL+"/app/.oidc/callback", "")
-	close(stop)
-	wg.Wait()
+	end() // the provider that is back has forgotten its refresh tokens
 	s.clock.forward(10 * time.Second)
 	newBrowser(t).login(s.URL + "/app/x")
 }

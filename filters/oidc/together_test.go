@@ -3,6 +3,7 @@ package oidc_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"cardea.dev/cardea/gatewaytest"
@@ -59,5 +60,41 @@ routes:
 	newBrowser(t).begin(g.URL + "/report")
 	if n := strings.Count(g.Log(), "seems to match its callback"); n != 1 {
 		t.Errorf("there are %d warnings", n)
+	}
+}
+
+func TestReloadsUnderLoad(t *testing.T) {
+	s := newSite(t, "secret: "+secret)
+	b := newBrowser(t)
+	b.login(s.URL + "/app/x")
+	line := "Cookie: " + cookieLine(b.cookies(s.Gateway))
+	var wg sync.WaitGroup
+	done := make(chan struct{})
+	defer wg.Wait()
+	defer close(done)
+	for range 3 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if resp, body := s.Get("/app/x", line); resp.StatusCode != 200 {
+					t.Errorf("got %d %s", resp.StatusCode, body)
+					return
+				}
+			}
+		})
+	}
+	for i := range 10 {
+		b := newBrowser(t)
+		callback := b.arrive(s.URL + "/app/y") // a login goes on over a reload
+		if err := s.SetConfig(fmt.Sprintf(s.text, fmt.Sprintf("secret: %s, groups: g%d", secret, i))); err != nil {
+			t.Fatal(err)
+		}
+		if p := b.still().visit(callback); p.StatusCode != 303 {
+			t.Errorf("got %d %s", p.StatusCode, p.text)
+		}
 	}
 }
