@@ -7,7 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/place"
 )
 
 // Config says where callers show their key. The short form is In.
@@ -35,8 +37,8 @@ const maxKey = 1024
 
 // policy is the policy as it runs.
 type policy struct {
-	places    []place
-	names     string // of the places, for people
+	places    []place.Place
+	scheme    string // before the key in Authorization
 	consumers filter.Consumers
 	forward   bool
 	now       func() time.Time
@@ -44,15 +46,15 @@ type policy struct {
 }
 
 func build(env *filter.Env, c *Config) (*filter.Filter, error) {
-	p := &policy{consumers: env.Consumers, forward: c.Forward, now: time.Now, names: strings.Join(c.In, ", ")}
+	p := &policy{scheme: c.Scheme, consumers: env.Consumers, forward: c.Forward, now: time.Now}
 	var errs []error
 	for i, text := range c.In {
-		place, err := parsePlace(text, c.Scheme)
+		at, err := place.Parse(text)
 		if err != nil {
-			errs = append(errs, fieldError(i, err))
+			errs = append(errs, config.FieldErrorf(fmt.Sprintf("in[%d]", i), "%w", err))
 			continue
 		}
-		p.places = append(p.places, place)
+		p.places = append(p.places, at)
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
@@ -89,9 +91,9 @@ func (p *policy) authenticate(ex *filter.Exchange) (*filter.Identity, error) {
 func (p *policy) take(ex *filter.Exchange) (key string, err error) {
 	for i := range p.places {
 		at := &p.places[i]
-		found, many := at.find(ex)
+		found, many := p.find(ex.Request, at)
 		if many {
-			return "", fmt.Errorf("there are several keys in %s", at.text)
+			return "", fmt.Errorf("there are several keys in %s", at)
 		}
 		if found == "" {
 			continue
@@ -100,10 +102,24 @@ func (p *policy) take(ex *filter.Exchange) (key string, err error) {
 			key = found
 		}
 		if !p.forward {
-			at.remove(ex.Request)
+			at.Remove(ex.Request)
 		}
 	}
 	return key, nil
+}
+
+// find returns the key that is in a place. In Authorization, what has another scheme is none.
+func (p *policy) find(r *http.Request, at *place.Place) (key string, many bool) {
+	if p.scheme == "" || at.Field != "Authorization" {
+		return at.Find(r)
+	}
+	for _, v := range r.Header[at.Field] {
+		scheme, rest, _ := strings.Cut(v, " ")
+		if strings.EqualFold(scheme, p.scheme) {
+			key, many = strings.TrimSpace(rest), many || key != ""
+		}
+	}
+	return key, many
 }
 
 // refuse refuses a key, for a reason that operators see.
@@ -112,14 +128,11 @@ func refuse(reason string, args ...any) error {
 }
 
 // challenge names the scheme of the field Authorization, where keys are in that. There is no standard scheme for the others.
-func challenge(places []place, scheme string) string {
+func challenge(places []place.Place, scheme string) string {
 	for i := range places {
-		if places[i].kind == inHeader && places[i].name == "Authorization" && scheme != "" {
+		if places[i].Field == "Authorization" && scheme != "" {
 			return scheme
 		}
 	}
 	return "ApiKey"
 }
-
-// canonical is a field's name as requests have it.
-func canonical(name string) string { return http.CanonicalHeaderKey(name) }

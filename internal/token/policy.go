@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/place"
 )
 
 // Token is a token that was found good. It is shared by all requests with it.
@@ -31,7 +32,7 @@ type known struct {
 type Policy struct {
 	method   string
 	settings *Settings
-	places   []place
+	places   []place.Place
 	fields   []string // of claims_to_headers, in canonical form
 	claims   []string // each's claim
 	prover   *prover  // nil: no proofs
@@ -47,7 +48,7 @@ type Find func(ex *filter.Exchange, raw string, dry bool) (*Token, error)
 func NewPolicy(env *filter.Env, method string, s *Settings, now func() time.Time) (*Policy, error) {
 	p := &Policy{method: method, settings: s, env: env, now: now}
 	for _, text := range s.In {
-		at, err := parsePlace(text)
+		at, err := place.Parse(text)
 		if err != nil {
 			return nil, err
 		}
@@ -155,7 +156,7 @@ func (p *Policy) authenticate(ex *filter.Exchange, dry bool) (*filter.Identity, 
 // strip removes all tokens, and the proof that came with one.
 func (p *Policy) strip(r *http.Request) {
 	for i := range p.places {
-		p.places[i].remove(r)
+		remove(r, &p.places[i])
 	}
 	if p.prover != nil {
 		delete(r.Header, proofField)

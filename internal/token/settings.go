@@ -9,7 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/http/httpguts"
+
 	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/internal/place"
 )
 
 // Settings are what policies that take tokens have in common.
@@ -83,7 +86,7 @@ func (s *Settings) Check() error {
 		add("in", "the token has no place")
 	}
 	for i, text := range s.In {
-		if _, err := parsePlace(text); err != nil {
+		if _, err := place.Parse(text); err != nil {
 			add(fmt.Sprintf("in[%d]", i), "%w", err)
 		}
 	}
@@ -94,7 +97,7 @@ func (s *Settings) Check() error {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.ClaimsToHeaders)) {
-		if !isFieldName(name) || slices.Contains([]string{"Host", "Authorization", "Cookie", "Connection", "Content-Length", "Transfer-Encoding", "Dpop"}, http.CanonicalHeaderKey(name)) {
+		if !httpguts.ValidHeaderFieldName(name) || slices.Contains([]string{"Host", "Authorization", "Cookie", "Connection", "Content-Length", "Transfer-Encoding", "Dpop"}, http.CanonicalHeaderKey(name)) {
 			add(fmt.Sprintf("claims_to_headers[%q]", name), "%q cannot be made of a claim", name)
 		}
 	}
@@ -107,11 +110,4 @@ func (s *Settings) Check() error {
 		add("subject_claim", "it is empty")
 	}
 	return errors.Join(errs...)
-}
-
-// isFieldName says whether a text is a field's name (RFC 9110, section 5.1).
-func isFieldName(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", r))
-	})
 }
