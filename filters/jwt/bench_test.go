@@ -1,6 +1,7 @@
 package jwt
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -63,5 +64,26 @@ func TestRememberedTokensAllocateNothing(t *testing.T) {
 		}
 	}); n > 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// BenchmarkProof is the cost of a DPoP proof, for a token that was verified before.
+func BenchmarkProof(b *testing.B) {
+	p := newPolicy(b, with(b, ", dpop: required"))
+	own := keys()["ES256"]
+	raw, c := bound(b, own, nil)
+	proofs := make([]string, 512)
+	for i := range proofs {
+		proofs[i] = prove(b, own, c, map[string]any{"jti": fmt.Sprint(i)}, nil)
+	}
+	ex := p.exchange("Authorization", "DPoP "+raw)
+	ex.Dry = true // so that a proof may be shown again
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		ex.Identity = nil
+		ex.Request.Header["Dpop"] = proofs[i%len(proofs) : i%len(proofs)+1]
+		if err := p.Request(ex); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -26,7 +26,7 @@ func hash(text string) string {
 }
 
 // bound makes a token that is bound to a key, and a good proof's claims.
-func bound(t *testing.T, to signer, more map[string]any) (raw string, proof map[string]any) {
+func bound(t testing.TB, to signer, more map[string]any) (raw string, proof map[string]any) {
 	t.Helper()
 	public := to.public()
 	thumbprint, err := public.Thumbprint(crypto.SHA256)
@@ -40,7 +40,7 @@ func bound(t *testing.T, to signer, more map[string]any) (raw string, proof map[
 }
 
 // prove makes a proof, with changes to its claims and its header.
-func prove(t *testing.T, by signer, c, changes, header map[string]any) string {
+func prove(t testing.TB, by signer, c, changes, header map[string]any) string {
 	t.Helper()
 	c = maps.Clone(c)
 	for name, v := range changes {
@@ -68,6 +68,8 @@ func TestDPoP(t *testing.T) {
 		"good":              {},
 		"query in htu":      {changes: map[string]any{"htu": "http://api.test/orders?a=b#c"}},
 		"upper case":        {changes: map[string]any{"htu": "HTTP://API.test:80/orders"}},
+		"escaped":           {changes: map[string]any{"htu": "http://api.test/%6frders"}},
+		"escaped slash":     {changes: map[string]any{"htu": "http://api.test%2Forders"}, cause: "`htu` is"},
 		"other key":         {by: &ed, cause: "the token is bound to"},
 		"RSA key":           {by: &rsaKey, cause: "the token is bound to"},
 		"method":            {changes: map[string]any{"htm": "POST"}, cause: "`htm` is \"POST\""},

@@ -180,8 +180,8 @@ func checkTarget(ex *filter.Exchange, target string) error {
 	if err != nil {
 		return errors.New("`htu` is no URL")
 	}
-	got := ex.Original.Scheme + "://" + authority(ex) + orRoot(ex.Original.Path)
-	want := strings.ToLower(u.Scheme) + "://" + normalHost(strings.ToLower(u.Scheme), u.Host) + orRoot(u.EscapedPath())
+	got := ex.Original.Scheme + "://" + authority(ex) + normalPath(ex.Original.Path)
+	want := strings.ToLower(u.Scheme) + "://" + normalHost(strings.ToLower(u.Scheme), u.Host) + normalPath(u.EscapedPath())
 	if got != want {
 		return fmt.Errorf("`htu` is %q, and the request is for %s", want, got)
 	}
@@ -207,11 +207,35 @@ func normalHost(scheme, host string) string {
 	return strings.TrimSuffix(host, own)
 }
 
-func orRoot(path string) string {
+// normalPath is a path in the form in which paths are compared (RFC 3986, section 6.2.2): what need not be escaped is not, and escapes
+// have capital letters.
+func normalPath(path string) string {
 	if path == "" {
 		return "/"
 	}
-	return path
+	if !strings.Contains(path, "%") {
+		return path
+	}
+	var b strings.Builder
+	for i := 0; i < len(path); i++ {
+		if path[i] != '%' || i+2 >= len(path) {
+			b.WriteByte(path[i])
+			continue
+		}
+		escape := path[i : i+3]
+		if plain, err := url.PathUnescape(escape); err == nil && isUnreserved(plain[0]) {
+			b.WriteString(plain)
+		} else {
+			b.WriteString(strings.ToUpper(escape))
+		}
+		i += 2
+	}
+	return b.String()
+}
+
+// isUnreserved says whether a character need never be escaped (RFC 3986, section 2.3).
+func isUnreserved(c byte) bool {
+	return tokenCharacter(c) && c != '+' && c != '/' && c != '='
 }
 
 // maxReplays is how many proofs are remembered in one half of the time.

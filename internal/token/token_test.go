@@ -122,3 +122,13 @@ func TestTokenCharacters(t *testing.T) {
 		}
 	}
 }
+
+func TestNormalPath(t *testing.T) {
+	for path, want := range map[string]string{
+		"": "/", "/a": "/a", "/%61b": "/ab", "/%7e": "/~", "/a%2fb": "/a%2Fb", "/%": "/%", "/%4": "/%4", "/%zz": "/%ZZ", "/%2B%c3%a4": "/%2B%C3%A4",
+	} {
+		if got := normalPath(path); got != want {
+			t.Errorf("%s: %s, wanted %s", path, got, want)
+		}
+	}
+}
