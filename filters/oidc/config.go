@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/internal/redis"
 )
 
 // Config says where users log in, and how long that holds.
@@ -183,7 +184,7 @@ func checkIssuer(issuer string) error {
 func (s *Session) Validate() error {
 	var errs []error
 	if text := s.Store.Reveal(); text != inCookies {
-		if _, err := redisOptions(text); err != nil {
+		if _, err := redis.New(text); err != nil {
 			errs = append(errs, config.FieldErrorf("store", "expected cookie, or the URL of a server such as redis://redis:6379/0"))
 		}
 	}

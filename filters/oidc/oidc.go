@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/redis"
 )
 
 const kind = "oidc"
@@ -184,12 +185,9 @@ func (p *policy) newStore(env *filter.Env, c *Config, application string) (store
 		jtis, err := filter.Keep(env, application+":jtis", func() (*cache[name, struct{}], error) { return newCache[name, struct{}](maxSeen), nil })
 		return &cookies{codec: p.codec, limits: p.limits, revoked: revoked, jtis: jtis, now: p.now}, err
 	}
-	options, err := redisOptions(c.Session.Store.Reveal())
-	if err != nil {
-		return nil, err
-	}
-	key := sha256.Sum256([]byte(c.Session.Store.Reveal()))
-	s, err := filter.Keep(env, kind+":redis:"+hex.EncodeToString(key[:]), func() (*server, error) { return &server{options: options, now: p.now}, nil })
+	url := c.Session.Store.Reveal()
+	key := sha256.Sum256([]byte(url))
+	s, err := filter.Keep(env, kind+":redis:"+hex.EncodeToString(key[:]), func() (*redis.Server, error) { return redis.New(url) })
 	return &shared{server: s, codec: p.codec, limits: p.limits, prefix: "cardea:" + application[:len(kind)+17] + ":", now: p.now}, err
 }
 

@@ -2,86 +2,20 @@ package oidc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/redis/rueidis"
 
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/redis"
 )
-
-const (
-	storeTimeout = 2 * time.Second // for one question to the store
-	storePause   = time.Second     // after a connection that failed
-)
-
-// redisOptions reads the URL of a Redis or Valkey server.
-func redisOptions(text string) (rueidis.ClientOption, error) {
-	if !strings.HasPrefix(text, "redis://") && !strings.HasPrefix(text, "rediss://") {
-		return rueidis.ClientOption{}, errors.New("the URL is not one of redis:// or rediss://")
-	}
-	o, err := rueidis.ParseURL(text)
-	if err != nil {
-		return o, errors.New("the URL cannot be read") // the reason would quote the password
-	}
-	o.ReadBufferEachConn, o.WriteBufferEachConn, o.RingScaleEachConn = 32<<10, 32<<10, 8
-	o.DisableCache, o.DisableRetry, o.ForceSingleClient = true, true, true
-	o.Dialer.Timeout, o.ConnWriteTimeout = storeTimeout, storeTimeout
-	return o, nil
-}
-
-// server is a Redis or Valkey server, which is connected to when that is first needed. It is shared by all policies with its URL.
-type server struct {
-	options rueidis.ClientOption
-	now     func() time.Time
-
-	mu     sync.Mutex
-	client rueidis.Client
-	failed error
-	until  time.Time // the failure counts
-	closed bool
-}
-
-// connect returns the client. Once there is one it reconnects by itself.
-func (s *server) connect() (rueidis.Client, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.client != nil:
-		return s.client, nil
-	case s.closed:
-		return nil, errors.New("the store of the sessions is closed")
-	case s.failed != nil && s.now().Before(s.until):
-		return nil, s.failed
-	}
-	client, err := rueidis.NewClient(s.options)
-	if err != nil {
-		s.failed, s.until = fmt.Errorf("cannot connect to the store of the sessions: %w", err), s.now().Add(storePause)
-		return nil, s.failed
-	}
-	s.client = client
-	return client, nil
-}
-
-// Close ends the connections.
-func (s *server) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	if s.client != nil {
-		s.client.Close()
-	}
-	return nil
-}
 
 // shared are sessions in a Redis or Valkey server: encrypted as cookies would be, under the hash of an id that the browser alone has. So whoever
 // reads the server can neither take a session over nor read one.
 type shared struct {
-	server *server
+	server *redis.Server
 	codec  *codec
 	limits limits
 	prefix string // of keys
@@ -108,13 +42,7 @@ func (r *shared) life() time.Duration {
 
 // ask runs f with the client and a bounded time.
 func (r *shared) ask(ctx context.Context, f func(ctx context.Context, client rueidis.Client) error) error {
-	client, err := r.server.connect()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	if err := f(ctx, client); err != nil {
+	if err := r.server.Ask(ctx, f); err != nil {
 		return fmt.Errorf("cannot use the store of the sessions: %w", err)
 	}
 	return nil
