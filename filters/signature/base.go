@@ -100,9 +100,17 @@ func (m message) target() string {
 	return m.path() + "?" + m.ex.Original.Query
 }
 
-// authority is the host as it was sent, in lower case and without the port that the scheme has anyway (RFC 9421, section 2.2.3).
+// authority is the host as the client sent it, in lower case and without the port that the scheme has anyway (RFC 9421, section 2.2.3). Where a
+// trusted proxy says that it was another one, it is that, of which the port is not known.
 func (m message) authority() string {
 	host := strings.ToLower(m.ex.Request.Host)
+	name := host
+	if colon := strings.LastIndexByte(name, ':'); colon > strings.LastIndexByte(name, ']') {
+		name = name[:colon]
+	}
+	if original := m.ex.Original.Host; original != "" && original != strings.TrimSuffix(name, ".") {
+		return original
+	}
 	port := map[string]string{"http": ":80", "https": ":443"}[m.ex.Original.Scheme]
 	if port != "" {
 		host = strings.TrimSuffix(host, port)

@@ -52,7 +52,7 @@ func (r *request) exchange(t testing.TB) *filter.Exchange {
 		req.Header.Add(name, value)
 	}
 	ex := &filter.Exchange{Request: req, Start: time.Now(), Original: filter.Original{
-		Method: r.method, Scheme: req.URL.Scheme, Host: req.URL.Hostname(), Path: req.URL.EscapedPath(), Query: req.URL.RawQuery, Proto: "HTTP/1.1",
+		Method: r.method, Scheme: req.URL.Scheme, Host: strings.ToLower(req.URL.Hostname()), Path: req.URL.EscapedPath(), Query: req.URL.RawQuery, Proto: "HTTP/1.1",
 	}}
 	ex.Prepare(4)
 	return ex
@@ -176,6 +176,25 @@ func TestWhatMustBeCovered(t *testing.T) {
 	} {
 		if got := found(p, c.r.signed(c.list+end, c.base).exchange(t)); !strings.Contains(got, c.want) {
 			t.Errorf("%s: got %s, want %s", c.list, got, c.want)
+		}
+	}
+}
+
+func TestAuthority(t *testing.T) {
+	for _, c := range [][4]string{
+		{"Example.com", "example.com", "https", "example.com"},
+		{"example.com:443", "example.com", "https", "example.com"},
+		{"example.com:443", "example.com", "http", "example.com:443"},
+		{"example.com:80", "example.com", "http", "example.com"},
+		{"example.com:8080", "example.com", "http", "example.com:8080"},
+		{"[::1]:8080", "[::1]", "http", "[::1]:8080"},
+		{"[::1]", "[::1]", "http", "[::1]"},
+		{"internal:8080", "api.example.com", "https", "api.example.com"}, // by a trusted proxy's word
+		{"internal", "", "https", "internal"},
+	} {
+		ex := &filter.Exchange{Request: &http.Request{Host: c[0]}, Original: filter.Original{Host: c[1], Scheme: c[2]}}
+		if got := (message{ex}).authority(); got != c[3] {
+			t.Errorf("%v: got %s", c, got)
 		}
 	}
 }
