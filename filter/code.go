@@ -92,7 +92,7 @@ var codes = [...]CodeInfo{
 	{Code: LoginRequired, Status: 302, Source: FromClient, Level: slog.LevelDebug, Title: "Login required", Detail: "Log in to go on."},
 	{Code: LoginFailed, Status: 400, Source: FromClient, Level: slog.LevelInfo, Title: "Login failed", Detail: "The login could not be completed. Please start again."},
 	{Code: AccessDenied, Status: 403, Source: FromClient, Level: slog.LevelInfo, Title: "Access denied", Detail: "The caller may not do this."},
-	{Code: InsufficientScope, Status: 403, Source: FromClient, Level: slog.LevelInfo, Title: "Insufficient scope", Detail: "The token is not good for this."},
+	{Code: InsufficientScope, Status: 403, Source: FromClient, Level: slog.LevelInfo, Title: "Insufficient scope", Detail: "The credentials are not good for this."},
 	{Code: TokenExchangeRejected, Status: 401, Source: FromClient, Level: slog.LevelInfo, Title: "Unauthorized", Detail: "The request needs a bearer token that can be exchanged for one of the service."},
 	{Code: AddressDenied, Status: 403, Source: FromClient, Level: slog.LevelInfo, Title: "Address denied", Detail: "Requests from this address are not accepted here."},
 	{Code: CORSRejected, Status: 403, Source: FromClient, Level: slog.LevelInfo, Title: "Cross-origin request rejected", Detail: "This origin, method or header is not allowed across origins."},

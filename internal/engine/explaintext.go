@@ -80,12 +80,16 @@ func (e *Explanation) writePolicies(b *strings.Builder) {
 		return
 	}
 	b.WriteString("policies, in order:\n")
+	width := 14
+	for _, p := range e.Policies {
+		width = max(width, len(p.Policy))
+	}
 	for _, p := range e.Policies {
 		mark := map[filter.Action]string{filter.Answers: "←", filter.Rejects: "✗", NotReached: "·", filter.Unknown: "?"}[p.Action]
 		if mark == "" {
 			mark = "✓"
 		}
-		fmt.Fprintf(b, "  %s %-14s %-14s %s", mark, p.Policy, p.Stage, p.Action)
+		fmt.Fprintf(b, "  %s %-*s %-14s %s", mark, width, p.Policy, p.Stage, p.Action)
 		if p.Note != "" {
 			fmt.Fprintf(b, ": %s", p.Note)
 		}
