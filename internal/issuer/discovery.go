@@ -18,6 +18,7 @@ const documentAge = time.Hour
 type Document struct {
 	Issuer        string `json:"issuer"`
 	JWKS          string `json:"jwks_uri"`
+	Token         string `json:"token_endpoint"`
 	Introspection string `json:"introspection_endpoint"`
 }
 

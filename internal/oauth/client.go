@@ -15,8 +15,9 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
+
+	"cardea.dev/cardea/internal/issuer"
 )
 
 const (
@@ -41,8 +42,8 @@ type Client struct {
 	config Config
 	http   *http.Client
 
-	mu       sync.Mutex
-	endpoint string // found by discovery
+	issuers   *issuer.Client
+	discovery *issuer.Discovery // nil where the token endpoint is known
 }
 
 // Token is an access token.
@@ -59,14 +60,24 @@ func New(c Config) *Client {
 		TLSClientConfig: &tls.Config{RootCAs: c.Roots, MinVersion: tls.VersionTLS12},
 		MaxConnsPerHost: 32, MaxIdleConnsPerHost: 4, IdleConnTimeout: 90 * time.Second, MaxResponseHeaderBytes: 64 << 10,
 	}
-	return &Client{config: c, endpoint: c.TokenURL, http: &http.Client{
+	client := &Client{config: c, http: &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+	if c.TokenURL == "" {
+		client.issuers = issuer.NewClient(c.Roots, true, c.Timeout)
+		client.discovery, _ = issuer.NewDiscovery(client.issuers, c.Issuer, "") // an issuer with a query has no document, which is told when it is asked for
+	}
+	return client
 }
 
 // Close closes idle connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.http.CloseIdleConnections()
+	if c.issuers != nil {
+		c.issuers.Close()
+	}
+}
 
 // Fetch asks for a token with the parameters of a grant. What the server says against it is an *Error.
 func (c *Client) Fetch(ctx context.Context, grant url.Values) (Token, error) {

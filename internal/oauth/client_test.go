@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -205,17 +206,17 @@ func TestDiscovery(t *testing.T) {
 		"OpenID Connect":       {"/", "/.well-known/openid-configuration", `{"issuer":"%[1]s/","token_endpoint":"%[1]s/token"}`, ""},
 		"OpenID Connect, path": {"/realms/a", "/realms/a/.well-known/openid-configuration", `{"issuer":"%[1]s/realms/a","token_endpoint":"%[1]s/token"}`, ""},
 		"RFC 8414":             {"/as", "/.well-known/oauth-authorization-server/as", `{"issuer":"%[1]s/as","token_endpoint":"%[1]s/token"}`, ""},
-		"another issuer":       {"/", "/.well-known/openid-configuration", `{"issuer":"https://evil.example/","token_endpoint":"%[1]s/token"}`, `of another issuer, "https://evil.example/"`},
-		"no slash":             {"/", "/.well-known/openid-configuration", `{"issuer":"%[1]s","token_endpoint":"%[1]s/token"}`, "of another issuer"},
+		"another issuer":       {"/", "/.well-known/openid-configuration", `{"issuer":"https://evil.example/","token_endpoint":"%[1]s/token"}`, `of the issuer "https://evil.example/"`},
+		"no slash":             {"/", "/.well-known/openid-configuration", `{"issuer":"%[1]s","token_endpoint":"%[1]s/token"}`, "of the issuer"},
 		"no endpoint":          {"/", "/.well-known/openid-configuration", `{"issuer":"%[1]s/"}`, "token_endpoint cannot be used"},
 		"endpoint is a file":   {"/", "/.well-known/openid-configuration", `{"issuer":"%[1]s/","token_endpoint":"file:///etc/passwd"}`, "token_endpoint cannot be used"},
-		"no JSON":              {"/", "/.well-known/openid-configuration", `<html>`, "not a JSON object"},
-		"nothing":              {"/", "/nowhere", ``, "it has no metadata"},
+		"no JSON":              {"/", "/.well-known/openid-configuration", `nothing`, "not JSON"},
+		"nothing":              {"/", "/nowhere", ``, "answered 404"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var server string
 			asked := 0
-			s, c := serve(t, nil, func(w http.ResponseWriter, r *http.Request) {
+			s, _ := serve(t, nil, func(w http.ResponseWriter, r *http.Request) {
 				switch r.URL.Path {
 				case test.at:
 					asked++
@@ -227,7 +228,8 @@ func TestDiscovery(t *testing.T) {
 				}
 			})
 			server = s.URL
-			c.config.TokenURL, c.endpoint, c.config.Issuer = "", "", s.URL+test.path
+			c := New(Config{Issuer: s.URL + test.path, ID: "gateway", Timeout: 5 * time.Second})
+			t.Cleanup(c.Close)
 			for range 2 {
 				got, err := c.Fetch(t.Context(), grant)
 				if test.want == "" && (err != nil || got.Value != "abc" || asked != 1) {
@@ -241,10 +243,17 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
-func TestMetadataOverHTTPSNamesNoPlainEndpoint(t *testing.T) {
-	c := New(Config{Issuer: "https://idp.example"})
-	u, _ := url.Parse("https://idp.example")
-	if _, err := c.readMetadata(u, []byte(`{"issuer":"https://idp.example","token_endpoint":"http://idp.example/t"}`)); err == nil || !strings.Contains(err.Error(), "not https") {
+func TestTokenEndpointOfHTTPSIsNotPlain(t *testing.T) {
+	var s *httptest.Server
+	s = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"issuer":%q,"token_endpoint":"http://127.0.0.1:1/t"}`, s.URL)
+	}))
+	defer s.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	c := New(Config{Issuer: s.URL, Roots: roots, Timeout: 5 * time.Second})
+	defer c.Close()
+	if _, err := c.Fetch(t.Context(), grant); err == nil || !strings.Contains(err.Error(), "not https") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// issuer grants tokens with numbers.
-type issuer struct {
+// granter grants tokens with numbers.
+type granter struct {
 	asked atomic.Int64
 	takes time.Duration
 	life  time.Duration
@@ -21,13 +21,13 @@ type issuer struct {
 	err   error
 }
 
-func (i *issuer) fail(err error) {
+func (i *granter) fail(err error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.err = err
 }
 
-func (i *issuer) fetch(ctx context.Context) (Token, error) {
+func (i *granter) fetch(ctx context.Context) (Token, error) {
 	n := i.asked.Add(1)
 	select {
 	case <-time.After(i.takes):
@@ -42,14 +42,14 @@ func (i *issuer) fetch(ctx context.Context) (Token, error) {
 	return Token{fmt.Sprint("t", n), i.life}, nil
 }
 
-func (i *issuer) exchange(ctx context.Context, subject string) (Token, error) {
+func (i *granter) exchange(ctx context.Context, subject string) (Token, error) {
 	t, err := i.fetch(ctx)
 	t.Value = subject + t.Value
 	return t, err
 }
 
 // with runs a test with a source, in a bubble with a clock of its own.
-func with(t *testing.T, i *issuer, f func(t *testing.T, s *Source, want func(value string, asked int64))) {
+func with(t *testing.T, i *granter, f func(t *testing.T, s *Source, want func(value string, asked int64))) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewSource(i.fetch, time.Now)
 		defer s.Close()
@@ -69,7 +69,7 @@ func with(t *testing.T, i *issuer, f func(t *testing.T, s *Source, want func(val
 }
 
 func TestTokensAreRenewedBeforeTheirEnd(t *testing.T) {
-	with(t, &issuer{life: time.Hour}, func(_ *testing.T, s *Source, want func(string, int64)) {
+	with(t, &granter{life: time.Hour}, func(_ *testing.T, s *Source, want func(string, int64)) {
 		want("t1", 1)
 		want("t1", 1)
 		if a := s.Held().Authorization; len(a) != 1 || a[0] != "Bearer t1" {
@@ -86,7 +86,7 @@ func TestTokensAreRenewedBeforeTheirEnd(t *testing.T) {
 }
 
 func TestTokensThatDoNotSayHowLong(t *testing.T) {
-	with(t, &issuer{}, func(_ *testing.T, _ *Source, want func(string, int64)) {
+	with(t, &granter{}, func(_ *testing.T, _ *Source, want func(string, int64)) {
 		want("t1", 1)
 		time.Sleep(3 * time.Minute)
 		want("t1", 1)
@@ -96,7 +96,7 @@ func TestTokensThatDoNotSayHowLong(t *testing.T) {
 }
 
 func TestOneRequestIsUnderWay(t *testing.T) {
-	i := &issuer{life: time.Hour, takes: time.Second}
+	i := &granter{life: time.Hour, takes: time.Second}
 	with(t, i, func(t *testing.T, s *Source, want func(string, int64)) {
 		var wg sync.WaitGroup
 		for range 1000 {
@@ -112,7 +112,7 @@ func TestOneRequestIsUnderWay(t *testing.T) {
 }
 
 func TestWhoeverLeavesDoesNotEndTheRequest(t *testing.T) {
-	with(t, &issuer{life: time.Hour, takes: 5 * time.Second}, func(t *testing.T, s *Source, want func(string, int64)) {
+	with(t, &granter{life: time.Hour, takes: 5 * time.Second}, func(t *testing.T, s *Source, want func(string, int64)) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := s.Token(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -123,7 +123,7 @@ func TestWhoeverLeavesDoesNotEndTheRequest(t *testing.T) {
 }
 
 func TestAServerThatFails(t *testing.T) {
-	i := &issuer{life: time.Hour}
+	i := &granter{life: time.Hour}
 	with(t, i, func(t *testing.T, s *Source, want func(string, int64)) {
 		want("t1", 1)
 		i.fail(errors.New("down"))
@@ -151,7 +151,7 @@ func TestAServerThatFails(t *testing.T) {
 }
 
 func TestARefusedTokenIsRenewedOnce(t *testing.T) {
-	i := &issuer{life: time.Hour, takes: time.Second}
+	i := &granter{life: time.Hour, takes: time.Second}
 	with(t, i, func(t *testing.T, s *Source, want func(string, int64)) {
 		want("t1", 1)
 		first := s.Held()
@@ -183,7 +183,7 @@ func TestARefusedTokenIsRenewedOnce(t *testing.T) {
 }
 
 func TestClose(t *testing.T) {
-	i := &issuer{takes: time.Hour}
+	i := &granter{takes: time.Hour}
 	synctest.Test(t, func(t *testing.T) {
 		s := NewSource(i.fetch, time.Now)
 		failed := make(chan error)
@@ -206,7 +206,7 @@ func jwt(end time.Time) string {
 
 func TestExchanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		i := &issuer{life: time.Hour, takes: time.Second}
+		i := &granter{life: time.Hour, takes: time.Second}
 		e := NewExchanger(i.exchange, 3, time.Now)
 		defer e.Close()
 		want := func(subject, value string, asked int64) {
@@ -259,7 +259,7 @@ func TestExchanges(t *testing.T) {
 
 func TestAnExchangedTokenThatIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		i := &issuer{life: time.Hour}
+		i := &granter{life: time.Hour}
 		e := NewExchanger(i.exchange, 3, time.Now)
 		defer e.Close()
 		g, err := e.Token(t.Context(), "a")
@@ -289,7 +289,7 @@ func TestEndsOfTokens(t *testing.T) {
 }
 
 func TestTokensThatAreHeldDoNotAllocate(t *testing.T) {
-	i := &issuer{life: time.Hour}
+	i := &granter{life: time.Hour}
 	s := NewSource(i.fetch, time.Now)
 	defer s.Close()
 	e := NewExchanger(i.exchange, 10, time.Now)
@@ -306,7 +306,7 @@ func TestTokensThatAreHeldDoNotAllocate(t *testing.T) {
 }
 
 func BenchmarkSource(b *testing.B) {
-	i := &issuer{life: time.Hour}
+	i := &granter{life: time.Hour}
 	s := NewSource(i.fetch, time.Now)
 	defer s.Close()
 	b.ReportAllocs()
@@ -316,7 +316,7 @@ func BenchmarkSource(b *testing.B) {
 }
 
 func BenchmarkExchanger(b *testing.B) {
-	i := &issuer{life: time.Hour}
+	i := &granter{life: time.Hour}
 	e := NewExchanger(i.exchange, 10, time.Now)
 	defer e.Close()
 	subject := jwt(time.Now().Add(time.Hour))
