@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"cardea.dev/cardea/observe"
@@ -90,6 +91,14 @@ type Route struct {
 	Match  string // as it was written
 	Where  string // file:line:column
 	Prefix string // the literal path before `/**`, where all its matches share one: "/assets"; else ""
+
+	// Concealed are query parameters that hold credentials, in lower case. Logs do not show their values. All are there once the route is built.
+	Concealed []string
+}
+
+// Conceal has the values of a query parameter not shown in logs. Policies call it when they are built.
+func (r *Route) Conceal(parameter string) {
+	r.Concealed = append(r.Concealed, strings.ToLower(parameter))
 }
 
 // Attempt is one try at an endpoint.

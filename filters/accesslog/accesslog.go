@@ -63,7 +63,7 @@ func build(env *filter.Env, c *Config) (*filter.Filter, error) {
 
 // newFormat returns what writes a line.
 func newFormat(env *filter.Env, c *Config) (func(*line, *entry), error) {
-	hide := newRedactor(c.Query, c.Redact)
+	hide := newRedactor(c.Query, c.Redact, env.Route)
 	switch c.Format {
 	case "common":
 		return commonFormat(hide, false), nil

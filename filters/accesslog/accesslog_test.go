@@ -188,7 +188,7 @@ func FuzzJSONText(f *testing.F) {
 }
 
 func TestRedaction(t *testing.T) {
-	hide := newRedactor(true, []string{"Token", "api_key", "a b"})
+	hide := newRedactor(true, []string{"Token", "api_key", "a b"}, &filter.Route{})
 	for query, want := range map[string]string{
 		"":                           "",
 		"page=1":                     "page=1",

@@ -44,7 +44,8 @@ type Config struct {
 
 	// Redact are the query parameters whose values are shown as "***", without regard to case. By default names under which
 	// credentials travel: access_token, token, id_token, refresh_token, api_key, apikey, key, code, password, secret, client_secret,
-	// signature, sig, x-amz-signature, x-amz-credential, x-amz-security-token, x-goog-signature. An empty list redacts nothing.
+	// signature, sig, x-amz-signature, x-amz-credential, x-amz-security-token, x-goog-signature. An empty list redacts nothing but
+	// what the route's own policies, such as api_key, take credentials from.
 	Redact []string `yaml:"redact"`
 }
 

@@ -1,15 +1,21 @@
 package accesslog
 
-import "strings"
+import (
+	"slices"
+	"strings"
+
+	"cardea.dev/cardea/filter"
+)
 
 // redactor writes queries without the values that nobody should see.
 type redactor struct {
 	query bool
-	names []string // lower case
+	names []string      // lower case
+	route *filter.Route // whose policies know of further names
 }
 
-func newRedactor(query bool, names []string) *redactor {
-	r := &redactor{query: query}
+func newRedactor(query bool, names []string, route *filter.Route) *redactor {
+	r := &redactor{query: query, route: route}
 	for _, name := range names {
 		r.names = append(r.names, strings.ToLower(name))
 	}
@@ -42,12 +48,8 @@ func (r *redactor) write(l *line, query string) {
 
 // hides says whether the parameter with an encoded name is one whose value is not shown.
 func (r *redactor) hides(encoded string) bool {
-	for _, name := range r.names {
-		if len(encoded) >= len(name) && encodes(encoded, name) {
-			return true
-		}
-	}
-	return false
+	named := func(name string) bool { return len(encoded) >= len(name) && encodes(encoded, name) }
+	return slices.ContainsFunc(r.names, named) || slices.ContainsFunc(r.route.Concealed, named)
 }
 
 // encodes says whether a percent-encoded text stands for a name, without regard to case.

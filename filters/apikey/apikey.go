@@ -55,6 +55,9 @@ func build(env *filter.Env, c *Config) (*filter.Filter, error) {
 			continue
 		}
 		p.places = append(p.places, at)
+		if name := at.Parameter(); name != "" {
+			env.Route.Conceal(name)
+		}
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)

@@ -26,7 +26,8 @@
 // credentials_missing.
 //
 // Of a key only its SHA-256 is kept, and what is looked up is the hash of what the caller sent: the time that takes says nothing of
-// the keys there are. The key is removed from what the upstream sees, unless `forward` is on.
+// the keys there are. The key is removed from what the upstream sees, unless `forward` is on,
+// and the access log shows *** for a query parameter that it may be in.
 //
 // # Explain
 //

@@ -1,8 +1,13 @@
 package authenticate_test
 
 import (
+	"context"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/filter/filtertest"
@@ -94,5 +99,25 @@ func TestExplain(t *testing.T) {
 	want := filter.Verdict{Action: filter.Passes, Note: "one authentication policy must accept the request, if it has any credentials"}
 	if got := f.Explain(nil); got != want {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestKeysInQueriesAreNotLogged has keys in a parameter whose name says nothing.
+func TestKeysInQueriesAreNotLogged(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "access.log")
+	g := gatewaytest.New(t, config+`
+log: `+file+`
+api_key: query.K
+routes: [{match: /**, respond: ok}]
+`)
+	for _, query := range []string{"a=1&K=acme-key-0123456789", "%4b=acme-key-0123456789&a=2", "K=acme-key-wrong"} {
+		g.Get("/?" + query)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	g.Shutdown(ctx)
+	text, err := os.ReadFile(file)
+	if err != nil || strings.Count(string(text), "\n") != 3 || strings.Contains(string(text), "acme-key") || !strings.Contains(string(text), "a=1&K=***") {
+		t.Errorf("%v\n%s", err, text)
 	}
 }

@@ -34,6 +34,14 @@ func Parse(text string) (Place, error) {
 	return Place{}, fmt.Errorf("%q is no place of a credential: expected header.NAME, query.NAME or cookie.NAME", text)
 }
 
+// Parameter returns the query parameter that the place is, or "".
+func (p *Place) Parameter() string {
+	if p.query {
+		return p.name
+	}
+	return ""
+}
+
 // String returns the place as it was written.
 func (p *Place) String() string { return p.text }
 

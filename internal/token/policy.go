@@ -53,6 +53,9 @@ func NewPolicy(env *filter.Env, method string, s *Settings, now func() time.Time
 			return nil, err
 		}
 		p.places = append(p.places, at)
+		if name := at.Parameter(); name != "" {
+			env.Route.Conceal(name)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.ClaimsToHeaders)) {
 		p.fields = append(p.fields, http.CanonicalHeaderKey(name))
