@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -29,8 +27,9 @@ type policy struct {
 	open       bool // without an answer, requests pass
 	body       int64
 	bodyText   string
-	cache      *cache   // nil: none
-	removed    []string // fields of the client's that never reach the upstream
+	cache      *cache           // nil: none
+	removed    []string         // fields of the client's that never reach the upstream
+	own        filter.OwnFields // of those, what is removed before the authorizer is asked: all but credentials, which it has to see
 	accepted   filter.Slot[verdict]
 	down       atomic.Bool // there was no answer the last time
 	unknown    *filter.Identity
@@ -49,6 +48,8 @@ func build(env *filter.Env, c *Config) (*filter.Filter, error) {
 		removed: c.reserved(), accepted: filter.NewSlot[verdict](env), unknown: &filter.Identity{Method: method},
 		metrics: newMetrics(env), log: env.Log,
 	}
+	early := slices.DeleteFunc(slices.Clone(p.removed), func(name string) bool { return name == "Authorization" || name == "Cookie" })
+	p.own = filter.NewOwnFields(early...)
 	var errs []error
 	var err error
 	connect := newForward
@@ -77,29 +78,12 @@ func build(env *filter.Env, c *Config) (*filter.Filter, error) {
 func (p *policy) shield(f *filter.Filter) {
 	request, explain := f.Request, f.Explain
 	f.Request = func(ex *filter.Exchange) error {
-		p.strip(ex.Request.Header)
+		p.own.Clean(ex.Request)
 		return request(ex)
 	}
 	f.Explain = func(ex *filter.Exchange) filter.Verdict {
-		p.strip(ex.Request.Header)
+		p.own.Clean(ex.Request)
 		return explain(ex)
-	}
-}
-
-// strip removes fields that only the authorizer may set. Credentials stay until it has seen them. Many servers take "_" for "-".
-func (p *policy) strip(h http.Header) {
-	for _, name := range p.removed {
-		if name != "Authorization" && name != "Cookie" {
-			delete(h, name)
-		}
-	}
-	if len(p.removed) == 0 {
-		return
-	}
-	for name := range h {
-		if strings.IndexByte(name, '_') >= 0 && slices.Contains(p.removed, http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))) {
-			delete(h, name)
-		}
 	}
 }
 

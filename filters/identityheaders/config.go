@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/filter"
 )
 
 // Config says what the upstream is told of the caller. Keys that are none of these are fields: {X-User: identity.subject}, each a variable or
@@ -76,7 +77,7 @@ func (c *Config) Validate() error {
 	var errs []error
 	seen := map[string]string{}
 	if c.Token != nil {
-		seen[folded(c.Token.Header)] = c.Token.Header
+		seen[filter.FoldedField(c.Token.Header)] = c.Token.Header
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
 		path := "[" + strconv.Quote(name) + "]"
@@ -86,10 +87,10 @@ func (c *Config) Validate() error {
 		if err := checkName(name); err != nil {
 			errs = append(errs, config.FieldErrorf(path, "%w", err))
 		}
-		if twin := seen[folded(name)]; twin != "" {
+		if twin := seen[filter.FoldedField(name)]; twin != "" {
 			errs = append(errs, config.FieldErrorf(path, "%s is the same field as %s, for many servers at least", name, twin))
 		}
-		seen[folded(name)] = name
+		seen[filter.FoldedField(name)] = name
 	}
 	return errors.Join(errs...)
 }

@@ -24,7 +24,7 @@ func Kind() filter.Kind { return filter.Define("identity_headers", filter.Transf
 
 // policy is the policy as it runs.
 type policy struct {
-	names  names
+	names  filter.OwnFields
 	fields []field
 	token  *issuer // nil: none
 	at     string  // the token's field
@@ -88,7 +88,7 @@ func newPolicy(env *filter.Env, c *Config) (*policy, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	p.names = newNames(all)
+	p.names = filter.NewOwnFields(all...)
 	p.known, err = filter.Keep(env, "identity_headers:"+p.fingerprint(c, sources), func() (*cache, error) { return &cache{seed: maphash.MakeSeed()}, nil })
 	return p, err
 }
@@ -128,7 +128,7 @@ func (p *policy) fingerprint(c *Config, sources map[string]string) string {
 
 // request removes what the client has sent, and then says who calls.
 func (p *policy) request(ex *filter.Exchange) error {
-	p.names.clean(ex.Request)
+	p.names.Clean(ex.Request)
 	m, err := p.find(ex)
 	if err != nil {
 		return err

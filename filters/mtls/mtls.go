@@ -18,6 +18,7 @@ func Kind() filter.Kind { return filter.Define("mtls", filter.Authenticate, buil
 // policy is the policy as it runs.
 type policy struct {
 	trust     *fresh.Files[*trust]
+	own       filter.OwnFields
 	patterns  []*pattern
 	wanted    string // the patterns, for people
 	consumers filter.Consumers
@@ -36,7 +37,7 @@ func build(env *filter.Env, c *Config) (*filter.Filter, error) {
 
 func newPolicy(env *filter.Env, c *Config, now func() time.Time) (*policy, error) {
 	p := &policy{
-		consumers: env.Consumers, now: now, wanted: strings.Join(c.Names, ", "),
+		consumers: env.Consumers, own: filter.NewOwnFields("Client-Cert", "Client-Cert-Chain"), now: now, wanted: strings.Join(c.Names, ", "),
 		leaf: c.Forward == "certificate" || c.Forward == "chain", chain: c.Forward == "chain",
 	}
 	for i, text := range c.Names {
@@ -57,8 +58,7 @@ func newPolicy(env *filter.Env, c *Config, now func() time.Time) (*policy, error
 // authenticate finds out whose certificate the connection has.
 func (p *policy) authenticate(ex *filter.Exchange) (*filter.Identity, error) {
 	header := ex.Request.Header
-	delete(header, "Client-Cert") // whoever sends these wants to be taken for another (RFC 9440, section 4)
-	delete(header, "Client-Cert-Chain")
+	p.own.Clean(ex.Request) // whoever sends these wants to be taken for another (RFC 9440, section 4)
 	state := ex.Request.TLS
 	if state == nil || len(state.PeerCertificates) == 0 {
 		return nil, nil

@@ -33,9 +33,10 @@ type Policy struct {
 	method   string
 	settings *Settings
 	places   []place.Place
-	fields   []string // of claims_to_headers, in canonical form
-	claims   []string // each's claim
-	prover   *prover  // nil: no proofs
+	fields   []string         // of claims_to_headers, in canonical form
+	own      filter.OwnFields // the same
+	claims   []string         // each's claim
+	prover   *prover          // nil: no proofs
 	env      *filter.Env
 	find     Find
 	now      func() time.Time
@@ -61,6 +62,7 @@ func NewPolicy(env *filter.Env, method string, s *Settings, now func() time.Time
 		p.fields = append(p.fields, http.CanonicalHeaderKey(name))
 		p.claims = append(p.claims, s.ClaimsToHeaders[name])
 	}
+	p.own = filter.NewOwnFields(p.fields...)
 	if s.DPoP == nil {
 		return p, nil
 	}
@@ -86,43 +88,14 @@ func (p *Policy) Filter(find Find) *filter.Filter {
 	// Also where another policy has accepted the request already, and this one is not asked.
 	request, explain := f.Request, f.Explain
 	f.Request = func(ex *filter.Exchange) error {
-		p.removeFields(ex.Request.Header)
+		p.own.Clean(ex.Request)
 		return request(ex)
 	}
 	f.Explain = func(ex *filter.Exchange) filter.Verdict {
-		p.removeFields(ex.Request.Header)
+		p.own.Clean(ex.Request)
 		return explain(ex)
 	}
 	return f
-}
-
-// removeFields removes what only the gateway may say. Many services take "X_User" for "X-User".
-func (p *Policy) removeFields(h http.Header) {
-	for name := range h {
-		if slices.ContainsFunc(p.fields, func(ours string) bool { return sameField(name, ours) }) {
-			delete(h, name)
-		}
-	}
-}
-
-// sameField compares names without regard to case, and to "-" and "_".
-func sameField(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range len(a) {
-		x, y := a[i], b[i]
-		if x == '_' {
-			x = '-'
-		}
-		if y == '_' {
-			y = '-'
-		}
-		if x != y && x|0x20 != y|0x20 {
-			return false
-		}
-	}
-	return true
 }
 
 // authenticate finds the caller.
