@@ -168,19 +168,21 @@ func worse(a, b *failure) *failure {
 
 // unknown refuses a caller who has shown nothing: to one policy, or to any.
 func (g *Authentication) unknown(ex *Exchange, to *member) *Error {
-	for _, m := range g.members {
-		if m.Invite == nil || to != nil && to != m {
-			continue
-		}
-		if invitation := m.Invite(ex); invitation != nil {
-			return invitation
-		}
+	if to == nil {
+		return g.Require(ex, fmt.Errorf("the request has credentials for none of %s", strings.Join(g.methods(), ", ")))
 	}
-	why := Reject(CredentialsMissing, "")
-	if to != nil {
-		return to.refusal(why.Because(fmt.Errorf("%s: the request has no credentials for it", to.method)))
+	if invitation := to.invite(ex); invitation != nil {
+		return invitation
 	}
-	return g.challenged(why.Because(fmt.Errorf("the request has credentials for none of %s", strings.Join(g.methods(), ", "))))
+	return to.refusal(Reject(CredentialsMissing, "").Because(fmt.Errorf("%s: the request has no credentials for it", to.method)))
+}
+
+// invite returns the policy's invitation, if it has one for the caller.
+func (m *member) invite(ex *Exchange) *Error {
+	if m.Invite == nil {
+		return nil
+	}
+	return m.Invite(ex)
 }
 
 // Members is how many authentication policies the route has. Policies of later stages may ask when they are built.
@@ -201,10 +203,7 @@ func (g *Authentication) Unsaid(ex *Exchange) bool {
 // invites or challenges as it does for callers who have shown nothing.
 func (g *Authentication) Require(ex *Exchange, reason error) *Error {
 	for _, m := range g.members {
-		if m.Invite == nil {
-			continue
-		}
-		if invitation := m.Invite(ex); invitation != nil {
+		if invitation := m.invite(ex); invitation != nil {
 			return invitation
 		}
 	}
@@ -293,6 +292,9 @@ func (m *member) explain(ex *Exchange) Verdict {
 		return Verdict{Unknown, err.Error()}
 	}
 	if refused := m.decide(ex, id, err); refused != nil {
+		if m.of.Any && m.of.unsaid.Get(ex) != nil {
+			return Verdict{Unknown, reasonOf(refused) + ", unless a policy accepts it that cannot be said"}
+		}
 		return Verdict{Rejects, reasonOf(refused)}
 	}
 	switch {

@@ -167,3 +167,22 @@ func TestAuthenticationExplained(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestExplainedWithWhatCannotBeSaid: where any policy is enough, one that cannot say what it would find may still accept.
+func TestExplainedWithWhatCannotBeSaid(t *testing.T) {
+	for anyOf, want := range map[bool]filter.Action{true: filter.Unknown, false: filter.Rejects} {
+		env := &filter.Env{Route: &filter.Route{}, Metrics: observe.NewMetrics()}
+		env.Authentication().Any = anyOf
+		absent := func(*filter.Exchange) (*filter.Identity, error) { return nil, nil }
+		first := env.Join("a", filter.Authenticator{Authenticate: absent, Explain: func(*filter.Exchange) (*filter.Identity, error) { return nil, filter.ErrUnsaid }})
+		second := env.Join("b", filter.Authenticator{Authenticate: absent})
+		ex := &filter.Exchange{Dry: true}
+		ex.Prepare(env.Slots())
+		if v := first.Explain(ex); v.Action != filter.Unknown {
+			t.Errorf("the first: %+v", v)
+		}
+		if v := second.Explain(ex); v.Action != want {
+			t.Errorf("any %v: %+v", anyOf, v)
+		}
+	}
+}

@@ -9,7 +9,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/sha512"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
@@ -18,6 +17,8 @@ import (
 	"strings"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"cardea.dev/cardea/internal/issuer"
 )
 
 // The algorithms (RFC 9421, section 6.2.2).
@@ -76,19 +77,7 @@ func publicKey(file []byte, algorithm string) (*key, error) {
 
 func parsePublic(file []byte) (any, error) {
 	if block, _ := pem.Decode(file); block != nil {
-		switch block.Type {
-		case "PUBLIC KEY":
-			return x509.ParsePKIXPublicKey(block.Bytes)
-		case "RSA PUBLIC KEY":
-			return x509.ParsePKCS1PublicKey(block.Bytes)
-		case "CERTIFICATE":
-			c, err := x509.ParseCertificate(block.Bytes)
-			if err != nil {
-				return nil, err
-			}
-			return c.PublicKey, nil
-		}
-		return nil, fmt.Errorf("there is a %s in the file, and no public key", block.Type)
+		return issuer.ParsePEM(block)
 	}
 	var k jose.JSONWebKey
 	if err := k.UnmarshalJSON(file); err != nil {

@@ -157,7 +157,7 @@ func ParseKeys(text []byte) ([]*Key, error) {
 		if block, rest = pem.Decode(rest); block == nil {
 			break
 		}
-		public, err := parsePEM(block)
+		public, err := ParsePEM(block)
 		if err != nil {
 			return nil, err
 		}
@@ -173,7 +173,8 @@ func ParseKeys(text []byte) ([]*Key, error) {
 	return keys, nil
 }
 
-func parsePEM(block *pem.Block) (any, error) {
+// ParsePEM reads the public key of a block: of a key, or of a certificate.
+func ParsePEM(block *pem.Block) (any, error) {
 	switch block.Type {
 	case "PUBLIC KEY":
 		return x509.ParsePKIXPublicKey(block.Bytes)
