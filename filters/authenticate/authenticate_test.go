@@ -3,6 +3,7 @@ package authenticate_test
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -119,5 +120,28 @@ routes: [{match: /**, respond: ok}]
 	text, err := os.ReadFile(file)
 	if err != nil || strings.Count(string(text), "\n") != 3 || strings.Contains(string(text), "acme-key") || !strings.Contains(string(text), "a=1&K=***") {
 		t.Errorf("%v\n%s", err, text)
+	}
+}
+
+// TestFailuresAreCountedByReason counts what is found, by route and policy.
+func TestFailuresAreCountedByReason(t *testing.T) {
+	g := gatewaytest.New(t, config+`
+guard: 2/min
+routes: [{name: r, match: /**, respond: ok, api_key: {}}]
+`)
+	for _, key := range []string{"", "acme-key-0123456789", "wrong", "wrong", "acme-key-0123456789"} {
+		g.Get("/", "X-API-Key: "+key)
+	}
+	w := httptest.NewRecorder()
+	g.Metrics.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	for _, want := range []string{
+		`cardea_authentications_total{policy="api_key",result="absent",route="r"} 1`,
+		`cardea_authentications_total{policy="api_key",result="accepted",route="r"} 1`,
+		`cardea_authentications_total{policy="api_key",result="api_key_invalid",route="r"} 2`,
+		`cardea_guard_blocks_total{route="r"} 1`, `cardea_guard_refusals_total{route="r"} 1`,
+	} {
+		if !strings.Contains(w.Body.String(), want+"\n") {
+			t.Errorf("the metrics lack %s", want)
+		}
 	}
 }
