@@ -1,6 +1,7 @@
 package mtls
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -241,6 +242,25 @@ func TestRevocation(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", text, err, want)
 		}
 	}
+}
+
+// TestListInDER: a list in DER may end with any byte, such as one that is a space in texts.
+func TestListInDER(t *testing.T) {
+	root := newAuthority(t, "Root")
+	env := filtertest.NewEnv(t, "r")
+	env.Dir = t.TempDir()
+	write(t, env.Dir, "ca.pem", root.pem())
+	bad := root.issue(nil)
+	for range 10_000 { // each is signed anew, so one in forty ends with a space
+		if der := root.revoke(time.Now().Add(time.Minute), bad); len(bytes.TrimSpace(der)) < len(der) {
+			write(t, env.Dir, "crl", der)
+			if got := found(built(t, env, "{ca: ca.pem, crl: crl}", time.Now), exchange(bad)); !strings.Contains(got, "is revoked") {
+				t.Error(got)
+			}
+			return
+		}
+	}
+	t.Fatal("no list ends with a space")
 }
 
 func TestWrongConfigurations(t *testing.T) {

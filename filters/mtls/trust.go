@@ -99,7 +99,7 @@ func certificates(text []byte) (all []*x509.Certificate, err error) {
 func (t *trust) addLists(text []byte, signers []*x509.Certificate) error {
 	block, rest := pem.Decode(text)
 	if block == nil {
-		return t.addList(bytes.TrimSpace(text), signers)
+		return t.addList(text, signers)
 	}
 	for ; block != nil; block, rest = pem.Decode(rest) {
 		if block.Type != "X509 CRL" {
