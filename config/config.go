@@ -24,6 +24,10 @@ type Config struct {
 	// in their long form: {"name": "acme", "keys": [{"key": "sha256:…"}]}. A change is loaded like one of the configuration. By default none.
 	ConsumerFiles []string `yaml:"consumer_files"`
 
+	// Store is where gateways share what they count: a Redis or Valkey, as in "redis://host:6379". Policies with a `store` of their own take
+	// this one by default. By default there is none, and each gateway counts by itself. See the manual for clusters, sentinels and TLS.
+	Store Secret `yaml:"store"`
+
 	// Errors changes the answers that the gateway itself makes, by error code ("route_not_found"), by status ("404") or by
 	// class ("4xx", "5xx"). The nearest wins: code, then status, then class.
 	Errors map[string]ErrorAnswer `yaml:"errors"`

@@ -66,6 +66,15 @@ type member struct {
 	route            string
 }
 
+// Methods are the names of the policies that joined so far.
+func (g *Authentication) Methods() []string {
+	var methods []string
+	for _, m := range g.members {
+		methods = append(methods, m.method)
+	}
+	return methods
+}
+
 // Authentication returns how the route's authentication policies work together.
 func (env *Env) Authentication() *Authentication {
 	if env.authentication == nil {

@@ -22,6 +22,12 @@ const (
 	SignatureInvalid      Code = "signature_invalid"
 	LoginRequired         Code = "login_required"
 	LoginFailed           Code = "login_failed"
+	RateLimited           Code = "rate_limited"
+	QuotaExceeded         Code = "quota_exceeded"
+	ConcurrencyLimited    Code = "concurrency_limited"
+	LimitsUnavailable     Code = "limits_unavailable"
+	Overloaded            Code = "overloaded"
+	FaultInjected         Code = "fault_injected"
 	AccessDenied          Code = "access_denied"
 	InsufficientScope     Code = "insufficient_scope"
 	TooManyFailures       Code = "too_many_failures"
@@ -105,9 +111,15 @@ var codes = [...]CodeInfo{
 	{Code: BodyTooLarge, Status: 413, Source: FromClient, Level: slog.LevelInfo, Title: "Body too large", Detail: "The body of the request is too large."},
 	{Code: URITooLong, Status: 414, Source: FromClient, Level: slog.LevelInfo, Title: "URI too long", Detail: "The target of the request is too long."},
 	{Code: TooManyFailures, Status: 429, Source: FromClient, Level: slog.LevelInfo, Title: "Too many failures", Detail: "Too many requests from this address were refused. Try again later."},
+	{Code: RateLimited, Status: 429, Source: FromClient, Level: slog.LevelInfo, Title: "Too many requests", Detail: "The limit of requests is reached. Try again later."},
+	{Code: QuotaExceeded, Status: 429, Source: FromClient, Level: slog.LevelInfo, Title: "Quota exceeded", Detail: "The quota is used up."},
+	{Code: ConcurrencyLimited, Status: 429, Source: FromClient, Level: slog.LevelInfo, Title: "Too many requests at once", Detail: "Too many requests of this caller are under way."},
 	{Code: HeaderTooLarge, Status: 431, Source: FromClient, Level: slog.LevelInfo, Title: "Header too large", Detail: "The header of the request is too large."},
 	{Code: ClientClosed, Status: 499, Source: FromClient, Level: slog.LevelInfo, Title: "Client closed the request", Detail: "The client left before the answer."},
 	{Code: InternalError, Status: 500, Source: FromGateway, Level: slog.LevelError, Title: "Internal error", Detail: "The gateway could not handle the request."},
+	{Code: LimitsUnavailable, Status: 503, Source: FromGateway, Level: slog.LevelError, Title: "Service unavailable", Detail: "Limits cannot be checked at the moment."},
+	{Code: Overloaded, Status: 503, Source: FromGateway, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "The gateway has too much to do. Try again later."},
+	{Code: FaultInjected, Status: 503, Source: FromGateway, Level: slog.LevelInfo, Title: "Fault injected", Detail: "This failure was made on purpose, for a test."},
 	{Code: AuthUnavailable, Status: 503, Source: FromGateway, Level: slog.LevelError, Title: "Service unavailable", Detail: "The credentials cannot be checked at the moment."},
 	{Code: UpstreamConnectFailed, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Retry: true, Title: "Bad gateway", Detail: "The service could not be reached."},
 	{Code: UpstreamNotResolved, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Retry: true, Title: "Bad gateway", Detail: "The address of the service could not be found."},

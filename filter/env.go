@@ -4,12 +4,14 @@ import (
 	"log/slog"
 	"net/http"
 
+	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/observe"
 )
 
 // Env is what a policy or target is built with: the route it is for, and what the gateway lends it.
 type Env struct {
 	Route   *Route
+	Scope   string       // where the policy is written: "" at the root, else the name of the route; routes that inherit it share it
 	Dir     string       // of the configuration file that the route is in; relative file names start there
 	Log     *slog.Logger // for operations, not for requests
 	Metrics *observe.Metrics
@@ -18,6 +20,9 @@ type Env struct {
 
 	// Upstream returns the upstream with a name, or an error that says which there are.
 	Upstream func(name string) (Upstream, error)
+
+	// Store is the URL of the Redis or Valkey that gateways share, or "". Policies with a store of their own in their settings use that one.
+	Store config.Secret
 
 	// Consumers are the callers that the gateway knows. It is never nil.
 	Consumers Consumers

@@ -35,6 +35,12 @@ type Exchange struct {
 	// Identity is who calls. It is nil until authentication has set it.
 	Identity *Identity
 
+	// Priority says how important the exchange is, when not all can be served. The policy `priority` sets it.
+	Priority Priority
+
+	// Limited says which limit refused the exchange, or would have in a dry run. Its zero value says that none did.
+	Limited Limited
+
 	// Original is the request line as it came, before policies changed it.
 	Original Original
 
@@ -150,7 +156,7 @@ func (ex *Exchange) Limit(d time.Duration, err error) {
 // It may be used by another goroutine than ex.
 func (ex *Exchange) Child(req *http.Request) *Exchange {
 	return &Exchange{
-		Request: req, Route: ex.Route, Params: ex.Params, Client: ex.Client, Identity: ex.Identity, Original: ex.Original,
+		Request: req, Route: ex.Route, Params: ex.Params, Client: ex.Client, Identity: ex.Identity, Priority: ex.Priority, Original: ex.Original,
 		ID: ex.ID, Start: ex.Start, Span: ex.Span, Dry: ex.Dry, slots: make([]any, len(ex.slots)),
 	}
 }

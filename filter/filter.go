@@ -21,6 +21,10 @@ type Filter struct {
 	// Finish runs exactly once, after the last byte or the abort. It must not block.
 	Finish func(ex *Exchange)
 
+	// Early is the part of the policy that runs at the end of the stage guard, before it is known who calls, for kinds that are defined
+	// with it (Kind.WithEarly). It is a filter of its own. A filter that has nothing else does not run in the kind's own stage.
+	Early *Filter
+
 	// Close runs after the last exchange of the snapshot that the filter belongs to.
 	Close func() error
 
@@ -75,6 +79,7 @@ type Kind struct {
 	config reflect.Type
 	build  func(env *Env, node config.Node) (*Filter, error)
 	always bool
+	early  bool
 }
 
 // Define makes a Kind. C is its configuration: a struct whose fields are decoded by package config, with Default and
@@ -114,6 +119,15 @@ func (k Kind) OnByDefault() Kind {
 
 // IsOnByDefault says whether the kind holds for every route unless the configuration says otherwise.
 func (k Kind) IsOnByDefault() bool { return k.always }
+
+// WithEarly returns the kind as one whose filters may have an Early part, such as limits by address.
+func (k Kind) WithEarly() Kind {
+	k.early = true
+	return k
+}
+
+// HasEarly says whether the kind's filters may have an Early part.
+func (k Kind) HasEarly() bool { return k.early }
 
 // Build makes a filter of a configuration.
 func (k Kind) Build(env *Env, node config.Node) (*Filter, error) { return k.build(env, node) }

@@ -185,9 +185,7 @@ func (p *policy) newStore(env *filter.Env, c *Config, application string) (store
 		jtis, err := filter.Keep(env, application+":jtis", func() (*cache[name, struct{}], error) { return newCache[name, struct{}](maxSeen), nil })
 		return &cookies{codec: p.codec, limits: p.limits, revoked: revoked, jtis: jtis, now: p.now}, err
 	}
-	url := c.Session.Store.Reveal()
-	key := sha256.Sum256([]byte(url))
-	s, err := filter.Keep(env, kind+":redis:"+hex.EncodeToString(key[:]), func() (*redis.Server, error) { return redis.New(url) })
+	s, err := redis.Kept(env, c.Session.Store)
 	return &shared{server: s, codec: p.codec, limits: p.limits, prefix: "cardea:" + application[:len(kind)+17] + ":", now: p.now}, err
 }
 

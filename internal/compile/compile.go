@@ -92,7 +92,8 @@ type compiler struct {
 	consumers  *consumers.Consumers
 	empty      config.Node // an object that says nothing: all defaults
 	filters    map[string]filter.Kind
-	order      []filter.Kind // by stage
+	order      []filter.Kind  // by stage
+	scopes     map[string]int // how many places with policies were called so
 	upstreams  map[string]*upstream.Cluster
 	broken     map[string]bool             // upstreams that are wrong
 	adrift     error                       // which of them the route that is being built uses, as a reason why that cannot run
@@ -106,7 +107,7 @@ type compiler struct {
 
 // kinds orders the kinds of policies by stage.
 func (c *compiler) kinds() {
-	c.filters, c.used, c.broken = map[string]filter.Kind{}, map[string]bool{}, map[string]bool{}
+	c.filters, c.used, c.broken, c.scopes = map[string]filter.Kind{}, map[string]bool{}, map[string]bool{}, map[string]int{}
 	for _, k := range c.Kinds.Filters {
 		c.filters[k.Name()] = k
 	}
@@ -118,7 +119,7 @@ func (c *compiler) kinds() {
 func (c *compiler) env(route *filter.Route) *filter.Env {
 	return &filter.Env{
 		Route: route, Dir: c.Dir, Log: c.Log, Metrics: c.Metrics, Expr: c.expr, Keeper: c.scope,
-		Upstream: c.upstream, Consumers: c.consumers,
+		Upstream: c.upstream, Store: c.cfg.Store, Consumers: c.consumers,
 	}
 }
 

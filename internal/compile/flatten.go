@@ -13,7 +13,8 @@ import (
 // flatRoute is a route with all that it inherits.
 type flatRoute struct {
 	name     string
-	named    bool // the name was given
+	named    bool   // the name was given
+	scope    string // what the place is called that its own policies are written at; "" for the root
 	node     config.Node
 	rules    []router.Rule
 	cover    []router.Rule     // the rules, or wider ones where its match is wrong
@@ -26,7 +27,10 @@ type flatRoute struct {
 }
 
 // policy is where a policy is configured.
-type policy struct{ node config.Node }
+type policy struct {
+	node  config.Node
+	scope string // the place, by name
+}
 
 // where tells it.
 func (c *compiler) where(p policy) string {
@@ -73,6 +77,7 @@ func (c *compiler) flattenRoute(root, outer *flatRoute, r *config.Route) []*flat
 	if f.name == "" {
 		f.name = matchText(r, f.rules)
 	}
+	f.scope = c.scopeOf(f.name)
 	own := c.inherit(f, outer, r.Rest)
 	var flat []*flatRoute
 	if own || len(r.Routes) == 0 {
@@ -87,6 +92,14 @@ func (c *compiler) flattenRoute(root, outer *flatRoute, r *config.Route) []*flat
 	return flat
 }
 
+// scopeOf returns a name for a place with policies that no other place has.
+func (c *compiler) scopeOf(name string) string {
+	if c.scopes[name]++; c.scopes[name] > 1 {
+		return fmt.Sprintf("%s #%d", name, c.scopes[name])
+	}
+	return name
+}
+
 // inherit lays a route's own keys over what it inherits. It says whether a target is among them.
 func (c *compiler) inherit(f, outer *flatRoute, rest map[string]config.Node) (target bool) {
 	var targets []string
@@ -96,7 +109,7 @@ func (c *compiler) inherit(f, outer *flatRoute, rest map[string]config.Node) (ta
 			if node.IsOff() {
 				delete(f.policies, key)
 			} else {
-				f.policies[key] = policy{node}
+				f.policies[key] = policy{node, f.scope}
 			}
 			continue
 		}
@@ -132,7 +145,7 @@ func (c *compiler) unknownKey(f, outer *flatRoute, key string, node config.Node)
 		if c.isTarget(key) {
 			return node.Errorf("%q is a target: it belongs in a route", key)
 		}
-		settings := []string{"listen", "admin", "upstreams", "consumers", "consumer_files", "routes", "errors", "tracing", "shutdown"}
+		settings := []string{"listen", "admin", "upstreams", "consumers", "consumer_files", "store", "routes", "errors", "tracing", "shutdown"}
 		e := c.cfg.Self.UnknownKey(key, append(known, settings...))
 		e.Expected = strings.Join(settings, ", ") + ", or a policy such as cors or log"
 		return e

@@ -90,7 +90,7 @@ func (c *compiler) buildRoute(f *flatRoute) *engine.Route {
 	env := c.env(&route.Route)
 	env.Again = func(ex *filter.Exchange) (*http.Response, error) { return route.Target.Serve(ex) }
 	c.adrift = nil
-	route.Steps = c.steps(f, env, func(filter.Kind) bool { return true })
+	route.Steps = c.steps(f, env, filter.Dispatch)
 	route.TargetKind = f.kind
 	route.Target = c.buildTarget(f, env)
 	if f.adrift == nil {
@@ -100,23 +100,39 @@ func (c *compiler) buildRoute(f *flatRoute) *engine.Route {
 	return route
 }
 
-// steps builds the policies of a route that are wanted, in the order in which they run.
-func (c *compiler) steps(f *flatRoute, env *filter.Env, wanted func(filter.Kind) bool) []engine.Step {
-	var steps []engine.Step
+// steps builds the policies of a route up to a stage, in the order in which they run.
+func (c *compiler) steps(f *flatRoute, env *filter.Env, last filter.Stage) []engine.Step {
+	var steps, early []engine.Step
 	for _, kind := range c.order {
 		p, ok := f.policies[kind.Name()]
-		if !ok || !wanted(kind) {
+		if !ok || kind.Stage() > last && !kind.HasEarly() {
 			continue
 		}
-		env.Expr = c.expressions(p.node)
+		env.Expr, env.Scope = c.expressions(p.node), p.scope
 		built, err := kind.Build(env, p.node)
 		if err != nil {
 			f.errs = append(f.errs, p.node.Locate(err)...)
 			continue
 		}
-		steps = append(steps, engine.Step{Filter: *built, Kind: kind.Name(), Stage: kind.Stage(), Where: c.where(p)})
+		step := engine.Step{Filter: *built, Kind: kind.Name(), Stage: kind.Stage(), Where: c.where(p)}
+		if built.Early != nil {
+			early = append(early, engine.Step{Filter: *built.Early, Kind: step.Kind, Stage: filter.Guard, Where: step.Where})
+		}
+		switch {
+		case built.Early != nil && built.Request == nil && built.Response == nil && built.Finish == nil && built.Close == nil:
+		case kind.Stage() > last:
+			if built.Close != nil {
+				_ = built.Close()
+			}
+		default:
+			steps = append(steps, step)
+		}
 	}
-	return steps
+	guarded := slices.IndexFunc(steps, func(s engine.Step) bool { return s.Stage > filter.Guard })
+	if guarded < 0 {
+		guarded = len(steps)
+	}
+	return slices.Insert(steps, guarded, early...)
 }
 
 func (c *compiler) buildTarget(f *flatRoute, env *filter.Env) target.Target {
@@ -162,7 +178,7 @@ func (c *compiler) guard(route *engine.Route) config.Errors {
 	root := c.root()
 	root.errs = nil // flatten has told them
 	env := c.env(&route.Route)
-	route.Steps = c.steps(root, env, func(k filter.Kind) bool { return k.Stage() <= filter.Guard })
+	route.Steps = c.steps(root, env, filter.Guard)
 	route.Slots = env.Slots()
 	return root.errs
 }

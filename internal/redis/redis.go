@@ -5,6 +5,8 @@ package redis
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,6 +14,9 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/filter"
 )
 
 const (
@@ -43,6 +48,12 @@ func New(url string) (*Server, error) {
 	o.DisableCache, o.DisableRetry, o.ForceSingleClient = true, true, true
 	o.Dialer.Timeout, o.ConnWriteTimeout = timeout, timeout
 	return &Server{options: o}, nil
+}
+
+// Kept returns the server with a URL from env.Keeper: all policies that name it share its connections.
+func Kept(env *filter.Env, url config.Secret) (*Server, error) {
+	key := sha256.Sum256([]byte(url.Reveal()))
+	return filter.Keep(env, "redis:"+hex.EncodeToString(key[:]), func() (*Server, error) { return New(url.Reveal()) })
 }
 
 // Ask runs f with the client and a bounded time.
