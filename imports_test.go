@@ -23,7 +23,7 @@ type rule struct {
 
 var dataPlane = []string{
 	"internal/engine/...", "internal/http1/...", "internal/router/...", "internal/upstream/...", "internal/expr/...", "internal/keep/...",
-	"internal/consumers/...", "internal/fresh/...", "internal/geoip/...", "internal/issuer/...", "internal/oauth/...", "internal/password/...", "internal/place/...", "internal/redis/...", "internal/limit/...", "internal/sharedlimit/...",
+	"internal/consumers/...", "internal/fresh/...", "internal/geoip/...", "internal/issuer/...", "internal/oauth/...", "internal/password/...", "internal/place/...", "internal/redis/...", "internal/limit/...", "internal/line/...", "internal/sharedlimit/...",
 	"internal/signingkey/...", "internal/token/...",
 	"filters/...", "targets/...", "filter", "target", "observe",
 }
@@ -45,6 +45,7 @@ var rules = []rule{
 		"upstreams are unaware of routes",
 	},
 	{[]string{"internal/router/..."}, []string{"..."}, nil, "the router is a mechanism with input types of its own"},
+	{[]string{"internal/line/..."}, []string{"..."}, nil, "lines are a mechanism that upstreams and policies may share"},
 	{[]string{"internal/http1/..."}, []string{"..."}, nil, "http1 speaks net/http's types and nothing else"},
 	{
 		[]string{"internal/engine/..."},

@@ -10,6 +10,7 @@ import (
 	"cardea.dev/cardea/filters/bodylimit"
 	"cardea.dev/cardea/filters/cedar"
 	"cardea.dev/cardea/filters/compress"
+	"cardea.dev/cardea/filters/concurrency"
 	"cardea.dev/cardea/filters/cors"
 	"cardea.dev/cardea/filters/csrf"
 	"cardea.dev/cardea/filters/deprecation"
@@ -67,6 +68,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			authorize.DenyKind(),
 			authorize.AllowKind(),
 			cedar.Kind(),
+			concurrency.Kind(),
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),
