@@ -1,11 +1,12 @@
-// Package admin is the operators' HTTP API: health, metrics, the running configuration, its routes and upstreams, explain and
-// reload. It shows what the gateway tells it; it holds no state of its own. Package control serves it.
+// Package admin is the operators' HTTP API: health, metrics, the running configuration, its routes and upstreams, explain, limits
+// and reload. It shows what the gateway tells it; it holds no state of its own. Package control serves it.
 package admin
 
 import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -25,7 +26,9 @@ type Gateway struct {
 	Snapshot func() *engine.Snapshot
 	Failure  func(id string) (engine.Failure, bool)
 	Reload   func() (report any, err error)
+	Limiters func() []filter.Limiter // all that count by key
 	Metrics  http.Handler
+	Log      *slog.Logger
 }
 
 // Handler returns the API, as the settings want it.
@@ -42,6 +45,9 @@ func Handler(g Gateway, settings config.Admin) http.Handler {
 	mux.HandleFunc("GET /upstreams", a.upstreams)
 	mux.HandleFunc("GET /explain", a.explain)
 	mux.HandleFunc("POST /explain", a.explain)
+	mux.HandleFunc("GET /limits", a.limits)
+	mux.HandleFunc("GET /limits/top", a.top)
+	mux.HandleFunc("POST /limits/reset", a.resetLimit)
 	mux.HandleFunc("POST /reload", a.reload)
 	if settings.Profiles() {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -103,6 +109,9 @@ GET  /routes     routes with their policies and targets
 GET  /upstreams  upstreams with the health of their endpoints
 GET  /explain    ?url=https://host/path[&method=GET][&client=192.0.2.1][&header=Name: value]…   why does a request get what it gets
                  ?id=REQUEST-ID   why did this one fail
+GET  /limits     what is limited by key
+GET  /limits/top [?limit=NAME][&n=20]   which keys have used most of it
+POST /limits/reset  limit=NAME&key=KEY   forget what was counted for a key
 POST /reload     load the configuration anew
 `)
 }
