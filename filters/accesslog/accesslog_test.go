@@ -61,6 +61,18 @@ func left(ex *filter.Exchange) {
 	ex.Err, ex.Aborted = filter.Reject(filter.ClientClosed, ""), true
 }
 
+// limited is an exchange that a limit refused.
+func limited(ex *filter.Exchange) {
+	ex.Status, ex.Err = 429, filter.Reject(filter.RateLimited, "").Because(errors.New("it is so"))
+	ex.Priority = filter.Low
+	ex.Limited = filter.Limited{Policy: "rate_limit", Limit: "100/min per address", Key: "192.0.2.7"}
+}
+
+// nearlyLimited is one that a limit would have refused.
+func nearlyLimited(ex *filter.Exchange) {
+	ex.Limited = filter.Limited{Policy: "concurrency", Limit: "3 per header.x-user", Key: "a \"b\"\n", DryRun: true}
+}
+
 func TestFormats(t *testing.T) {
 	// The clock of a synctest bubble begins at midnight UTC, 2000-01-01; exchanges began 12.345 ms before.
 	tests := []struct {
@@ -89,6 +101,18 @@ func TestFormats(t *testing.T) {
 			"json of a client that left", `log: FILE`, left,
 			`{"time":"1999-12-31T23:59:59.987Z","request_id":"id-1","client":"192.0.2.8","method":"GET","scheme":"https","host":"api.example.com",` +
 				`"path":"/orders/7","proto":"HTTP/1.1","status":499,"sent":0,"received":5,"duration_ms":12.345,"route":"orders","error":"client_closed","aborted":true}` + "\n",
+		},
+		{
+			"json of what a limit refused", `log: {file: FILE, fields: [status, priority, limited_by, limit_key, limit_dry_run, error]}`, limited,
+			`{"status":429,"priority":"low","limited_by":"rate_limit 100/min per address","limit_key":"192.0.2.7","error":"rate_limited"}` + "\n",
+		},
+		{
+			"json of what a limit would have refused", `log: {file: FILE, fields: [status, priority, limited_by, limit_key, limit_dry_run]}`, nearlyLimited,
+			`{"status":200,"limited_by":"concurrency 3 per header.x-user","limit_key":"a \"b\"\n","limit_dry_run":true}` + "\n",
+		},
+		{
+			"logfmt of what a limit would have refused", `log: {file: FILE, format: logfmt, fields: [limited_by, limit_key, limit_dry_run]}`, nearlyLimited,
+			`limited_by="concurrency 3 per header.x-user" limit_key="a \"b\"\n" limit_dry_run=true` + "\n",
 		},
 		{
 			"fields in their order, and more", `log: {file: FILE, fields: [status, method], add: {tenant: header.x-tenant, absent: header.x-none}}`, same,

@@ -62,6 +62,9 @@
 //	               who called, as what the gateway knows him, and which policy found out
 //	user_agent referer
 //	               as the client sent them; the query of the referer is redacted too
+//	priority       how important the request was, if that is not normal
+//	limited_by limit_key limit_dry_run
+//	               the limit that refused it, whom it counted for, and whether it only would have
 //	error cause    why the gateway itself answered or broke off: the error's code, and what operators should know
 //	aborted        true when the answer was cut
 //

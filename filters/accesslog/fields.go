@@ -45,6 +45,10 @@ var fields = [...]field{
 	{"auth", byIdentity(func(l *line, i *filter.Identity) { l.text("auth", i.Method) })},
 	{"user_agent", func(l *line, e *entry, _ *redactor) { l.text("user_agent", e.asked.userAgent) }},
 	{"referer", writeReferer},
+	{"priority", writePriority},
+	{"limited_by", byLimit(func(l *line, by *filter.Limited) { l.text("limited_by", by.Policy+" "+by.Limit) })},
+	{"limit_key", byLimit(func(l *line, by *filter.Limited) { l.text("limit_key", by.Key) })},
+	{"limit_dry_run", byLimit(func(l *line, by *filter.Limited) { l.truth("limit_dry_run", by.DryRun) })},
 	{"error", writeError},
 	{"cause", writeCause},
 	{"aborted", writeAborted},
@@ -195,9 +199,27 @@ func writeCause(l *line, e *entry, _ *redactor) {
 	}
 }
 
-func writeAborted(l *line, e *entry, _ *redactor) {
-	if e.ex.Aborted {
-		l.key("aborted")
+func writeAborted(l *line, e *entry, _ *redactor) { l.truth("aborted", e.ex.Aborted) }
+
+func writePriority(l *line, e *entry, _ *redactor) {
+	if e.ex.Priority != filter.Normal {
+		l.text("priority", e.ex.Priority.String())
+	}
+}
+
+// byLimit writes a field of the limit that refused the exchange, or would have.
+func byLimit(write func(*line, *filter.Limited)) func(*line, *entry, *redactor) {
+	return func(l *line, e *entry, _ *redactor) {
+		if e.ex.Limited.Policy != "" {
+			write(l, &e.ex.Limited)
+		}
+	}
+}
+
+// truth writes what is true; what is not is left out.
+func (l *line) truth(name string, is bool) {
+	if is {
+		l.key(name)
 		l.b = append(l.b, "true"...)
 	}
 }

@@ -117,6 +117,9 @@ func (f *Failure) Text() string {
 			fmt.Fprintf(&b, "        %s\n", line)
 		}
 	}
+	if f.Limit != "" {
+		fmt.Fprintf(&b, "limit   %s, which counted it for %q\n", f.Limit, f.LimitKey)
+	}
 	for i, a := range f.Attempts {
 		fmt.Fprintf(&b, "try %d   %s %s", i+1, a.Upstream, a.Endpoint)
 		if a.Status != 0 {

@@ -25,6 +25,8 @@ type Failure struct {
 	Status    int          `json:"status"`
 	Detail    string       `json:"detail,omitempty"`
 	Cause     string       `json:"cause,omitempty"`
+	Limit     string       `json:"limit,omitempty"`     // that refused it: "concurrency 10 per address"
+	LimitKey  string       `json:"limit_key,omitempty"` // whom that counted it for
 	Attempts  []AttemptOut `json:"attempts,omitempty"`
 }
 
@@ -93,6 +95,9 @@ func (x *exchange) note(refused *filter.Error) {
 	}
 	if refused.Cause != nil {
 		f.Cause = refused.Cause.Error()
+	}
+	if by := &x.Limited; by.Policy != "" && !by.DryRun {
+		f.Limit, f.LimitKey = by.Policy+" "+by.Limit, by.Key
 	}
 	x.engine.recent.add(f)
 	if info.Source != filter.FromClient {

@@ -76,7 +76,7 @@ func TestValueErrors(t *testing.T) {
 		{"adress", "unknown variable \"adress\"; did you mean \"address\"?\n      | adress\n      | ^^^^^^"},
 		{"heder.x-user", "unknown variable \"heder.x-user\"; did you mean \"header.x-user\"?\n      | heder.x-user\n      | ^^^^^^^^^^^^"},
 		{"qqqqqq", "unknown variable \"qqqqqq\"; known are: address, cookie.<name>, endpoint, error, header.<name>, host, identity, identity.consumer, " +
-			"identity.method, identity.subject, identity.tags.<name>, jwt.<claim>, method, path, path.<parameter>, query.<name>, request_id, response.header.<name>, route, scheme, " +
+			"identity.method, identity.subject, identity.tags.<name>, jwt.<claim>, limit.key, limit.policy, method, path, path.<parameter>, query.<name>, request_id, response.header.<name>, route, scheme, " +
 			"status, upstream\n      | qqqqqq\n      | ^^^^^^"},
 		{"header", "\"header\" needs a name; as in header.x\n      | header\n      | ^^^^^^"},
 		{"identity.sub", "unknown name \"identity.sub\"; did you mean \"identity.subject\"?\n      | identity.sub\n      | ^^^^^^^^^^^^"},

@@ -51,6 +51,7 @@ func newExchange() *filter.Exchange {
 		Err:      filter.Reject(filter.UpstreamReset, ""),
 		Route:    &filter.Route{Name: "orders"},
 		Params:   params{"id": "7/8", "rest": "a"},
+		Limited:  filter.Limited{Policy: "concurrency", Limit: "1 per address", Key: "10.1.2.3"},
 		Client:   netip.MustParseAddr("::ffff:10.1.2.3"),
 		Identity: &filter.Identity{
 			Subject: "bob", Consumer: "acme", Groups: []string{"dev", "ops"}, Method: "jwt",
@@ -149,6 +150,8 @@ func TestValue(t *testing.T) {
 		"upstream":                         {"b", true},
 		"endpoint":                         {"e2", true},
 		"error":                            {"upstream_reset", true},
+		"limit.policy":                     {"concurrency", true},
+		"limit.key":                        {"10.1.2.3", true},
 		`"a" + identity`:                   {"abob", true},
 		`address + "/" + header["x-user"]`: {"10.1.2.3/bob", true},
 		`1 + 2`:                            {"3", true},
@@ -281,7 +284,7 @@ func TestBareExchange(t *testing.T) {
 		}
 	}
 	for _, ex := range []*filter.Exchange{bare, {}} {
-		for _, v := range []string{"address", "identity", "identity.tags.plan", "jwt.a.b", "header.x", "cookie.c", "path.p", "request_id", "route", "status", "response.header.x", "upstream", "endpoint", "error"} {
+		for _, v := range []string{"address", "identity", "identity.tags.plan", "jwt.a.b", "header.x", "cookie.c", "path.p", "request_id", "route", "status", "response.header.x", "upstream", "endpoint", "error", "limit.policy", "limit.key"} {
 			value, err := e.Value(v)
 			if err != nil {
 				t.Fatal(err)

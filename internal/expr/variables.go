@@ -30,6 +30,8 @@ func Variables() []Variable {
 		{"identity.subject", "the caller's own name"},
 		{"identity.tags.<name>", "a tag of the caller's consumer"},
 		{"jwt.<claim>", "a claim of the caller's token; nested ones by dots"},
+		{"limit.key", "whom the limit counted for that refused the request, or would have in a dry run"},
+		{"limit.policy", "the policy of that limit"},
 		{"method", "the request's method"},
 		{"path", "the path that was asked for, normalised and escaped"},
 		{"path.<parameter>", "a parameter of the route's path, decoded"},
@@ -62,6 +64,8 @@ func (e *Expressions) plainVariables() map[string]filter.Value {
 		"upstream":          upstreamName,
 		"endpoint":          endpointName,
 		"error":             errorCode,
+		"limit.key":         limitKey,
+		"limit.policy":      limitPolicy,
 	}
 	vars["request.path"], vars["request.method"] = requestPath, requestMethod
 	vars["request.scheme"], vars["request.host"] = requestScheme, requestHost
@@ -128,6 +132,10 @@ func identity(ex *filter.Exchange) (string, bool) {
 	}
 	return consumer(ex)
 }
+
+func limitKey(ex *filter.Exchange) (string, bool) { return present(ex.Limited.Key) }
+
+func limitPolicy(ex *filter.Exchange) (string, bool) { return present(ex.Limited.Policy) }
 
 func subject(ex *filter.Exchange) (string, bool) {
 	if ex.Identity == nil {
