@@ -193,7 +193,7 @@ func (b *bench) rootsFor(c *benchCase) string {
 // start starts a contender.
 func (b *bench) start(c *benchCase, one contender, cores int) (*gateway, error) {
 	label := one.called()
-	s := setup{dir: filepath.Join(b.dir, c.name, label), origin: b.address, cores: cores, routes: one.routes, connections: one.connections, all: one.all, checks: one.checks, credentials: b.credentials}
+	s := setup{dir: filepath.Join(b.dir, c.name, label), origin: b.address, cores: cores, routes: one.routes, connections: one.connections, all: one.all, checks: one.checks, limits: one.limits, credentials: b.credentials}
 	if c.tls {
 		s.cert = b.cert
 	}
@@ -257,7 +257,7 @@ func (b *bench) turn(ctx context.Context, job load.Job) (load.Result, error) {
 func (b *bench) job(m *measured, g *gateway, rate float64) load.Job {
 	c := &m.benchCase
 	job := load.Job{
-		Address: b.address, Paths: c.paths(0), Upload: c.upload, Want: c.want(), Connections: b.connections, Reconnect: c.reconnect,
+		Address: b.address, Paths: c.paths(0), Users: c.users, Upload: c.upload, Want: c.want(), Connections: b.connections, Reconnect: c.reconnect,
 		Streams: c.tls, Rate: rate, Warmup: b.time / 4, Time: b.time,
 	}
 	if c.shown {

@@ -42,6 +42,7 @@ func prepareCardea(s *setup) (process.Program, error) {
 		b.WriteString("log: off\n")
 	}
 	b.WriteString(cardeaCredentials(s))
+	b.WriteString(cardeaLimits(s))
 	fmt.Fprintf(&b, "upstreams: {u: http://%s}\nroutes:\n", s.origin)
 	switch {
 	case s.all:

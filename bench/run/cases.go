@@ -18,6 +18,7 @@ type benchCase struct {
 	reconnect bool   // whether each request has a connection of its own
 	tls       bool
 	shown     bool // whether requests show credentials
+	users     int  // how many users requests name in turn; 0: none
 	cores     int  // of each gateway; 0 is what the flag says
 
 	rate float64 // requests per second, where full load is not what is asked about; 0: full load, and half of that
@@ -35,6 +36,7 @@ type contender struct {
 	connections int // 0 is what the flag says
 	all         bool
 	checks      string // which credentials it checks: "key" or "jwt"; "": none
+	limits      string // what it limits by user, so high that nobody gets there: "rate" or "concurrency"; "": nothing
 }
 
 // called is its label.
@@ -76,6 +78,16 @@ var cases = []benchCase{
 			{peer: "cardea"},
 			{peer: "cardea", label: "cardea+key", checks: "key"},
 			{peer: "cardea", label: "cardea+jwt", checks: "jwt"},
+		},
+	},
+	{
+		name: "limits", about: "GET, answer of 1 KiB, of 10,000 users in turn, each of whom may have more than they do", users: 10_000,
+		segment: "1k", contenders: []contender{
+			{peer: "nginx"},
+			{peer: "nginx", label: "nginx+rate", limits: "rate"},
+			{peer: "haproxy", label: "haproxy+rate", limits: "rate"},
+			{peer: "cardea"},
+			{peer: "cardea", label: "cardea+concurrency", limits: "concurrency"},
 		},
 	},
 	{

@@ -49,7 +49,7 @@ func prepareHAProxy(s *setup) (process.Program, error) {
 	http-request deny deny_status 401 unless { var(txn.bearer),jwt_payload_query('$.aud') -m str %s }`, s.credentials.public, tokenIssuer, tokenAudience)
 	}
 	text := strings.NewReplacer("$THREADS", fmt.Sprint(s.cores), "$LOG", log, "$BIND", bind, "$SCHEME", scheme, "$ALL", all,
-		"$ORIGIN", s.origin, "$CHECK", check).Replace(`
+		"$ORIGIN", s.origin, "$CHECK", check+haproxyLimit(s)).Replace(`
 global
 	nbthread $THREADS
 	maxconn 8192

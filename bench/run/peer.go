@@ -38,6 +38,7 @@ type setup struct {
 	all         bool         // whether its policies are on: access log, header changes
 	checks      string       // which credentials it checks; "" is none
 	credentials *credentials // that it is to accept
+	limits      string       // what it limits by user; "" is nothing
 }
 
 // peers are all the gateways, in the order in which they run. The first of a case is what the others are compared with.

@@ -28,6 +28,7 @@ type Job struct {
 	Address     string        // host and port of the server
 	Paths       []string      // what is requested, in turn
 	Fields      string        // further fields of each request, each with its line end
+	Users       int           // how many users there are, whose requests come in turn with their name in X-User; 0: nobody is named
 	Upload      int           // size of the body that is sent with POST; 0 is GET
 	Want        int64         // size of the body of each answer; another one is an error
 	Connections int           // at once
@@ -78,10 +79,14 @@ func (j *Job) texts() [][]byte {
 		fields += "Connection: close\r\n"
 	}
 	body := strings.Repeat("0123456789abcdef", j.Upload/16+1)[:j.Upload]
-	all := make([][]byte, len(j.Paths))
-	for i, path := range j.Paths {
-		all[i] = []byte(method + " " + path + " HTTP/1.1\r\nHost: " + ServerName + "\r\nUser-Agent: bench/1.0\r\n" +
-			"Accept: application/json, text/plain, */*\r\nAccept-Language: en\r\n" + fields + "\r\n" + body)
+	all := make([][]byte, max(len(j.Paths), j.Users))
+	for i := range all {
+		user := ""
+		if j.Users > 0 {
+			user = "X-User: user-" + itoa(i%j.Users) + "\r\n"
+		}
+		all[i] = []byte(method + " " + j.Paths[i%len(j.Paths)] + " HTTP/1.1\r\nHost: " + ServerName + "\r\nUser-Agent: bench/1.0\r\n" +
+			"Accept: application/json, text/plain, */*\r\nAccept-Language: en\r\n" + user + fields + "\r\n" + body)
 	}
 	return all
 }

@@ -3,6 +3,7 @@
 package load
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"encoding/json"
@@ -267,5 +268,25 @@ func TestServe(t *testing.T) {
 	}
 	if err := Serve(strings.NewReader("{"), io.Discard, countingClock()); err == nil {
 		t.Error("no error for half a job")
+	}
+}
+
+// Users come in turn, with each path.
+func TestUsers(t *testing.T) {
+	job := Job{Paths: []string{"/a", "/b"}, Users: 5}
+	var got []string
+	for _, text := range job.texts() {
+		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, r.URL.Path+" "+r.Header.Get("X-User"))
+	}
+	if diff := cmp.Diff([]string{"/a user-0", "/b user-1", "/a user-2", "/b user-3", "/a user-4"}, got); diff != "" {
+		t.Error(diff)
+	}
+	job.Users = 0
+	if text := string(job.texts()[1]); !strings.HasPrefix(text, "GET /b ") || strings.Contains(text, "X-User") {
+		t.Errorf("without users: %s", text)
 	}
 }
