@@ -56,7 +56,7 @@ func try(ctx context.Context, s settings, policy string) (*outcome, error) {
 	}
 	all.Wait()
 	for i := range o.callers {
-		o.callers[i].most = service.most[o.callers[i].name] // all requests have ended
+		o.callers[i].most = service.mostOf(o.callers[i].name)
 	}
 	return o, ctx.Err()
 }
@@ -90,6 +90,13 @@ func (s *service) come(user string, n int) {
 	defer s.mu.Unlock()
 	s.here[user] += n
 	s.most[user] = max(s.most[user], s.here[user])
+}
+
+// mostOf is how many requests of a caller there were at once.
+func (s *service) mostOf(user string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.most[user]
 }
 
 // pause is how long a caller waits after a refusal: less than anybody should.

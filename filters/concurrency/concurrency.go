@@ -51,8 +51,7 @@ func build(env *filter.Env, c *Config) (*filter.Filter, error) {
 		p.overrides = append(p.overrides, override{o.Consumer, o.Group, tag, value})
 		p.wants = append(p.wants, line.Want{Limit: o.Limit, Queue: c.Queue, Wait: c.Wait.Std(), Rule: i + 1})
 	}
-	p.info = newInfo(env.Scope, c.text(key.String()), key.String())
-	if p.limiter, err = keptLimiter(env, p.info, c.Absent); err != nil {
+	if p.limiter, p.info, err = keptLimiter(env, newInfo(env.Scope, c.text(key.String()), key.String()), c.Absent); err != nil {
 		return nil, err
 	}
 	p.measure(env)

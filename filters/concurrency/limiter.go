@@ -3,6 +3,7 @@ package concurrency
 import (
 	"context"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"cardea.dev/cardea/filter"
@@ -14,6 +15,9 @@ import (
 type limiter struct {
 	lines *line.Lines[limit.ID]
 	info  atomic.Pointer[filter.LimiterInfo] // of the policy that was asked last
+
+	mu    sync.Mutex
+	built *filter.LimiterInfo // of the policy that was built last
 }
 
 var _ filter.Limiter = (*limiter)(nil)
@@ -27,14 +31,28 @@ func newInfo(scope, text, per string) *filter.LimiterInfo {
 	return &filter.LimiterInfo{Name: name, Policy: kindName, Scope: scope, Limit: text, Per: per, Store: "memory"}
 }
 
-// keptLimiter returns what counts for a policy at a place in the configuration: with another limit it is the same one.
-func keptLimiter(env *filter.Env, info *filter.LimiterInfo, absent string) (*limiter, error) {
+// keptLimiter returns what counts for a policy at a place in the configuration, with its description: with another limit it is the same one.
+func keptLimiter(env *filter.Env, info *filter.LimiterInfo, absent string) (*limiter, *filter.LimiterInfo, error) {
 	key := strings.Join([]string{kindName, info.Scope, info.Per, absent}, "\x00")
-	return filter.Keep(env, key, func() (*limiter, error) {
-		l := &limiter{lines: line.New[limit.ID]()}
+	l, err := filter.Keep(env, key, func() (*limiter, error) {
+		l := &limiter{lines: line.New[limit.ID](), built: info}
 		l.info.Store(info)
 		return l, nil
 	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return l, l.same(info), nil
+}
+
+// same returns one description for all routes that inherit a policy, so that their requests do not take turns in telling it.
+func (l *limiter) same(info *filter.LimiterInfo) *filter.LimiterInfo {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if *l.built != *info {
+		l.built = info
+	}
+	return l.built
 }
 
 // tell has the limiter described as the policy is that is asked. One that was built and never ran does not show.
