@@ -161,6 +161,7 @@ func TestConcurrencyWaitsInLine(t *testing.T) {
 	}
 	leave()
 	<-left
+	await(t, "the one that left is told apart", hasMetric(g, `cardea_requests_total{route="r",status="499"} 1`))
 	await(t, "one waits again", hasMetric(g, `cardea_concurrency_waiting{route="r"} 1`))
 	up.free <- struct{}{}
 	if path := <-up.came; path != "/2" {
@@ -168,6 +169,42 @@ func TestConcurrencyWaitsInLine(t *testing.T) {
 	}
 	up.free <- struct{}{}
 	for _, done := range []<-chan answer{first, second} {
+		if a := <-done; a.status != 200 {
+			t.Errorf("%+v", a)
+		}
+	}
+}
+
+// TestConcurrencyIsInherited: routes that inherit the policy from one place count together, a route with its own counts alone.
+func TestConcurrencyIsInherited(t *testing.T) {
+	up := newHoldUp(t)
+	g := gatewaytest.New(t, "concurrency: 1 per address\nupstreams: {u: "+up.URL+`}
+routes:
+  - {match: /a, to: u}
+  - {match: /b, to: u}
+  - {match: /own, to: u, concurrency: 1 per address}
+  - {match: /off, to: u, concurrency: off}`)
+	held := []<-chan answer{send(g.Client, g.URL+"/a")}
+	<-up.came
+	for path, refused := range map[string]bool{"/b": true, "/own": false, "/off": false} {
+		if refused {
+			if resp, _ := g.Get(path); resp.StatusCode != 429 {
+				t.Errorf("%s: %s", path, resp.Status)
+			}
+			continue
+		}
+		held = append(held, send(g.Client, g.URL+path))
+		if came := <-up.came; came != path {
+			t.Errorf("%s came, want %s", came, path)
+		}
+	}
+	if n := len(g.Limiters()); n != 2 {
+		t.Errorf("there are %d limiters", n)
+	}
+	for range held {
+		up.free <- struct{}{}
+	}
+	for _, done := range held {
 		if a := <-done; a.status != 200 {
 			t.Errorf("%+v", a)
 		}
