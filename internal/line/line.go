@@ -30,14 +30,14 @@ const shardCount = 64
 
 // Lines are the lines of all keys. They may be used by many goroutines.
 type Lines[K comparable] struct {
-	seed   maphash.Seed
+	hash   func(K) uint64
 	shards [shardCount]shard[K]
 }
 
 // shard is a part of the keys.
 type shard[K comparable] struct {
 	mu     sync.Mutex
-	places map[K]*Place[K]
+	places map[uint64]*Place[K] // by the hash of the key, which is made once: hashing keys is what costs most
 	spare  []*Place[K]
 	_      [64]byte // no two locks in one cache line
 }
@@ -51,6 +51,8 @@ type Place[K comparable] struct {
 
 	// The shard's lock guards what follows.
 	key         K
+	hash        uint64
+	same        *Place[K] // another key with this hash
 	active      int
 	refused     int64
 	limit       int // the last that was asked with
@@ -61,15 +63,18 @@ type Place[K comparable] struct {
 
 // New returns lines without keys.
 func New[K comparable]() *Lines[K] {
-	l := &Lines[K]{seed: maphash.MakeSeed()}
+	seed := maphash.MakeSeed()
+	l := &Lines[K]{hash: func(key K) uint64 { return maphash.Comparable(seed, key) }}
 	for i := range l.shards {
-		l.shards[i].places = map[K]*Place[K]{}
+		l.shards[i].places = map[uint64]*Place[K]{}
 	}
 	return l
 }
 
-func (l *Lines[K]) shard(key K) *shard[K] {
-	return &l.shards[maphash.Comparable(l.seed, key)%shardCount]
+// shard returns where a key is, and its hash.
+func (l *Lines[K]) shard(key K) (*shard[K], uint64) {
+	h := l.hash(key)
+	return &l.shards[h%shardCount], h
 }
 
 // Enter lets a request of a key in, waits until it may be let in, or says why it is not. Who was let in must leave the place.
@@ -83,10 +88,10 @@ func (l *Lines[K]) Enter(ctx context.Context, key K, w Want) (*Place[K], error) 
 
 // Ask is Enter for those who want to know whether they wait. Where there is a Waiter, that is to be waited for.
 func (l *Lines[K]) Ask(key K, w Want) (*Place[K], *Waiter[K], error) {
-	s := l.shard(key)
+	s, h := l.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.at(key)
+	p := s.at(key, h)
 	p.limit = w.Limit
 	if p.first != nil {
 		p.adjust(w)
@@ -101,10 +106,10 @@ func (l *Lines[K]) Ask(key K, w Want) (*Place[K], *Waiter[K], error) {
 
 // Force lets a request in whatever the limit says. It says whether that was reached.
 func (l *Lines[K]) Force(key K, w Want) (p *Place[K], over bool) {
-	s := l.shard(key)
+	s, h := l.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p = s.at(key)
+	p = s.at(key, h)
 	p.limit = w.Limit
 	if p.first != nil {
 		p.adjust(w)
@@ -132,8 +137,8 @@ func (p *Place[K]) Leave() {
 
 // at returns the place of a key, a new one where nothing of it is under way. Nothing else may happen between it and what makes the place
 // needed: an entry or a refusal of one that is.
-func (s *shard[K]) at(key K) *Place[K] {
-	if p := s.places[key]; p != nil {
+func (s *shard[K]) at(key K, h uint64) *Place[K] {
+	if p := s.find(key, h); p != nil {
 		return p
 	}
 	var p *Place[K]
@@ -143,15 +148,53 @@ func (s *shard[K]) at(key K) *Place[K] {
 	} else {
 		p = &Place[K]{shard: s}
 	}
-	p.key = key
-	s.places[key] = p
+	p.key, p.hash, p.same = key, h, s.places[h]
+	s.places[h] = p
 	return p
+}
+
+// find returns the place of a key, if there is one.
+func (s *shard[K]) find(key K, h uint64) *Place[K] {
+	for p := s.places[h]; p != nil; p = p.same {
+		if p.key == key {
+			return p
+		}
+	}
+	return nil
+}
+
+// unlink has a place be found no more.
+func (s *shard[K]) unlink(p *Place[K]) {
+	first := s.places[p.hash]
+	switch {
+	case first != p:
+		for first.same != p {
+			first = first.same
+		}
+		first.same = p.same
+	case p.same != nil:
+		s.places[p.hash] = p.same
+	default:
+		delete(s.places, p.hash)
+	}
+	p.same = nil
+}
+
+// each calls f with the places of a shard, until that says false.
+func (s *shard[K]) each(f func(*Place[K]) bool) {
+	for _, p := range s.places {
+		for ; p != nil; p = p.same {
+			if !f(p) {
+				return
+			}
+		}
+	}
 }
 
 // drop forgets a place where nothing is under way.
 func (s *shard[K]) drop(p *Place[K]) {
 	if !p.forgotten {
-		delete(s.places, p.key)
+		s.unlink(p)
 	}
 	*p = Place[K]{shard: p.shard}
 	if len(s.spare) < maxSpare {

@@ -75,6 +75,7 @@ func (m *model) arrive(a *asked) (in bool, out *asked, err error) {
 func TestLinesDoAsTheModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := New[string]()
+		others := neighbours(t, l)
 		m := &model{}
 		limits := []int{rapid.IntRange(1, 4).Draw(t, "limit"), rapid.IntRange(1, 4).Draw(t, "other limit")}
 		queue := rapid.IntRange(0, 4).Draw(t, "queue")
@@ -146,7 +147,11 @@ func TestLinesDoAsTheModel(t *testing.T) {
 				m.uncount = len(m.active)
 				m.settle()
 			},
-			"": func(t *rapid.T) { m.compare(t, l) },
+			"a neighbour comes or goes": func(t *rapid.T) { others.move(t) },
+			"": func(t *rapid.T) {
+				m.compare(t, l)
+				others.compare(t)
+			},
 		})
 	})
 }
@@ -174,8 +179,42 @@ func (m *model) compare(t *rapid.T, l *Lines[string]) {
 	if got.Active != m.counted() || got.Waiting != len(m.waiting) {
 		t.Fatalf("%d under way and %d in line, want %d and %d", got.Active, got.Waiting, m.counted(), len(m.waiting))
 	}
-	if want := m.counted() + len(m.waiting); (l.Len() > 0) != (want > 0) {
-		t.Fatalf("there are %d keys", l.Len())
+	if there := l.Top(99); slices.ContainsFunc(there, func(s State[string]) bool { return s.Key == "k" }) != (m.counted()+len(m.waiting) > 0) {
+		t.Fatalf("there are %+v", there)
+	}
+}
+
+// others are keys beside the one of the model, some of which have its hash.
+type others struct {
+	lines  *Lines[string]
+	places map[string][]*Place[string]
+}
+
+func neighbours(t *rapid.T, l *Lines[string]) *others {
+	hashes := map[string]uint64{"k": 7, "a": 7, "b": 7, "c": 8}
+	if rapid.Bool().Draw(t, "hashes are chosen") {
+		l.hash = func(key string) uint64 { return hashes[key] }
+	}
+	return &others{l, map[string][]*Place[string]{"a": nil, "b": nil, "c": nil}}
+}
+
+// move lets a request of a neighbour in, or has one leave.
+func (o *others) move(t *rapid.T) {
+	key := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "neighbour")
+	if in := o.places[key]; len(in) > 0 && rapid.Bool().Draw(t, "leaves") {
+		in[0].Leave()
+		o.places[key] = in[1:]
+		return
+	}
+	p, _ := o.lines.Force(key, Want{Limit: 1})
+	o.places[key] = append(o.places[key], p)
+}
+
+func (o *others) compare(t *rapid.T) {
+	for key, in := range o.places {
+		if got := o.lines.Look(key); got.Active != len(in) {
+			t.Fatalf("%s has %d under way, want %d", key, got.Active, len(in))
+		}
 	}
 }
 

@@ -16,10 +16,10 @@ type State[K comparable] struct {
 
 // Look tells the state of a key, without changing it.
 func (l *Lines[K]) Look(key K) State[K] {
-	s := l.shard(key)
+	s, h := l.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p := s.places[key]; p != nil {
+	if p := s.find(key, h); p != nil {
 		return p.state()
 	}
 	return State[K]{Key: key}
@@ -35,7 +35,7 @@ func (l *Lines[K]) Len() int {
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.Lock()
-		n += len(s.places)
+		s.each(func(*Place[K]) bool { n++; return true })
 		s.mu.Unlock()
 	}
 	return n
@@ -47,9 +47,7 @@ func (l *Lines[K]) Top(n int) []State[K] {
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.Lock()
-		for _, p := range s.places {
-			all = append(all, p.state())
-		}
+		s.each(func(p *Place[K]) bool { all = append(all, p.state()); return true })
 		s.mu.Unlock()
 	}
 	slices.SortStableFunc(all, func(a, b State[K]) int {
@@ -64,27 +62,32 @@ func (l *Lines[K]) Forget(is func(K) bool) bool {
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.Lock()
-		for key, p := range s.places {
-			if is(key) {
-				s.renew(p)
-				s.mu.Unlock()
-				return true
+		var found *Place[K]
+		s.each(func(p *Place[K]) bool {
+			if is(p.key) {
+				found = p
 			}
+			return found == nil
+		})
+		if found != nil {
+			s.renew(found)
 		}
 		s.mu.Unlock()
+		if found != nil {
+			return true
+		}
 	}
 	return false
 }
 
 // renew puts another place where p is, with those who wait there.
 func (s *shard[K]) renew(p *Place[K]) {
-	key := p.key
-	delete(s.places, key)
+	s.unlink(p)
 	p.forgotten = true
 	if p.first == nil {
 		return
 	}
-	fresh := s.at(key)
+	fresh := s.at(p.key, p.hash)
 	fresh.first, fresh.last, fresh.length, fresh.limit = p.first, p.last, p.length, p.limit
 	p.first, p.last, p.length = nil, nil, 0
 	for w := fresh.first; w != nil; w = w.next {
