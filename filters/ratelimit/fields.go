@@ -76,7 +76,7 @@ func (f fields) write(ex *filter.Exchange, s *state) {
 	}
 	if f.legacy {
 		t := least(s.taken)
-		h[legacyLimit] = []string{strconv.FormatInt(t.group.limits[t.decision.Rule].rule.Count, 10)}
+		h[legacyLimit] = []string{strconv.FormatInt(t.group.limits[t.decision.Rule].rule.Most(), 10)}
 		h[legacyLeft] = []string{strconv.FormatInt(t.decision.Remaining, 10)}
 		h[legacyReset] = []string{strconv.FormatInt(seconds(t.decision.Reset), 10)}
 	}

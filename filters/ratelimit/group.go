@@ -70,7 +70,9 @@ func (c *cost) of(ex *filter.Exchange) int64 {
 			return n
 		}
 	}
-	c.unusable.Inc()
+	if !ex.Dry {
+		c.unusable.Inc()
+	}
 	return 1
 }
 

@@ -144,6 +144,7 @@ func (p *policy) request(ex *filter.Exchange, s *state, pl *plan) error {
 		var err error
 		if ok {
 			t.decision, err = g.counter.Take(ex.Context(), id, cost)
+			t.decision.Allowed = t.decision.Allowed && (cost > 0 || t.decision.Remaining > 0)
 		}
 		if err == nil && t.decision.Allowed {
 			s.taken = append(s.taken, t)
@@ -202,7 +203,7 @@ func (t *taken) refusal(key string) *filter.Error {
 		return filter.Reject(filter.RateLimited, "The request counts for %d, and %s never lets pass so much at once.", t.cost, shown.public).
 			Because(fmt.Errorf("%s asks for %d of %s", key, t.cost, shown.text))
 	}
-	wait := seconds(d.Retry)
+	wait := max(seconds(d.Retry), 1)
 	unit := "seconds"
 	if wait == 1 {
 		unit = "second"

@@ -3,8 +3,10 @@ package limit
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"hash/maphash"
 	"math/bits"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -25,6 +27,7 @@ type Table struct {
 	words   int // of state, of each key
 	perKeys int // how many keys a shard remembers
 	seed    maphash.Seed
+	secrets [2]uint64
 	shift   uint // how far a hash is shifted to give its shard
 	start   time.Time
 	now     func() time.Time
@@ -62,7 +65,7 @@ const (
 func NewTable(rules []Rule, o Options) *Table {
 	t := &Table{
 		rules: rules, seed: maphash.MakeSeed(), now: o.Now, keys: o.Keys, evicted: o.Evicted,
-		start: time.Now(),
+		start: time.Now(), secrets: [2]uint64{rand.Uint64(), rand.Uint64()},
 	}
 	if t.now != nil {
 		t.start = t.now()
@@ -166,14 +169,23 @@ func (t *Table) add(w []int64, now, cost int64) {
 
 // shard returns the shard of a key, and the part of the key's hash that the shard goes by.
 func (t *Table) shard(id ID) (*shard, uint32) {
-	hash := maphash.Comparable(t.seed, id)
+	hash := t.hash(id)
 	at := &t.shards[hash>>t.shift]
 	s := at.Load()
 	if s == nil {
 		at.CompareAndSwap(nil, newShard(t))
 		s = at.Load()
 	}
-	return s, uint32(hash)
+	return s, max(uint32(hash), 1)
+}
+
+// hash spreads keys over shards and places. Nobody outside can foretell it.
+func (t *Table) hash(id ID) uint64 {
+	if id.text != "" {
+		return maphash.String(t.seed, id.text)
+	}
+	b := id.addr.As16()
+	return mix(binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:]), t.secrets[0], t.secrets[1])
 }
 
 // each calls f with all shards that there are, locked, and with the present of each.
@@ -210,7 +222,7 @@ func (t *Table) Top(n int) []Usage {
 	t.each(func(s *shard, now int64) {
 		for i := range s.heads {
 			h := &s.heads[i]
-			if h.last == unused {
+			if h.tag == 0 {
 				continue
 			}
 			s.settle(t, i, now)
@@ -255,7 +267,6 @@ func (t *Table) Reset(_ context.Context, key string) (bool, error) {
 		s.mu.Lock()
 		if i, known := s.find(t, tag, id, s.clock(t)); known {
 			s.remove(t, i)
-			s.free = append(s.free, uint32(i))
 			found = true
 		}
 		s.mu.Unlock()

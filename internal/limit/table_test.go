@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"cardea.dev/cardea/internal/limit"
 )
@@ -160,6 +161,18 @@ func TestResetByWhatIsWritten(t *testing.T) {
 				t.Errorf("%s: %v, %v", id, found, err)
 			}
 		}
+	}
+}
+
+// TestKeysAreCopied: what a key is cut from is not kept.
+func TestKeysAreCopied(t *testing.T) {
+	message := []byte("GET / HTTP/1.1\r\nX-User: me\r\n")
+	text := unsafe.String(unsafe.SliceData(message), len(message))
+	table := limit.NewTable(perMinute(10), limit.Options{})
+	take(t, table, limit.NewID(text[24:26]), 1)
+	clear(message)
+	if top := table.Top(1); len(top) != 1 || top[0].Key != "me" {
+		t.Errorf("got %+v", top)
 	}
 }
 
