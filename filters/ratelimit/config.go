@@ -157,7 +157,11 @@ func (c *Config) checkLimits(path string, limits []Limit) error {
 		what, per := limit.CutPer(l.Rate)
 		rate, err := config.ParseRate(what)
 		if err != nil {
-			errs = append(errs, &config.FieldError{Path: at, Err: err, Expected: "a rate such as 100/min, 10/s burst 20, or 100/min per address"})
+			e := &config.FieldError{Path: at, Err: err, Expected: "a rate such as 100/min, 10/s burst 20, or 100/min per address"}
+			if i > 0 && strings.Contains(limits[i-1].Rate, " per ") && !strings.Contains(what, "/") {
+				e.Hint = fmt.Sprintf("in a list, a comma needs quotes: [%q]", limits[i-1].Rate+", "+l.Rate)
+			}
+			errs = append(errs, e)
 			continue
 		}
 		l.rate = rate

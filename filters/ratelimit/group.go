@@ -142,33 +142,38 @@ func (b *builder) groups(path string, limits []Limit, who string) ([]*group, err
 
 // group makes a group without limits.
 func (b *builder) group(l *Limit) (*group, error) {
-	key, err := limit.NewKey(b.env, limit.KeyConfig{Per: l.Per, Absent: b.config.Absent})
-	if err != nil {
-		return nil, err
-	}
 	unusable := b.env.Metrics.Counter("rate_limit_unusable_costs_total", "Costs that are no numbers and were taken for 1, by route.", "route").WithLabelValues(b.env.Route.Name)
-	g := &group{key: key, failed: b.env.Metrics.Counter("rate_limit_store_refusals_total", "Requests that a limit could not be checked for, by route.", "route").WithLabelValues(b.env.Route.Name)}
-	a := l.CostResponse
-	if a.Value != "" {
-		g.answer = &answer{bytes: a.Value == "bytes"}
-		if !g.answer.bytes {
-			if g.answer.cost, err = b.cost(a.Value, unusable); err != nil {
-				return nil, config.FieldErrorf("cost_response", "%w", err)
-			}
-		}
-		if a.Hide {
-			g.answer.hide = http.CanonicalHeaderKey(a.field())
+	g := &group{failed: b.env.Metrics.Counter("rate_limit_store_refusals_total", "Requests that a limit could not be checked for, by route.", "route").WithLabelValues(b.env.Route.Name)}
+	key, err := limit.NewKey(b.env, limit.KeyConfig{Per: l.Per, Absent: b.config.Absent})
+	errs := []error{err}
+	g.key = key
+	switch value := l.CostResponse.Value; value {
+	case "":
+	case "bytes":
+		g.answer = &answer{bytes: true}
+	default:
+		c, err := b.cost(value, unusable)
+		g.answer, errs = &answer{cost: c}, append(errs, at("cost_response", err))
+		if l.CostResponse.Hide {
+			g.answer.hide = http.CanonicalHeaderKey(l.CostResponse.field())
 		}
 	}
 	switch {
 	case l.Cost != "":
-		if g.cost, err = b.cost(l.Cost, unusable); err != nil {
-			return nil, config.FieldErrorf("cost", "%w", err)
-		}
+		c, err := b.cost(l.Cost, unusable)
+		g.cost, errs = c, append(errs, at("cost", err))
 	case g.answer == nil:
 		g.cost.fixed = 1
 	}
-	return g, nil
+	return g, errors.Join(errs...)
+}
+
+// at places an error, if it is one.
+func at(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return config.FieldErrorf(path, "%w", err)
 }
 
 // cost compiles a cost.

@@ -273,13 +273,14 @@ func TestWhatOperatorsSee(t *testing.T) {
 
 func TestRefusedConfig(t *testing.T) {
 	for text, want := range map[string]string{
-		"often":               `"often" is not a rate`,
-		"0/min":               "not a count of at least 1",
-		"100/min per":         "burst",
-		"100/min per ":        "",
-		"100/min per headers": "",
-		"[10/s, 5/x]":         "not a time",
-		"{limits: []}":        "no limit is written",
+		"often":                       `"often" is not a rate`,
+		"0/min":                       "not a count of at least 1",
+		"100/min per":                 "burst",
+		"100/min per ":                "",
+		"100/min per headers":         "",
+		"[10/s, 5/x]":                 "not a time",
+		"[10/s per address, path.id]": "path.id",
+		"{limits: []}":                "no limit is written",
 		"{limits: {rate: 5/s per address, per: [path]}}":   "written in `rate` already",
 		"{limits: 5/s burst 9, algorithm: sliding_window}": "a burst has no meaning in a sliding window",
 		"5/100us":                                                            "at least 1ms",
