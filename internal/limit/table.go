@@ -210,39 +210,61 @@ func (t *Table) Len() int {
 
 // Top lists the keys that have used most of their limits, and among equals those that were refused most.
 func (t *Table) Top(n int) []Usage {
-	type found struct {
-		Usage
-		id    ID
-		share float64
-	}
-	var best []found
-	order := func(a, b found) int {
-		return cmp.Or(cmp.Compare(b.share, a.share), cmp.Compare(b.Refused, a.Refused))
-	}
+	best := ranking{most: max(n, 0)}
 	t.each(func(s *shard, now int64) {
-		for i := range s.heads {
-			h := &s.heads[i]
+		for p := range s.heads {
+			h := &s.heads[p]
 			if h.tag == 0 {
 				continue
 			}
-			s.settle(t, i, now)
-			rule, share, used := t.nearest(s.state(t, i, true))
-			if share > 0 || h.refused > 0 {
-				best = append(best, found{Usage{Used: used, Limit: t.meters[rule].most, Refused: int64(h.refused)}, h.id, share})
-			}
-		}
-		if len(best) > 2*n {
-			slices.SortFunc(best, order)
-			best = slices.Delete(best, max(n, 0), len(best))
+			s.settle(t, p, now)
+			rule, share, used := t.nearest(s.state(t, p, true))
+			best.add(ranked{Usage{Used: used, Limit: t.meters[rule].most, Refused: int64(h.refused)}, h.id, share})
 		}
 	})
-	slices.SortFunc(best, order)
-	top := make([]Usage, 0, min(max(n, 0), len(best)))
-	for _, f := range best[:cap(top)] {
-		f.Key = f.id.String()
-		top = append(top, f.Usage)
+	best.cut()
+	top := make([]Usage, len(best.found))
+	for i, f := range best.found {
+		top[i] = f.Usage
+		top[i].Key = f.id.String()
 	}
 	return top
+}
+
+// ranking finds the keys with the largest shares, in a place that does not grow with how many there are.
+type ranking struct {
+	most  int
+	found []ranked
+	least float64 // what a key must have at least, once there are enough
+}
+
+type ranked struct {
+	Usage
+	id    ID
+	share float64
+}
+
+func (r *ranking) add(k ranked) {
+	if k.share < r.least || k.share == 0 && k.Refused == 0 {
+		return
+	}
+	r.found = append(r.found, k)
+	if len(r.found) > 2*r.most+16 {
+		r.cut()
+	}
+}
+
+// cut leaves the best, in order.
+func (r *ranking) cut() {
+	slices.SortFunc(r.found, func(a, b ranked) int {
+		return cmp.Or(cmp.Compare(b.share, a.share), cmp.Compare(b.Refused, a.Refused))
+	})
+	if len(r.found) > r.most {
+		r.found = r.found[:r.most]
+	}
+	if len(r.found) == r.most && r.most > 0 {
+		r.least = r.found[r.most-1].share
+	}
 }
 
 // nearest is the rule that has the largest share used up.
