@@ -187,6 +187,21 @@ routes: [{match: /**, respond: ok}]
 	}
 }
 
+// TestOverridesCountForThemselves: though they are written like others.
+func TestOverridesCountForThemselves(t *testing.T) {
+	g := gatewaytest.New(t, `
+test_caller: true
+rate_limit:
+  limits: 1/h per header.x-team
+  overrides: [{consumers: [ann], limits: 1/h per header.x-team}, {consumers: [joe], limits: 1/h per header.x-team}]
+routes: [{match: /**, respond: ok}]
+`, caller())
+	for _, name := range []string{"ann", "joe", "bob"} {
+		want(t, name, statuses(g, 2, "/", "X-Team: a", "X-User: "+name), "200 429")
+	}
+	want(t, "eve, with bob", statuses(g, 1, "/", "X-Team: a", "X-User: eve"), "429")
+}
+
 func TestGRPC(t *testing.T) {
 	g := gatewaytest.New(t, "rate_limit: 1/h\nroutes: [{match: /**, respond: ok}]")
 	g.Get("/")

@@ -206,6 +206,31 @@ func (failing) Take(context.Context, limit.ID, int64) (limit.Decision, error) {
 
 func (failing) Look(limit.ID, int64) (limit.Decision, bool) { return limit.Decision{}, false }
 
+// empty is a counter with nothing left that lets pass what costs nothing, as one may that asks another store.
+type empty struct{ limit.Counter }
+
+func (empty) Take(_ context.Context, _ limit.ID, cost int64) (limit.Decision, error) {
+	return limit.Decision{Allowed: cost == 0}, nil
+}
+
+// TestNothingIsLeft: an answer that will cost something is not begun when nothing is left.
+func TestNothingIsLeft(t *testing.T) {
+	env := filtertest.NewEnv(t, "r")
+	c := new(Config)
+	if err := filtertest.Parse(t, "{limits: 2/d per header.x-user, cost_response: bytes}").Decode(c); err != nil {
+		t.Fatal(err)
+	}
+	p, err := newPolicy(env, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.main.groups[0].counter.Counter = empty{}
+	err = p.requestMain(exchange(env, "192.0.2.1", "X-User: me"))
+	if outcome(err) != "rate_limited" || filter.AsError(err).Header.Get("Retry-After") != "1" {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestTheStoreIsGone: nothing is counted for limits that were asked before.
 func TestTheStoreIsGone(t *testing.T) {
 	for _, dry := range []bool{false, true} {

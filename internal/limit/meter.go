@@ -138,7 +138,8 @@ func (m *meter) add(w []int64, now, cost int64) {
 	}
 }
 
-// giveBack takes what was counted off a sliding window, the latest first.
+// giveBack takes what was counted off a sliding window, the latest first, since it is given back at once. Where a new part has begun in
+// between, as much of that part counts for a part less.
 func (m *meter) giveBack(w []int64, now, cost int64) {
 	for part := now / m.width; part >= 0 && part >= now/m.width-windowParts && cost > 0; part-- {
 		n := &w[part%(windowParts+1)]

@@ -61,7 +61,7 @@ func (m *model) within(now time.Time, d time.Duration) (sum int64) {
 // allows says whether a cost must pass, and whether it may.
 func (m *model) allows(now time.Time, cost int64) (must, may bool) {
 	if m.rule.Algorithm == limit.SlidingWindow {
-		part := (m.rule.Per + 9) / 10
+		part := m.rule.Per/10 + time.Microsecond
 		return m.within(now, m.rule.Per+2*part)+cost <= m.rule.Count, m.within(now, m.rule.Per)+cost <= m.rule.Count
 	}
 	m.settle(now)
@@ -81,7 +81,7 @@ func drawRule(t *rapid.T) limit.Rule {
 	r := limit.Rule{
 		Algorithm: rapid.SampledFrom([]limit.Algorithm{limit.GCRA, limit.SlidingWindow}).Draw(t, "algorithm"),
 		Count:     rapid.Int64Range(1, 40).Draw(t, "count"),
-		Per:       time.Duration(rapid.Int64Range(1, 5000).Draw(t, "per")) * time.Millisecond,
+		Per:       time.Duration(rapid.Int64Range(1000, 5_000_000).Draw(t, "per")) * time.Microsecond,
 	}
 	if r.Algorithm == limit.GCRA {
 		r.Burst = rapid.Int64Range(0, 60).Draw(t, "burst")

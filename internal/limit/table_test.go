@@ -63,6 +63,48 @@ func TestAMinute(t *testing.T) {
 	}
 }
 
+// TestTheWholePeriodCounts: wherever in a part of a sliding window a request falls, and though the parts do not come out even.
+func TestTheWholePeriodCounts(t *testing.T) {
+	rule := limit.Rule{Algorithm: limit.SlidingWindow, Count: 1, Per: 1009 * time.Microsecond}
+	for begin := range 250 {
+		at := newClock()
+		table := limit.NewTable([]limit.Rule{rule}, limit.Options{Now: at.Now})
+		at.step(time.Duration(begin) * time.Microsecond)
+		take(t, table, limit.ID{}, 1)
+		at.step(rule.Per - time.Microsecond)
+		if d := take(t, table, limit.ID{}, 1); d.Allowed {
+			t.Fatalf("from %d µs on, two pass within a period", begin)
+		}
+		at.step(rule.Per/10 + 3*time.Microsecond)
+		if d := take(t, table, limit.ID{}, 1); !d.Allowed {
+			t.Fatalf("from %d µs on, it counts for more than a part longer: %+v", begin, d)
+		}
+	}
+}
+
+// TestGivingBack: all that is counted can be given back, whenever it was counted.
+func TestGivingBack(t *testing.T) {
+	for _, algorithm := range []limit.Algorithm{limit.GCRA, limit.SlidingWindow} {
+		at := newClock()
+		table := limit.NewTable([]limit.Rule{{Algorithm: algorithm, Count: 10, Per: time.Minute}}, limit.Options{Now: at.Now})
+		take(t, table, limit.ID{}, 6)
+		at.step(15 * time.Second)
+		take(t, table, limit.ID{}, 2)
+		table.Charge(limit.ID{}, -7)
+		if d, _ := table.Look(limit.ID{}, 0); d.Remaining < 9 {
+			t.Errorf("%s: %+v", algorithm, d)
+		}
+		table.Charge(limit.ID{}, -100)
+		if d, _ := table.Look(limit.ID{}, 0); d.Remaining != 10 || d.Reset != 0 {
+			t.Errorf("%s: %+v", algorithm, d)
+		}
+		table.Charge(limit.NewID("nobody"), -1)
+		if table.Len() != 1 {
+			t.Errorf("%s: %d keys", algorithm, table.Len())
+		}
+	}
+}
+
 // TestAllOrNothing: what one rule refuses counts for none.
 func TestAllOrNothing(t *testing.T) {
 	at := newClock()
