@@ -195,6 +195,7 @@ deprecation: 2026-01-01
 identity_headers: {token: {key: internal.pem, issuer: gateway}}
 guard: {}
 concurrency: 10
+rate_limit: 100/min
 oidc: {issuer: "https://idp.example.com/", client_id: gateway, client_secret: a-secret-of-the-test}
 external_auth: http://127.0.0.1:1/check
 upstream_auth: {client_credentials: {token_url: "http://127.0.0.1:1/token", client_id: gateway, client_secret: a-secret-of-the-test}}

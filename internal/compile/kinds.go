@@ -24,6 +24,7 @@ import (
 	"cardea.dev/cardea/filters/mirror"
 	"cardea.dev/cardea/filters/mtls"
 	"cardea.dev/cardea/filters/oidc"
+	"cardea.dev/cardea/filters/ratelimit"
 	"cardea.dev/cardea/filters/rewrite"
 	"cardea.dev/cardea/filters/securityheaders"
 	"cardea.dev/cardea/filters/signature"
@@ -68,6 +69,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			authorize.DenyKind(),
 			authorize.AllowKind(),
 			cedar.Kind(),
+			ratelimit.Kind(),
 			concurrency.Kind(),
 			compress.Kind(),
 			rewrite.Kind(),

@@ -1,0 +1,320 @@
+package ratelimit
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/limit"
+)
+
+// group is limits that are counted together: they have the same key and the same cost.
+type group struct {
+	key     *limit.Key
+	counter *counter
+	limits  []shown
+	cost    cost
+	answer  *answer // nil: the answer costs nothing
+	failed  prometheus.Counter
+}
+
+// shown is how a limit is shown.
+type shown struct {
+	text   string // to operators: "100/min per address"
+	public string // to clients: "the limit of 100/min"
+	name   string // in fields
+	rule   limit.Rule
+	counts [outcomes]prometheus.Counter
+}
+
+// The outcomes of requests, for metrics.
+const (
+	allowed = iota
+	refused
+	wouldRefuse
+	outcomes
+)
+
+func (g *group) count(outcome int) {
+	for i := range g.limits {
+		g.limits[i].counts[outcome].Inc()
+	}
+}
+
+// cost is what is counted.
+type cost struct {
+	fixed    int64
+	value    filter.Value // nil: fixed
+	unusable prometheus.Counter
+}
+
+// of returns the cost of a request or an answer.
+func (c *cost) of(ex *filter.Exchange) int64 {
+	if c.value == nil {
+		return c.fixed
+	}
+	if text, ok := c.value(ex); ok {
+		if n, ok := number(text); ok {
+			return n
+		}
+	}
+	if !ex.Dry {
+		c.unusable.Inc()
+	}
+	return 1
+}
+
+// number reads a cost.
+func number(text string) (int64, bool) {
+	f, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	if err != nil || !(f >= 0 && f <= limit.MaxCount) {
+		return 0, false
+	}
+	return int64(math.Ceil(f)), true
+}
+
+// answer is what an answer counts for.
+type answer struct {
+	cost
+	bytes bool
+	hide  string // the field that is taken out, or ""
+}
+
+// builder makes groups of limits.
+type builder struct {
+	env    *filter.Env
+	config *Config
+}
+
+// said reports whether all limits say what they are counted by.
+func (b *builder) said(limits []Limit) bool {
+	return !slices.ContainsFunc(limits, func(l Limit) bool { return len(l.Per) == 0 })
+}
+
+// groups makes the groups of limits that are written at a path, for some callers or for all.
+func (b *builder) groups(path string, limits []Limit, who string) ([]*group, error) {
+	var errs []error
+	var made []*group
+	var written [][]Limit // by group
+	together := map[string]int{}
+	for i := range limits {
+		l := &limits[i]
+		same := strings.Join([]string{strings.Join(l.Per, ","), l.Name, l.Cost, l.CostResponse.Value, strconv.FormatBool(l.CostResponse.Hide)}, "\x00")
+		at, known := together[same]
+		if !known {
+			g, err := b.group(l)
+			if err != nil {
+				errs = append(errs, config.FieldErrorf(fmt.Sprintf("%s[%d]", path, i), "%w", err))
+				continue
+			}
+			at, together[same] = len(made), len(made)
+			made, written = append(made, g), append(written, nil)
+		}
+		made[at].limits = append(made[at].limits, b.show(l, made[at].key, len(limits) == 1))
+		written[at] = append(written[at], *l)
+		if err := b.claim(l); err != nil {
+			errs = append(errs, config.FieldErrorf(fmt.Sprintf("%s[%d].name", path, i), "%w", err))
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	for i, g := range made {
+		var err error
+		if g.counter, err = b.counter(g, written[i], who); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return made, errors.Join(errs...)
+}
+
+// group makes a group without limits.
+func (b *builder) group(l *Limit) (*group, error) {
+	unusable := b.env.Metrics.Counter("rate_limit_unusable_costs_total", "Costs that are no numbers and were taken for 1, by route.", "route").WithLabelValues(b.env.Route.Name)
+	g := &group{failed: b.env.Metrics.Counter("rate_limit_store_refusals_total", "Requests that a limit could not be checked for, by route.", "route").WithLabelValues(b.env.Route.Name)}
+	key, err := limit.NewKey(b.env, limit.KeyConfig{Per: l.Per, Absent: b.config.Absent})
+	errs := []error{err}
+	g.key = key
+	switch value := l.CostResponse.Value; value {
+	case "":
+	case "bytes":
+		g.answer = &answer{bytes: true}
+	default:
+		c, err := b.cost(value, unusable)
+		g.answer, errs = &answer{cost: c}, append(errs, at("cost_response", err))
+		if l.CostResponse.Hide {
+			g.answer.hide = http.CanonicalHeaderKey(l.CostResponse.field())
+		}
+	}
+	switch {
+	case l.Cost != "":
+		c, err := b.cost(l.Cost, unusable)
+		g.cost, errs = c, append(errs, at("cost", err))
+	case g.answer == nil:
+		g.cost.fixed = 1
+	}
+	return g, errors.Join(errs...)
+}
+
+// at places an error, if it is one.
+func at(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return config.FieldErrorf(path, "%w", err)
+}
+
+// cost compiles a cost.
+func (b *builder) cost(source string, unusable prometheus.Counter) (cost, error) {
+	if n, ok := number(source); ok {
+		return cost{fixed: n}, nil
+	}
+	value, err := b.env.Expr.Value(source)
+	return cost{value: value, unusable: unusable}, err
+}
+
+// show says how a limit is shown.
+func (b *builder) show(l *Limit, key *limit.Key, alone bool) shown {
+	rate := l.rate.String()
+	s := shown{text: l.text(key), public: "the limit of " + rate, name: rate, rule: l.rule()}
+	switch {
+	case l.Name != "":
+		s.public, s.name = fmt.Sprintf("the limit %q of %s", l.Name, rate), l.Name
+	case alone:
+		s.name = "default"
+	}
+	requests := b.env.Metrics.Counter("rate_limit_requests_total", "Requests that limits were asked about, by route, limit and outcome: allowed, refused, would_refuse.", "route", "limit", "outcome")
+	for outcome, name := range []string{"allowed", "refused", "would_refuse"} {
+		s.counts[outcome] = requests.WithLabelValues(b.env.Route.Name, s.text, name)
+	}
+	return s
+}
+
+// text is a limit as operators see it.
+func (l *Limit) text(key *limit.Key) string {
+	text := l.rate.String()
+	if l.Algorithm != string(limit.GCRA) {
+		text += " " + l.Algorithm
+	}
+	if by := key.String(); by != "" {
+		text += " per " + by
+	}
+	return text
+}
+
+// counter is what is kept: the counts of a group.
+type counter struct {
+	limit.Counter
+	info filter.LimiterInfo
+}
+
+var _ filter.Limiter = (*counter)(nil)
+
+// counter returns the counter of a group: the one that was kept, where it is the same limits at the same place.
+func (b *builder) counter(g *group, written []Limit, who string) (*counter, error) {
+	var texts []string
+	var rules []limit.Rule
+	for i := range g.limits {
+		texts, rules = append(texts, g.limits[i].text), append(rules, g.limits[i].rule)
+	}
+	info := filter.LimiterInfo{Policy: "rate_limit", Scope: b.env.Scope, Limit: strings.Join(texts, ", "), Per: g.key.String()}
+	l := &written[0]
+	parts := []string{info.Policy, info.Scope, l.Name, info.Limit, who}
+	if l.Name != "" {
+		info.Scope, parts[1], parts[4] = "", "", ""
+	}
+	if l.Cost != "" {
+		parts = append(parts, "cost "+l.Cost)
+	}
+	if l.CostResponse.Value != "" {
+		parts = append(parts, "cost_response "+l.CostResponse.Value)
+	}
+	info.Name = strings.Join(slices.DeleteFunc(slices.Clone(parts), func(s string) bool { return s == "" }), " ")
+	return filter.Keep(b.env, "rate_limit:"+strings.Join(parts, "\x00")+"\x00"+b.settings(), func() (*counter, error) {
+		made, store, err := newCounter(b.env, b.config, info.Name, rules)
+		info.Store = store
+		return &counter{made, info}, err
+	})
+}
+
+// settings are what else makes two counters different.
+func (b *builder) settings() string {
+	c := b.config
+	store := sha256.Sum256([]byte(b.store()))
+	return fmt.Sprintf("%s %d %x %s %s", c.Absent, c.MaxKeys, store, c.Mode, c.OnStoreFailure)
+}
+
+// Limiter describes the counter.
+func (c *counter) Limiter() filter.LimiterInfo {
+	info := c.info
+	if t, ok := c.Counter.(interface{ Len() int }); ok {
+		info.Keys = int64(t.Len())
+	}
+	return info
+}
+
+// Top lists the keys that used most lately.
+func (c *counter) Top(n int) []filter.KeyUsage {
+	var top []filter.KeyUsage
+	for _, u := range c.Counter.Top(n) {
+		top = append(top, filter.KeyUsage(u))
+	}
+	return top
+}
+
+// Reset forgets what was counted for a key.
+func (c *counter) Reset(ctx context.Context, key string) (bool, error) {
+	return c.Counter.Reset(ctx, key)
+}
+
+// Close ends the counter.
+func (c *counter) Close() error {
+	if closer, ok := c.Counter.(io.Closer); ok {
+		return closer.Close()
+	}
+	return nil
+}
+
+// fits says whether an override is for who calls.
+func (o *Override) fits(ex *filter.Exchange) bool {
+	id := ex.Identity
+	if id == nil || len(o.Consumers) > 0 && !slices.Contains(o.Consumers, id.Consumer) {
+		return false
+	}
+	if len(o.Groups) > 0 && !slices.ContainsFunc(o.Groups, func(group string) bool { return slices.Contains(id.Groups, group) }) {
+		return false
+	}
+	for name, want := range o.Tags {
+		if got, ok := id.Tags[name]; !ok || got != want {
+			return false
+		}
+	}
+	return true
+}
+
+// String says for whom an override is.
+func (o *Override) String() string {
+	var parts []string
+	if len(o.Consumers) > 0 {
+		parts = append(parts, "consumers "+strings.Join(o.Consumers, ", "))
+	}
+	if len(o.Groups) > 0 {
+		parts = append(parts, "groups "+strings.Join(o.Groups, ", "))
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Tags)) {
+		parts = append(parts, "tag "+name+" "+o.Tags[name])
+	}
+	return "for " + strings.Join(parts, "; ")
+}
