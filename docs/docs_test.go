@@ -194,6 +194,7 @@ cors: "*"
 deprecation: 2026-01-01
 identity_headers: {token: {key: internal.pem, issuer: gateway}}
 guard: {}
+quota: {quotas: 100/day, file: off}
 oidc: {issuer: "https://idp.example.com/", client_id: gateway, client_secret: a-secret-of-the-test}
 external_auth: http://127.0.0.1:1/check
 upstream_auth: {client_credentials: {token_url: "http://127.0.0.1:1/token", client_id: gateway, client_secret: a-secret-of-the-test}}

@@ -85,14 +85,16 @@ func (p *policy) begin(env *filter.Env, c *Config, place string) error {
 	case env.Scope != "":
 		scope = "route " + env.Scope
 	}
-	refusals := env.Metrics.Counter("quota_refusals_total", "Requests that a quota refused.", "route", "quota")
-	dry := env.Metrics.Counter("quota_dry_run_refusals_total", "Requests that a quota would have refused, were it no dry run.", "route", "quota")
+	requests := env.Metrics.Counter("quota_requests_total", "Requests that quotas were asked about: allowed, refused, would_refuse (in a dry run).", "route", "quota", "outcome")
 	warnings := env.Metrics.Counter("quota_warnings_total", "How often usage reached the share from which on there are warnings.", "route", "quota")
 	for i := range p.quotas {
 		r := &p.quotas[i]
 		r.series = p.counter.Series(scope+" per "+r.key.String(), r.period, c.MaxKeys)
-		r.refusals = refusals.WithLabelValues(env.Route.Name, r.name)
-		r.dry = dry.WithLabelValues(env.Route.Name, r.name)
+		r.allowed = requests.WithLabelValues(env.Route.Name, r.name, "allowed")
+		r.refused = requests.WithLabelValues(env.Route.Name, r.name, "refused")
+		if p.dryRun {
+			r.refused = requests.WithLabelValues(env.Route.Name, r.name, "would_refuse")
+		}
 		r.warnings = warnings.WithLabelValues(env.Route.Name, r.name)
 		l := &limiter{counter: p.counter, series: r.series, period: r.period, calendar: p.calendar, now: time.Now, info: filter.LimiterInfo{
 			Name:   strings.TrimSpace(fmt.Sprintf("quota %s %s", strings.TrimPrefix(strings.TrimPrefix(scope, "name "), "route "), r.text)),

@@ -49,8 +49,8 @@ type rule struct {
 	overrides []override
 	span      atomic.Pointer[quota.Span] // the one that it was last
 	header    *headerTexts
-	refusals  prometheus.Counter
-	dry       prometheus.Counter
+	allowed   prometheus.Counter
+	refused   prometheus.Counter
 	warnings  prometheus.Counter
 }
 
@@ -97,7 +97,7 @@ func (p *policy) request(ex *filter.Exchange) error {
 	}
 	if need == 0 {
 		p.counter.Look(now, v.asks, 0)
-		v.counted, v.known = true, true
+		p.pass(v)
 		return nil
 	}
 	refused, err := p.counter.Take(ex.Context(), now, v.asks, v.cost, need)
@@ -105,12 +105,20 @@ func (p *policy) request(ex *filter.Exchange) error {
 	case err != nil:
 		return p.unavailable(ex, err)
 	case refused >= 0:
-		v.known = !p.dryRun
+		v.known = true
 		return p.refuse(ex, v.rules[refused], &v.asks[refused], now)
 	}
-	v.counted, v.known = true, true
+	p.pass(v)
 	p.warn(v, v.cost)
 	return nil
+}
+
+// pass notes that a request passes.
+func (p *policy) pass(v *visit) {
+	v.counted, v.known = true, true
+	for _, r := range v.rules[:len(v.asks)] {
+		r.allowed.Inc()
+	}
 }
 
 // fill finds out in which quotas a request counts. It returns one that refuses it as it has no key.
@@ -144,11 +152,10 @@ func (r *rule) at(c quota.Calendar, now time.Time) quota.Span {
 // refuse refuses a request, or in a dry run says that it would be.
 func (p *policy) refuse(ex *filter.Exchange, r *rule, q *quota.Ask, now time.Time) error {
 	ex.Limited = filter.Limited{Policy: "quota", Limit: r.text, Key: q.ID.String(), DryRun: p.dryRun}
+	r.refused.Inc()
 	if p.dryRun {
-		r.dry.Inc()
 		return nil
 	}
-	r.refusals.Inc()
 	e := filter.Reject(filter.QuotaExceeded, "").Because(errors.New(reason(r, q, now)))
 	if !q.Retry.IsZero() {
 		e = e.With("Retry-After", seconds(q.Retry.Sub(now)))
@@ -159,11 +166,10 @@ func (p *policy) refuse(ex *filter.Exchange, r *rule, q *quota.Ask, now time.Tim
 // refuseAbsent refuses a request that does not have what is counted by.
 func (p *policy) refuseAbsent(ex *filter.Exchange, r *rule) error {
 	ex.Limited = filter.Limited{Policy: "quota", Limit: r.text, Key: "(absent)", DryRun: p.dryRun}
+	r.refused.Inc()
 	if p.dryRun {
-		r.dry.Inc()
 		return nil
 	}
-	r.refusals.Inc()
 	return filter.Reject(filter.QuotaExceeded, "").Because(fmt.Errorf("the request has no %s, by which %s counts", r.key, r.name))
 }
 
@@ -210,7 +216,7 @@ func (p *policy) response(ex *filter.Exchange) error {
 	if v.counted && p.after.value != nil {
 		p.charge(v, p.after.of(ex))
 	}
-	if ex.Response != nil && v.known {
+	if ex.Response != nil && v.known && !p.dryRun {
 		p.tell(ex.Response.Header, v)
 	}
 	return nil

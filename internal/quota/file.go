@@ -31,6 +31,9 @@ func (l *Ledger) openFile() (err error) {
 	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
 		return fmt.Errorf("cannot make the folder of %s: %w", f.path, err)
 	}
+	if real, err := filepath.EvalSymlinks(f.path); err == nil {
+		f.path = real // what is written anew takes the place of the file, not of a link to it, and all of its names have one lock
+	}
 	if f.lock, err = lockFile(f.path + ".lock"); err != nil {
 		return fmt.Errorf("cannot use %s: %w", f.path, err)
 	}
@@ -138,7 +141,9 @@ func (l *Ledger) tick() {
 	}
 	err := l.flush()
 	if err == nil && l.file.size > max(least, growth*l.file.compact) {
-		err = l.rewrite()
+		if err = l.rewrite(); err != nil {
+			l.file.compact = l.file.size // not again each second
+		}
 	}
 	l.report(err)
 }

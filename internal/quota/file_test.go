@@ -55,6 +55,34 @@ func TestOneGatewayForAFile(t *testing.T) {
 	b.open(path)
 }
 
+// TestALinkToTheFile stays one, when the file is written anew.
+func TestALinkToTheFile(t *testing.T) {
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "real"), filepath.Join(dir, "link")
+	newBench(t, path, "2026-11-30 12:00:00").shut()
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	b := newBench(t, link, "2026-11-30 12:00:00")
+	if _, err := Open(Options{File: path}); err == nil {
+		t.Error("the file can be used by two names at once")
+	}
+	b.want("day", "a", 5, 1, 1)
+	close(b.stop) // the test writes itself
+	<-b.done
+	b.stop, b.done = make(chan struct{}), make(chan struct{})
+	close(b.done)
+	if err := b.rewrite(); err != nil {
+		t.Fatal(err)
+	}
+	if to, err := os.Readlink(link); to != path {
+		t.Errorf("the link leads to %q, %v", to, err)
+	}
+	b.shut()
+	b.open(path)
+	b.want("day", "a", 5, 1, 2)
+}
+
 func TestFilesThatCannotBeUsed(t *testing.T) {
 	dir := t.TempDir()
 	other := filepath.Join(dir, "other")
@@ -189,7 +217,7 @@ func TestDamagedFiles(t *testing.T) {
 }
 
 func FuzzFile(f *testing.F) {
-	l := &Ledger{names: map[string]*Series{}}
+	l := &Ledger{names: map[string]*Series{}, taken: map[int]bool{}}
 	s := l.find("orders \"x\"", Period{Unit: Month})
 	a := s.add(limit.NewID("a"))
 	a.set(usage{20000, 7})

@@ -79,7 +79,8 @@ type Ledger struct {
 
 	mu     sync.Mutex
 	series []*Series
-	next   int                // number
+	taken  map[int]bool       // numbers of series
+	next   int                // from here on numbers may be free
 	names  map[string]*Series // by name and period
 	dirty  []*account
 
@@ -127,7 +128,7 @@ func Open(o Options) (*Ledger, error) {
 	if o.Failed == nil {
 		o.Failed = func() {}
 	}
-	l := &Ledger{o: o, names: map[string]*Series{}, stop: make(chan struct{}), done: make(chan struct{})}
+	l := &Ledger{o: o, names: map[string]*Series{}, taken: map[int]bool{}, stop: make(chan struct{}), done: make(chan struct{})}
 	if o.File != "" {
 		if err := l.openFile(); err != nil {
 			return nil, err
@@ -151,9 +152,12 @@ func (l *Ledger) find(name string, p Period) *Series {
 	key := p.String() + " " + name
 	s := l.names[key]
 	if s == nil {
+		for l.taken[l.next] {
+			l.next++
+		}
 		s = &Series{name: name, period: p, number: l.next, latest: none, accounts: map[limit.ID]*account{}}
 		l.names[key], l.series = s, append(l.series, s)
-		l.next++
+		l.taken[s.number] = true
 	}
 	return s
 }

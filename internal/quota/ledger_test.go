@@ -3,6 +3,7 @@ package quota
 import (
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"sync"
@@ -182,6 +183,41 @@ func TestRollingQuotas(t *testing.T) {
 	b.at("2026-11-30 13:01:00").want("1h", "a", 3, 1, 3)
 	b.at("2026-11-30 13:11:00").want("1h", "a", 3, 2, 3)
 	b.at("2027-11-30 13:11:00").want("1h", "a", 3, 3, 3)
+}
+
+// TestRollingQuotasAreExact: whatever comes when, in no time of the period's length more passes than the amount, and nothing is refused that
+// would pass if a sixtieth more counted.
+func TestRollingQuotasAreExact(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	for round := range 20 {
+		b := newBench(t, "", "2026-11-30 12:00:00")
+		type taken struct {
+			at   time.Time
+			cost int64
+		}
+		var passed []taken
+		within := func(d time.Duration) (sum int64) {
+			for _, p := range passed {
+				if p.at.After(b.now.Add(-d)) {
+					sum += p.cost
+				}
+			}
+			return sum
+		}
+		for range 2000 {
+			b.mu.Lock()
+			b.now = b.now.Add(time.Duration(random.Int64N(int64(time.Minute * time.Duration(1+round%4)))))
+			b.mu.Unlock()
+			cost := 1 + random.Int64N(4)
+			if b.take("1h", "a", 50, cost) > 0 {
+				if passed = append(passed, taken{b.now, cost}); within(time.Hour) > 50 {
+					t.Fatalf("%d pass within the hour before %s", within(time.Hour), b.now)
+				}
+			} else if sum := within(time.Hour + time.Minute); sum+cost <= 50 {
+				t.Fatalf("%d is refused at %s after %d", cost, b.now, sum)
+			}
+		}
+	}
 }
 
 func TestMemoryIsBounded(t *testing.T) {

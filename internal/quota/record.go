@@ -17,10 +17,8 @@ import (
 // A line that is damaged is passed over, and damages no other.
 const magic = "cardea-quota 1\n"
 
-const (
-	maxLine   = 64 << 10 // how long a line may be
-	maxNumber = 1 << 30  // of a series
-)
+// maxLine is how long a line may be.
+const maxLine = 64 << 10
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli) // never changed
 
@@ -102,7 +100,7 @@ func (r *reader) record(text string) bool {
 	kind, rest, _ := strings.Cut(text, " ")
 	digits, rest, _ := strings.Cut(rest, " ")
 	number, err := strconv.Atoi(digits)
-	if err != nil || number < 0 || number > maxNumber {
+	if err != nil || number < 0 {
 		return false
 	}
 	quoted, err := strconv.QuotedPrefix(rest)
@@ -135,7 +133,7 @@ func (r *reader) series(number int, name, period string) bool {
 		return known == s
 	}
 	r.numbers[number], s.number = s, number
-	r.ledger.next = max(r.ledger.next, number+1)
+	r.ledger.taken[number] = true
 	return true
 }
 
