@@ -31,8 +31,11 @@ func newPolicy(env *filter.Env, c *Config) (*policy, error) {
 	if p.cost, err = newCost(env, c.Cost, false); err != nil {
 		errs = append(errs, config.FieldErrorf("cost", "%w", err))
 	}
-	if p.after, err = newCost(env, c.CostResponse, true); err != nil {
+	if p.after, err = newCost(env, c.CostResponse.Value, true); err != nil {
 		errs = append(errs, config.FieldErrorf("cost_response", "%w", err))
+	}
+	if c.CostResponse.Hide {
+		p.hide = c.CostResponse.field()
 	}
 	if !p.cost.given() && !p.after.given() {
 		p.cost.fixed = 1
@@ -71,7 +74,7 @@ func newRules(env *filter.Env, c *Config) ([]rule, error) {
 				errs = append(errs, config.FieldErrorf(fmt.Sprintf("quotas[%d]", i), "two quotas count by %s per %s", key, r.period))
 			}
 		}
-		r.header = newHeaderTexts(name, c.CostResponse == "bytes")
+		r.header = newHeaderTexts(name, c.CostResponse.Value == "bytes")
 	}
 	return rules, errors.Join(errs...)
 }

@@ -3,10 +3,13 @@ package quota
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/internal/limit"
@@ -38,10 +41,9 @@ type Config struct {
 	// always passes. What cannot be told is 1. By default 1, or 0 where there is a CostResponse.
 	Cost string `yaml:"cost"`
 
-	// CostResponse is how much a request counts besides, once there is an answer: "bytes" (those of the answer's body that were sent), or a
-	// variable or CEL expression, such as "response.header.x-cost" or 'status < 400 ? 1 : 0'. Requests pass while anything is left, so
-	// the last one may exceed the quota. What cannot be told is 1, and 0 where the gateway itself answers. By default nothing.
-	CostResponse string `yaml:"cost_response"`
+	// CostResponse is how much a request counts besides, once there is an answer. Requests pass while anything is left, so the last one may exceed
+	// the quota. By default nothing.
+	CostResponse CostResponse `yaml:"cost_response"`
 
 	// Overrides are other amounts for some requests. Of those that a quota has, the first one that holds counts. By default none.
 	Overrides []Override `yaml:"overrides"`
@@ -96,6 +98,16 @@ type Quota struct {
 
 	// Self is the quota as it was written.
 	Self config.Node `yaml:",self"`
+}
+
+// CostResponse is what an answer counts for. The short form is Value.
+type CostResponse struct {
+	// Value is "bytes" (those of the body, as they were sent), or a variable or CEL expression that gives a number once there is an answer, such as
+	// "response.header.x-cost" or 'status < 400 ? 1 : 0'. What is no number counts as 1, and as 0 where the gateway itself answers. Required.
+	Value string `yaml:"value,short"`
+
+	// Hide takes the field that Value names out of the answer, so that clients do not see it. By default off.
+	Hide bool `yaml:"hide"`
 }
 
 // Override is another amount for some requests. All its keys must hold.
@@ -237,6 +249,23 @@ func (c *Config) key(q *Quota) limit.KeyConfig {
 		k.Per = q.Per
 	}
 	return k
+}
+
+// Validate checks that there is something to hide.
+func (c *CostResponse) Validate() error {
+	if c.Hide && c.field() == "" {
+		return config.FieldErrorf("hide", "`value` names no field to hide, such as response.header.x-cost")
+	}
+	return nil
+}
+
+// field is the field that it stands in, or "".
+func (c *CostResponse) field() string {
+	name, ok := strings.CutPrefix(c.Value, "response.header.")
+	if !ok || !httpguts.ValidHeaderFieldName(name) {
+		return ""
+	}
+	return http.CanonicalHeaderKey(name)
 }
 
 // Validate checks that an override is for some requests alone.

@@ -25,7 +25,8 @@ type policy struct {
 	counter  quota.Counter
 	calendar quota.Calendar
 	cost     cost
-	after    cost // once there is an answer
+	after    cost   // once there is an answer
+	hide     string // the field that tells it; "": clients see it
 	warnAt   float64
 	headers  bool
 	dryRun   bool
@@ -210,13 +211,16 @@ func (p *policy) warn(v *visit, cost int64) {
 // response counts what is known once there is an answer, and tells what is left.
 func (p *policy) response(ex *filter.Exchange) error {
 	v := p.slot.Get(ex)
-	if v == nil {
-		return nil
-	}
-	if v.counted && p.after.value != nil {
+	if v != nil && v.counted && p.after.value != nil {
 		p.charge(v, p.after.of(ex))
 	}
-	if ex.Response != nil && v.known && !p.dryRun {
+	if ex.Response == nil {
+		return nil
+	}
+	if p.hide != "" {
+		delete(ex.Response.Header, p.hide)
+	}
+	if v != nil && v.known && !p.dryRun {
 		p.tell(ex.Response.Header, v)
 	}
 	return nil

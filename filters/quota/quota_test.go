@@ -240,6 +240,17 @@ func TestCosts(t *testing.T) {
 	}
 }
 
+func TestHiddenCosts(t *testing.T) {
+	for hide, want := range map[string]string{"true": "", "false": "7"} {
+		b := newBench(t, "{quotas: 10/day, cost_response: {value: response.header.x-cost, hide: "+hide+"}}")
+		ex := b.exchange("")
+		b.want("passes", ex, "X-Cost: 7")
+		if got := ex.Response.Header.Get("X-Cost"); got != want || !strings.HasPrefix(ex.Response.Header.Get("RateLimit"), `"day";r=3;`) {
+			t.Errorf("hide %s: got %v", hide, ex.Response.Header)
+		}
+	}
+}
+
 func TestDryRun(t *testing.T) {
 	b := newBench(t, "{quotas: 1/day per identity, dry_run: true, max_keys: 1}")
 	ex := b.exchange("me")
@@ -335,21 +346,22 @@ func TestLimiter(t *testing.T) {
 
 func TestRefusedConfig(t *testing.T) {
 	for text, want := range map[string]string{
-		"10":                                  "does not say per what time",
-		"10/month/x":                          `"month/x"`,
-		"10/months":                           `did you mean "month"`,
-		"x/month":                             `"x" is not an amount`,
-		"-1/month":                            "out of range",
-		"10/":                                 "per what time",
-		"unlimited/day":                       "a quota without limit is none",
-		"[1/day, 2/day]":                      `two quotas are called "day"`,
-		"[1/day, {amount: 2/day, name: x}]":   "count by",
-		"{quotas: 1/day, per: nobody}":        "nobody",
-		"10/day per nobody":                   "nobody",
-		"{quotas: []}":                        "there are 0 quotas",
-		"{quotas: 1/day, timezone: Mars}":     `"Mars" is not the name of a time zone`,
-		"{quotas: 1/day, month_start: 29}":    "29",
-		"{quotas: 1/day, cost: 'nothing(1)'}": "nothing",
+		"10":                                "does not say per what time",
+		"10/month/x":                        `"month/x"`,
+		"10/months":                         `did you mean "month"`,
+		"x/month":                           `"x" is not an amount`,
+		"-1/month":                          "out of range",
+		"10/":                               "per what time",
+		"unlimited/day":                     "a quota without limit is none",
+		"[1/day, 2/day]":                    `two quotas are called "day"`,
+		"[1/day, {amount: 2/day, name: x}]": "count by",
+		"{quotas: 1/day, cost_response: {value: bytes, hide: true}}":           "names no field to hide",
+		"{quotas: 1/day, per: nobody}":                                         "nobody",
+		"10/day per nobody":                                                    "nobody",
+		"{quotas: []}":                                                         "there are 0 quotas",
+		"{quotas: 1/day, timezone: Mars}":                                      `"Mars" is not the name of a time zone`,
+		"{quotas: 1/day, month_start: 29}":                                     "29",
+		"{quotas: 1/day, cost: 'nothing(1)'}":                                  "nothing",
 		"{quotas: 1/day, overrides: [{amount: 1}]}":                            "for whom",
 		"{quotas: [1/day, 2/week], overrides: [{amount: 1, groups: [a]}]}":     "which `quota`",
 		"{quotas: 1/day, overrides: [{amount: 1, groups: [a], quota: month}]}": `no quota "month"`,

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -259,6 +260,39 @@ func TestTheStoreIsAway(t *testing.T) {
 	}
 	if got := all["deny"].take(5, "local", 1, "month"); got != -5 {
 		t.Errorf("another gateway sees %d", got)
+	}
+}
+
+// TestAStoreThatHangs: requests do not wait for it for long, and count here.
+func TestAStoreThatHangs(t *testing.T) {
+	r := startRedis(t)
+	g := newGateway(t, r.addr, "local", "2026-11-30 12:00:00")
+	if got := g.take(3, "k", 1, "month"); got != 1 {
+		t.Fatalf("got %d", got)
+	}
+	if err := r.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int64{2, 3, -3, -3} {
+		if got := g.take(3, "k", 1, "month"); got != want {
+			t.Errorf("got %d, want %d", got, want)
+		}
+	}
+	if g.failures.Load() == 0 {
+		t.Error("it was asked, and did not fail")
+	}
+	if err := r.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(30 * time.Second); ; { // what the store got while it hung counts twice: never less than was used
+		var n int
+		answer := r.say("GET cardea:quota:{test}::month:tk:20758")
+		if _, err := fmt.Sscanf(answer, "$1\r\n%d", &n); err == nil && n >= 3 && n <= 5 && !g.down.Load() {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the store says %q", answer)
+		}
 	}
 }
 
