@@ -13,6 +13,8 @@ import (
 // script counts in all keys, or in none, in one step. A calendar's key is a number; a rolling period's is a hash of its slots. It answers the
 // index of a key that refuses, or 0, and for each key what is used, the first slot, and the slot whose falling out leaves enough.
 //
+// Counts stop at 2^53, up to which the numbers of scripts are exact.
+//
 // ARGV: cost, needed, and for each key: amount (-1: unlimited), slot ("" for a calendar), slots in a period, time to live in milliseconds.
 const script = `
 local cost, need = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -51,13 +53,14 @@ end
 answer[1] = refused
 if refused > 0 or cost == 0 then return answer end
 for i, key in ipairs(KEYS) do
+  local add = math.max(0, math.min(cost, 9007199254740992 - answer[3 * i - 1]))
   if newest[i] then
-    redis.call('HINCRBY', key, string.format('%.0f', newest[i]), ARGV[1])
+    redis.call('HINCRBY', key, string.format('%.0f', newest[i]), string.format('%.0f', add))
   else
-    redis.call('INCRBY', key, ARGV[1])
+    redis.call('INCRBY', key, string.format('%.0f', add))
   end
   redis.call('PEXPIRE', key, ARGV[4 * i + 2])
-  answer[3 * i - 1] = answer[3 * i - 1] + cost
+  answer[3 * i - 1] = answer[3 * i - 1] + add
 end
 return answer
 `
@@ -89,9 +92,13 @@ func (s *Shared) tell(ctx context.Context, client rueidis.Client, keys []string,
 	}
 	var errs []error
 	for i, result := range s.lua.ExecMulti(ctx, client, execs...) {
-		if err := result.Error(); err != nil {
+		err := result.Error()
+		if err != nil && !strings.Contains(err.Error(), "WRONGTYPE") {
 			errs = append(errs, err)
 			continue
+		}
+		if err != nil { // somebody else has the key: it will never do, and must not hold up the others
+			s.o.Log.Error("a key of the store of quotas is somebody else's", "key", keys[i])
 		}
 		s.paid(keys[i], debts[i].cost)
 	}

@@ -23,6 +23,7 @@ const (
 	again    = 500 * time.Millisecond // between two tries while it cannot be reached
 	backlog  = 1 << 20                // keys whose usage the store is not told of yet
 	push     = 256                    // of them at once
+	quietly  = time.Minute            // between two lines that say so
 )
 
 // SharedOptions are what a Shared is made with.
@@ -48,7 +49,8 @@ type Shared struct {
 
 	mu     sync.Mutex
 	owed   map[string]debt // what the store is not told of, by key
-	failed bool            // that was logged
+	failed bool            // it was logged that the store is away
+	told   time.Time       // when
 }
 
 // debt is usage that the store is not told of yet.
@@ -237,10 +239,12 @@ func (s *Shared) lost(err error) {
 	s.down.Store(true)
 	s.o.Failed()
 	s.mu.Lock()
-	told := s.failed
-	s.failed = true
+	tell := !s.failed && time.Since(s.told) > quietly
+	if tell {
+		s.failed, s.told = true, time.Now()
+	}
 	s.mu.Unlock()
-	if !told {
+	if tell {
 		s.o.Log.Error("the store of quotas cannot be reached", "error", err)
 	}
 	s.rouse()

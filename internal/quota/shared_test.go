@@ -1,6 +1,7 @@
 package quota
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -317,6 +318,34 @@ func TestChargesReachTheStore(t *testing.T) {
 		}
 		if time.Now().After(end) {
 			t.Fatal("the store does not know of it")
+		}
+	}
+}
+
+// TestWhatCannotBeCounted: neither costs without end nor keys of somebody else keep the others from the store.
+func TestWhatCannotBeCounted(t *testing.T) {
+	r := startRedis(t)
+	g := newGateway(t, r.addr, "deny", "2026-11-30 12:00:00")
+	for range 3 {
+		for _, period := range []string{"month", "1h"} {
+			if got := g.take(Unlimited, "huge", Most-1, period); got < Most-1 || got > Most {
+				t.Errorf("%s: got %d", period, got)
+			}
+		}
+	}
+	r.say("LPUSH cardea:quota:{test}::month:tother:20758 x")
+	if _, err := g.Take(t.Context(), g.now, g.asks(5, "other", "month"), 1, 1); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	if err := g.Charge(g.now, g.asks(5, "other", "month"), 4); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(30 * time.Second); ; {
+		if _, err := g.Take(t.Context(), g.now, g.asks(5, "k", "month"), 0, 1); err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the store is not used again")
 		}
 	}
 }
