@@ -42,20 +42,26 @@ func (p *policy) tell(h http.Header, v *visit) {
 			b = strconv.AppendInt(append(b, ";q="...), q.Amount, 10)
 			b = append(b, r.header.unit...)
 			b = strconv.AppendInt(append(b, ";w="...), int64(r.window(q)/time.Second), 10)
-			h["Ratelimit-Policy"] = append(h["Ratelimit-Policy"], string(b))
+			add(h, "Ratelimit-Policy", b)
 			b = append(room[:0], r.header.item...)
 			b = strconv.AppendInt(append(b, ";r="...), left, 10)
-			b = append(append(b, ";t="...), seconds(reset.Sub(now))...)
-			h["Ratelimit"] = append(h["Ratelimit"], string(b))
+			b = strconv.AppendInt(append(b, ";t="...), seconds(reset.Sub(now)), 10)
+			add(h, "Ratelimit", b)
 		}
 		if p.warnAt > 0 && q.Used >= p.threshold(q) {
 			b := append(room[:0], r.header.item...)
 			b = strconv.AppendInt(append(b, ";used="...), q.Used, 10)
 			b = strconv.AppendInt(append(b, ";limit="...), q.Amount, 10)
-			b = append(append(b, ";t="...), seconds(reset.Sub(now))...)
-			h["Quota-Warning"] = append(h["Quota-Warning"], string(b))
+			b = strconv.AppendInt(append(b, ";t="...), seconds(reset.Sub(now)), 10)
+			add(h, "Quota-Warning", b)
 		}
 	}
+}
+
+// add adds a member to a list, in memory of its own: what is there may be a part of something longer.
+func add(h http.Header, name string, value []byte) {
+	own := h[name]
+	h[name] = append(own[:len(own):len(own)], string(value))
 }
 
 // window is how long the period is.
@@ -75,6 +81,4 @@ func (p *policy) threshold(q *quota.Ask) int64 {
 }
 
 // seconds is a time in whole seconds, rounded up: who waits so long does not come too early.
-func seconds(d time.Duration) string {
-	return strconv.FormatInt(max(0, int64(math.Ceil(d.Seconds()))), 10)
-}
+func seconds(d time.Duration) int64 { return max(0, int64((d+time.Second-1)/time.Second)) }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -159,7 +161,7 @@ func (p *policy) refuse(ex *filter.Exchange, r *rule, q *quota.Ask, now time.Tim
 	}
 	e := filter.Reject(filter.QuotaExceeded, "").Because(errors.New(reason(r, q, now)))
 	if !q.Retry.IsZero() {
-		e = e.With("Retry-After", seconds(q.Retry.Sub(now)))
+		e = e.With("Retry-After", strconv.FormatInt(seconds(q.Retry.Sub(now)), 10))
 	}
 	return e
 }
@@ -221,6 +223,9 @@ func (p *policy) response(ex *filter.Exchange) error {
 		delete(ex.Response.Header, p.hide)
 	}
 	if v != nil && v.known && !p.dryRun {
+		if ex.Response.Header == nil {
+			ex.Response.Header = http.Header{}
+		}
 		p.tell(ex.Response.Header, v)
 	}
 	return nil
