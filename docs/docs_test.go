@@ -196,6 +196,7 @@ identity_headers: {token: {key: internal.pem, issuer: gateway}}
 guard: {}
 concurrency: 10
 rate_limit: 100/min
+quota: {quotas: 100/day, file: off}
 oidc: {issuer: "https://idp.example.com/", client_id: gateway, client_secret: a-secret-of-the-test}
 external_auth: http://127.0.0.1:1/check
 upstream_auth: {client_credentials: {token_url: "http://127.0.0.1:1/token", client_id: gateway, client_secret: a-secret-of-the-test}}

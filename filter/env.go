@@ -18,6 +18,9 @@ type Env struct {
 	Expr    Expressions
 	Keeper  Keeper
 
+	// Offline says that the policy is only looked at, as by `cardea check`: it opens nothing that a gateway which runs may hold.
+	Offline bool
+
 	// Upstream returns the upstream with a name, or an error that says which there are.
 	Upstream func(name string) (Upstream, error)
 

@@ -119,7 +119,7 @@ func (c *compiler) kinds() {
 func (c *compiler) env(route *filter.Route) *filter.Env {
 	return &filter.Env{
 		Route: route, Dir: c.Dir, Log: c.Log, Metrics: c.Metrics, Expr: c.expr, Keeper: c.scope,
-		Upstream: c.upstream, Store: c.cfg.Store, Consumers: c.consumers,
+		Upstream: c.upstream, Store: c.cfg.Store, Consumers: c.consumers, Offline: c.Offline,
 	}
 }
 

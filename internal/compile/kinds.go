@@ -25,6 +25,7 @@ import (
 	"cardea.dev/cardea/filters/mtls"
 	"cardea.dev/cardea/filters/oidc"
 	"cardea.dev/cardea/filters/ratelimit"
+	"cardea.dev/cardea/filters/quota"
 	"cardea.dev/cardea/filters/rewrite"
 	"cardea.dev/cardea/filters/securityheaders"
 	"cardea.dev/cardea/filters/signature"
@@ -71,6 +72,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			cedar.Kind(),
 			ratelimit.Kind(),
 			concurrency.Kind(),
+			quota.Kind(),
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),
