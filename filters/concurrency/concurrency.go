@@ -3,12 +3,11 @@ package concurrency
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/limit"
 	"cardea.dev/cardea/internal/line"
@@ -26,7 +25,7 @@ type policy struct {
 	limiter    *limiter
 	info       *filter.LimiterInfo
 	wants      []line.Want // of each rule: the limit, and the overrides
-	overrides  []override
+	overrides  []*limit.Who
 	retryAfter string
 	dryRun     bool
 	taken      filter.Slot[line.Place[limit.ID]]
@@ -36,9 +35,6 @@ type policy struct {
 	waiting                            prometheus.Gauge
 }
 
-// override says who has another limit.
-type override struct{ consumer, group, tag, value string }
-
 func build(env *filter.Env, c *Config) (*filter.Filter, error) {
 	key, err := limit.NewKey(env, c.KeyConfig)
 	if err != nil {
@@ -46,9 +42,12 @@ func build(env *filter.Env, c *Config) (*filter.Filter, error) {
 	}
 	p := &policy{key: key, retryAfter: c.retryAfter(), dryRun: c.DryRun, taken: filter.NewSlot[line.Place[limit.ID]](env)}
 	p.wants = []line.Want{{Limit: c.Limit, Queue: c.Queue, Wait: c.Wait.Std()}}
-	for i, o := range c.Overrides {
-		tag, value, _ := strings.Cut(o.Tag, "=")
-		p.overrides = append(p.overrides, override{o.Consumer, o.Group, tag, value})
+	for i := range c.Overrides {
+		o := &c.Overrides[i]
+		if err := o.Compile(env); err != nil {
+			return nil, config.FieldErrorf(fmt.Sprintf("overrides[%d]", i), "%w", err)
+		}
+		p.overrides = append(p.overrides, &o.Who)
 		p.wants = append(p.wants, line.Want{Limit: o.Limit, Queue: c.Queue, Wait: c.Wait.Std(), Rule: i + 1})
 	}
 	if p.limiter, p.info, err = keptLimiter(env, newInfo(env.Scope, c.text(key.String()), key.String()), c.Absent); err != nil {
@@ -109,27 +108,14 @@ func (p *policy) request(ex *filter.Exchange) error {
 // want is what the caller may have.
 func (p *policy) want(ex *filter.Exchange) line.Want {
 	w := p.wants[0]
-	if ex.Identity != nil {
-		for i := range p.overrides {
-			if p.overrides[i].holds(ex.Identity) {
-				w = p.wants[i+1]
-				break
-			}
+	for i, who := range p.overrides {
+		if who.Fits(ex) {
+			w = p.wants[i+1]
+			break
 		}
 	}
 	w.Priority = int8(ex.Priority)
 	return w
-}
-
-func (o *override) holds(who *filter.Identity) bool {
-	if o.consumer != "" && who.Consumer != o.consumer || o.group != "" && !slices.Contains(who.Groups, o.group) {
-		return false
-	}
-	if o.tag == "" {
-		return true
-	}
-	value, ok := who.Tags[o.tag]
-	return ok && value == o.value
 }
 
 // finish gives the place back. A request that was refused has none.

@@ -164,7 +164,7 @@ func TestWaitingInLine(t *testing.T) {
 }
 
 func TestOverrides(t *testing.T) {
-	b := newPolicy(t, "{limit: 1, per: [all], overrides: [{consumer: acme, group: g, limit: 3}, {consumer: acme, limit: 2}, {tag: plan=gold, limit: 4}]}")
+	b := newPolicy(t, "{limit: 1, per: [all], overrides: [{consumers: [acme], groups: [g], limit: 3}, {consumers: [acme], limit: 2}, {tags: {plan: gold}, limit: 4}]}")
 	as := func(i *filter.Identity) func(*filter.Exchange) { return func(ex *filter.Exchange) { ex.Identity = i } }
 	for _, c := range []struct {
 		who  *filter.Identity
@@ -287,13 +287,13 @@ func TestUpgradedConnections(t *testing.T) {
 
 func TestExplain(t *testing.T) {
 	for text, want := range map[string][2]filter.Verdict{
-		"1 per address":                                             {{Action: "pass", Note: "192.0.2.1 has 0 of 1 under way"}, {Action: "reject", Note: "192.0.2.1 has 1 of 1 under way"}},
-		"{limit: 1, queue: 2}":                                      {{Action: "pass", Note: "192.0.2.1 has 0 of 1 under way, 0 of 2 wait"}, {Action: "unknown", Note: "192.0.2.1 has 1 of 1 under way, 0 of 2 wait: it would wait, for 1s at most"}},
-		"{limit: 1, dry_run: true}":                                 {{Action: "pass", Note: "192.0.2.1 has 0 of 1 under way"}, {Action: "pass", Note: "192.0.2.1 has 1 of 1 under way: it would be refused but for the dry run"}},
-		"{limit: 1, per: [header.x], absent: pass}":                 {{Action: "pass", Note: "it has no header.x, and is not counted"}, {Action: "pass", Note: "it has no header.x, and is not counted"}},
-		"{limit: 1, per: [header.x], absent: refuse}":               {{Action: "reject", Note: "it has no header.x"}, {Action: "reject", Note: "it has no header.x"}},
-		"{limit: 1, per: [cookie.x], absent: together}":             {{Action: "pass", Note: "(absent) has 0 of 1 under way"}, {Action: "reject", Note: "(absent) has 1 of 1 under way"}},
-		"{limit: 1, per: [all], overrides: [{group: g, limit: 2}]}": {{Action: "pass", Note: "all has 0 of 1 under way"}, {Action: "reject", Note: "all has 1 of 1 under way"}},
+		"1 per address":                                                {{Action: "pass", Note: "192.0.2.1 has 0 of 1 under way"}, {Action: "reject", Note: "192.0.2.1 has 1 of 1 under way"}},
+		"{limit: 1, queue: 2}":                                         {{Action: "pass", Note: "192.0.2.1 has 0 of 1 under way, 0 of 2 wait"}, {Action: "unknown", Note: "192.0.2.1 has 1 of 1 under way, 0 of 2 wait: it would wait, for 1s at most"}},
+		"{limit: 1, dry_run: true}":                                    {{Action: "pass", Note: "192.0.2.1 has 0 of 1 under way"}, {Action: "pass", Note: "192.0.2.1 has 1 of 1 under way: it would be refused but for the dry run"}},
+		"{limit: 1, per: [header.x], absent: pass}":                    {{Action: "pass", Note: "it has no header.x, and is not counted"}, {Action: "pass", Note: "it has no header.x, and is not counted"}},
+		"{limit: 1, per: [header.x], absent: refuse}":                  {{Action: "reject", Note: "it has no header.x"}, {Action: "reject", Note: "it has no header.x"}},
+		"{limit: 1, per: [cookie.x], absent: together}":                {{Action: "pass", Note: "(absent) has 0 of 1 under way"}, {Action: "reject", Note: "(absent) has 1 of 1 under way"}},
+		"{limit: 1, per: [all], overrides: [{groups: [g], limit: 2}]}": {{Action: "pass", Note: "all has 0 of 1 under way"}, {Action: "reject", Note: "all has 1 of 1 under way"}},
 	} {
 		b := newPolicy(t, text)
 		dry := &filter.Exchange{Request: httptest.NewRequest("GET", "/", nil), Client: netip.MustParseAddr("192.0.2.1"), Dry: true}
@@ -308,7 +308,7 @@ func TestExplain(t *testing.T) {
 
 func TestWhereItStands(t *testing.T) {
 	for text, early := range map[string]bool{
-		"1": true, "1 per address": true, "1 per route": false, "1 per address, route": true, "{limit: 1, overrides: [{group: g, limit: 2}]}": false,
+		"1": true, "1 per address": true, "1 per route": false, "1 per address, route": true, "{limit: 1, overrides: [{groups: [g], limit: 2}]}": false,
 	} {
 		f, err := Kind().Build(filtertest.NewEnv(t, "r"), filtertest.Parse(t, text))
 		if err != nil || (f.Early != nil) != early || (f.Request == nil) != early {
@@ -320,7 +320,7 @@ func TestWhereItStands(t *testing.T) {
 func TestRefusedConfig(t *testing.T) {
 	for _, text := range []string{
 		"0", "-1", "many", "10/s", "10 per ", "1 per nothing.x", "1000001", "{}", "{limit: 0}", "{limit: 1, wait: 0}", "{limit: 1, queue: -1}",
-		"{limit: 1, overrides: [{limit: 2}]}", "{limit: 1, overrides: [{group: g}]}", "{limit: 1, overrides: [{tag: gold, limit: 2}]}",
+		"{limit: 1, overrides: [{limit: 2}]}", "{limit: 1, overrides: [{groups: [g]}]}", "{limit: 1, overrides: [{tag: gold, limit: 2}]}",
 		"{limit: 1, dry_run: true, queue: 3}", "{limit: 1, absent: never}", "{limit: 1, upgraded: never}", "[]", `""`,
 	} {
 		if _, err := Kind().Build(filtertest.NewEnv(t, "r"), filtertest.Parse(t, "c: "+text).Field("c")); err == nil {

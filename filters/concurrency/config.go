@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"strings"
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/internal/limit"
@@ -38,16 +37,9 @@ type Config struct {
 	DryRun bool `yaml:"dry_run"`
 }
 
-// Override is another limit for some callers: for those of whom all holds that it says.
+// Override is another limit for some requests.
 type Override struct {
-	// Consumer is the name of the consumer. By default any.
-	Consumer string `yaml:"consumer"`
-
-	// Group is a group that the caller is in. By default any.
-	Group string `yaml:"group"`
-
-	// Tag is a tag of the consumer with its value, such as "plan=gold". By default any.
-	Tag string `yaml:"tag"`
+	limit.Who `yaml:",inline"`
 
 	// Limit is how many requests of a key may be under way at once when such a caller asks. It is required, and at least 1.
 	Limit int `yaml:"limit,required" min:"1" max:"1000000"`
@@ -87,14 +79,9 @@ func (c *Config) Validate() error {
 	if c.DryRun && c.Queue > 0 {
 		errs = append(errs, config.FieldErrorf("queue", "in a dry run nobody waits"))
 	}
-	for i, o := range c.Overrides {
-		at := fmt.Sprintf("overrides[%d]", i)
-		name, _, ok := strings.Cut(o.Tag, "=")
-		switch {
-		case o.Consumer == "" && o.Group == "" && o.Tag == "":
-			errs = append(errs, config.FieldErrorf(at, "it does not say for whom: expected consumer, group or tag"))
-		case o.Tag != "" && (!ok || name == ""):
-			errs = append(errs, config.FieldErrorf(at+".tag", "expected a tag with its value, such as plan=gold"))
+	for i := range c.Overrides {
+		if err := c.Overrides[i].Check(); err != nil {
+			errs = append(errs, config.FieldErrorf(fmt.Sprintf("overrides[%d]", i), "%w", err))
 		}
 	}
 	return errors.Join(errs...)

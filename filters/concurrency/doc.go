@@ -20,9 +20,9 @@
 //	  queue: 20
 //	  wait: 2s
 //	  overrides:
-//	    - {consumer: batch, limit: 50}
-//	    - {group: partners, limit: 30}
-//	    - {tag: plan=gold, limit: 20}
+//	    - {consumers: [batch], limit: 50}
+//	    - {groups: [partners], limit: 30}
+//	    - {tags: {plan: gold}, limit: 20}
 //
 // To see what a limit would refuse before it does:
 //

@@ -28,17 +28,9 @@ func newPolicy(env *filter.Env, c *Config) (*policy, error) {
 		WithLabelValues(env.Route.Name)
 	var errs []error
 	var err error
-	if p.cost, err = newCost(env, c.Cost, false); err != nil {
-		errs = append(errs, config.FieldErrorf("cost", "%w", err))
-	}
-	if p.after, err = newCost(env, c.CostResponse.Value, true); err != nil {
-		errs = append(errs, config.FieldErrorf("cost_response", "%w", err))
-	}
-	if c.CostResponse.Hide {
-		p.hide = c.CostResponse.field()
-	}
-	if !p.cost.given() && !p.after.given() {
-		p.cost.fixed = 1
+	unusable := env.Metrics.Counter("quota_unusable_costs_total", "Costs that are no numbers and were taken for 1, by route.", "route").WithLabelValues(env.Route.Name)
+	if p.cost, err = limit.NewCost(env, c.CostConfig, unusable); err != nil {
+		errs = append(errs, err)
 	}
 	rules, err := newRules(env, c)
 	errs = append(errs, err, c.findOverrides(env, rules))
@@ -74,7 +66,7 @@ func newRules(env *filter.Env, c *Config) ([]rule, error) {
 				errs = append(errs, config.FieldErrorf(fmt.Sprintf("quotas[%d]", i), "two quotas count by %s per %s", key, r.period))
 			}
 		}
-		r.header = newHeaderTexts(name, c.CostResponse.Value == "bytes")
+		r.header = newHeaderTexts(name, c.CostResponse.Bytes())
 	}
 	return rules, errors.Join(errs...)
 }
@@ -193,17 +185,13 @@ func (c *Config) path(env *filter.Env) (string, error) {
 func (c *Config) findOverrides(env *filter.Env, rules []rule) error {
 	var errs []error
 	names := c.names()
-	for i, o := range c.Overrides {
-		made := override{amount: int64(o.Amount), consumers: o.Consumers, groups: o.Groups, tags: o.Tags}
-		if o.When != "" {
-			condition, err := env.Expr.Condition(o.When)
-			if err != nil {
-				errs = append(errs, config.FieldErrorf(fmt.Sprintf("overrides[%d].when", i), "%w", err))
-			}
-			made.when = condition
+	for i := range c.Overrides {
+		o := &c.Overrides[i]
+		if err := o.Compile(env); err != nil {
+			errs = append(errs, config.FieldErrorf(fmt.Sprintf("overrides[%d]", i), "%w", err))
 		}
 		r := &rules[max(0, slices.Index(names, o.Quota))] // without a name there is but one
-		r.overrides = append(r.overrides, made)
+		r.overrides = append(r.overrides, override{int64(o.Amount), &o.Who})
 	}
 	return errors.Join(errs...)
 }

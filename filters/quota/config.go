@@ -3,13 +3,10 @@ package quota
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/net/http/httpguts"
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/internal/limit"
@@ -37,13 +34,7 @@ type Config struct {
 	// WeekStart is the day on which weeks begin. By default "monday".
 	WeekStart string `yaml:"week_start" enum:"monday,tuesday,wednesday,thursday,friday,saturday,sunday"`
 
-	// Cost is how much a request counts: a number, or a variable or CEL expression that gives one, such as 'method == "POST" ? 5 : 1'. What costs 0
-	// always passes. What cannot be told is 1. By default 1, or 0 where there is a CostResponse.
-	Cost string `yaml:"cost"`
-
-	// CostResponse is how much a request counts besides, once there is an answer. Requests pass while anything is left, so the last one may exceed
-	// the quota. By default nothing.
-	CostResponse CostResponse `yaml:"cost_response"`
+	limit.CostConfig `yaml:",inline"`
 
 	// Overrides are other amounts for some requests. Of those that a quota has, the first one that holds counts. By default none.
 	Overrides []Override `yaml:"overrides"`
@@ -100,16 +91,6 @@ type Quota struct {
 	Self config.Node `yaml:",self"`
 }
 
-// CostResponse is what an answer counts for. The short form is Value.
-type CostResponse struct {
-	// Value is "bytes" (those of the body, as they were sent), or a variable or CEL expression that gives a number once there is an answer, such as
-	// "response.header.x-cost" or 'status < 400 ? 1 : 0'. What is no number counts as 1, and as 0 where the gateway itself answers. Required.
-	Value string `yaml:"value,short"`
-
-	// Hide takes the field that Value names out of the answer, so that clients do not see it. By default off.
-	Hide bool `yaml:"hide"`
-}
-
 // Override is another amount for some requests. All its keys must hold.
 type Override struct {
 	// Amount is how much may be used: a number, a size, 0 (nothing) or "unlimited".
@@ -118,17 +99,7 @@ type Override struct {
 	// Quota is the name of the quota that it is for. It must be said where there are several.
 	Quota string `yaml:"quota"`
 
-	// Consumers are consumers of which the caller must be one. By default any.
-	Consumers []string `yaml:"consumers"`
-
-	// Groups are groups of which the caller must be in one. By default any.
-	Groups []string `yaml:"groups"`
-
-	// Tags are tags that the caller's consumer must have, such as {plan: gold}. By default any.
-	Tags map[string]string `yaml:"tags"`
-
-	// When is a CEL expression that must be true. One that cannot be evaluated is not. By default none.
-	When string `yaml:"when"`
+	limit.Who `yaml:",inline"`
 }
 
 // Default is what the fields say.
@@ -251,31 +222,6 @@ func (c *Config) key(q *Quota) limit.KeyConfig {
 	return k
 }
 
-// Validate checks that there is something to hide.
-func (c *CostResponse) Validate() error {
-	if c.Hide && c.field() == "" {
-		return config.FieldErrorf("hide", "`value` names no field to hide, such as response.header.x-cost")
-	}
-	return nil
-}
-
-// field is the field that it stands in, or "".
-func (c *CostResponse) field() string {
-	name, ok := strings.CutPrefix(c.Value, "response.header.")
-	if !ok || !httpguts.ValidHeaderFieldName(name) {
-		return ""
-	}
-	return http.CanonicalHeaderKey(name)
-}
-
-// Validate checks that an override is for some requests alone.
-func (o *Override) Validate() error {
-	if len(o.Consumers)+len(o.Groups)+len(o.Tags) == 0 && strings.TrimSpace(o.When) == "" {
-		return errors.New("it does not say for whom: write `consumers`, `groups`, `tags` or `when`")
-	}
-	return nil
-}
-
 // Validate checks what the keys say together.
 func (c *Config) Validate() error {
 	var errs []error
@@ -289,7 +235,11 @@ func (c *Config) Validate() error {
 		}
 		names[name] = true
 	}
+	errs = append(errs, c.CostConfig.Check())
 	for i, o := range c.Overrides {
+		if err := o.Check(); err != nil {
+			errs = append(errs, config.FieldErrorf(fmt.Sprintf("overrides[%d]", i), "%w", err))
+		}
 		switch {
 		case o.Quota == "" && len(c.Quotas) > 1:
 			errs = append(errs, config.FieldErrorf(fmt.Sprintf("overrides[%d]", i), "it does not say which `quota` it is for: %s", strings.Join(c.names(), ", ")))

@@ -19,8 +19,8 @@ func (p *policy) explain(ex *filter.Exchange) filter.Verdict {
 	if len(v.asks) == 0 {
 		return filter.Verdict{Action: filter.Passes, Note: "the request has no key to be counted by"}
 	}
-	need := p.cost.of(ex)
-	if p.after.given() {
+	need := min(p.cost.Of(ex), maxCost)
+	if p.cost.HasAnswer() {
 		need = max(need, 1)
 	}
 	refused, known := p.counter.Look(now, v.asks, need)

@@ -26,9 +26,7 @@ type policy struct {
 	quotas   []rule
 	counter  quota.Counter
 	calendar quota.Calendar
-	cost     cost
-	after    cost   // once there is an answer
-	hide     string // the field that tells it; "": clients see it
+	cost     *limit.Cost
 	warnAt   float64
 	headers  bool
 	dryRun   bool
@@ -93,9 +91,9 @@ func (p *policy) request(ex *filter.Exchange) error {
 		return nil
 	}
 	p.slot.Set(ex, v)
-	v.cost = p.cost.of(ex)
+	v.cost = min(p.cost.Of(ex), maxCost)
 	need := v.cost
-	if p.after.given() {
+	if p.cost.HasAnswer() {
 		need = max(need, 1)
 	}
 	if need == 0 {
@@ -213,15 +211,13 @@ func (p *policy) warn(v *visit, cost int64) {
 // response counts what is known once there is an answer, and tells what is left.
 func (p *policy) response(ex *filter.Exchange) error {
 	v := p.slot.Get(ex)
-	if v != nil && v.counted && p.after.value != nil {
-		p.charge(v, p.after.of(ex))
+	if v != nil && v.counted {
+		p.charge(v, p.cost.Answered(ex))
 	}
 	if ex.Response == nil {
 		return nil
 	}
-	if p.hide != "" {
-		delete(ex.Response.Header, p.hide)
-	}
+	p.cost.Hide(ex)
 	if v != nil && v.known && !p.dryRun {
 		if ex.Response.Header == nil {
 			ex.Response.Header = http.Header{}
@@ -237,8 +233,8 @@ func (p *policy) finish(ex *filter.Exchange) {
 	if v == nil {
 		return
 	}
-	if v.counted && p.after.bytes {
-		p.charge(v, ex.Sent)
+	if v.counted {
+		p.charge(v, p.cost.Finished(ex))
 	}
 	p.slot.Set(ex, nil)
 	p.visits.Put(v)
@@ -246,7 +242,7 @@ func (p *policy) finish(ex *filter.Exchange) {
 
 // charge counts what a request has cost besides.
 func (p *policy) charge(v *visit, cost int64) {
-	if cost == 0 {
+	if cost = min(cost, maxCost); cost == 0 {
 		return
 	}
 	if err := p.counter.Charge(p.now(), v.asks, cost); err != nil {

@@ -210,7 +210,7 @@ func TestCosts(t *testing.T) {
 		{"cost: 11", "", "", "quota_exceeded"},
 		{"cost: 0", "", "", "passes passes passes passes passes passes passes passes passes passes passes passes"},
 		{"cost: header.x-cost", "X-Cost: 4.2", "", "passes passes quota_exceeded"},
-		{"cost: header.x-cost", "X-Cost: -4", "", "passes passes passes passes passes passes passes passes passes passes passes passes"},
+		{"cost: header.x-cost", "X-Cost: -4", "", "passes passes passes passes passes passes passes passes passes passes quota_exceeded"},
 		{"cost: header.x-cost", "X-Cost: nan", "", "passes passes passes passes passes passes passes passes passes passes quota_exceeded"},
 		{"cost: header.x-cost", "X-Cost: 1e300", "", "quota_exceeded"},
 		{"cost: 'int(header[\"x-cost\"]) * 2'", "X-Cost: 2", "", "passes passes quota_exceeded"},

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
-	"strconv"
 	"strings"
 
 	"cardea.dev/cardea/config"
@@ -24,14 +22,8 @@ type Config struct {
 	// once; "sliding_window" lets no more than the count pass in any such time. By default "gcra".
 	Algorithm string `yaml:"algorithm" enum:"gcra,sliding_window"`
 
-	// Cost is what a request counts for: a number, or a variable or CEL expression that gives one, such as query.limit or
-	// `request.method == "GET" ? 1 : 5`. Fractions are rounded up; 0 is free. What is no number, below 0 or above 2^53 counts as 1, and is
-	// told by a metric. By default 1, or 0 where CostResponse is written.
-	Cost string `yaml:"cost"`
-
-	// CostResponse is what the answer counts for. It is counted when the answer has been sent; until then requests pass while anything is left.
-	// By default nothing.
-	CostResponse CostResponse `yaml:"cost_response"`
+	// CostConfig is what limits that do not say it themselves count.
+	limit.CostConfig `yaml:",inline"`
 
 	// Overrides are other limits for some callers, in place of those that stand after authentication. The first that fits holds. By default
 	// none.
@@ -77,35 +69,14 @@ type Limit struct {
 	// Algorithm is how it counts: "gcra" or "sliding_window". By default as the policy says.
 	Algorithm string `yaml:"algorithm" enum:"gcra,sliding_window"`
 
-	// Cost is what a request counts for. By default as the policy says.
-	Cost string `yaml:"cost"`
-
-	// CostResponse is what the answer counts for. By default as the policy says.
-	CostResponse CostResponse `yaml:"cost_response"`
+	limit.CostConfig `yaml:",inline"`
 
 	rate config.Rate
 }
 
-// CostResponse is what an answer counts for. The short form is Value.
-type CostResponse struct {
-	// Value is "bytes" (those of the body, as they were sent), or a variable or CEL expression that gives a number once there is an answer,
-	// such as response.header.x-tokens. What is no number counts as 1. Required.
-	Value string `yaml:"value,short"`
-
-	// Hide takes the field that Value names out of the answer, so that clients do not see it. By default off.
-	Hide bool `yaml:"hide"`
-}
-
-// Override is other limits for some callers. Of Consumers, Groups and Tags, all that are written must fit.
+// Override is other limits for some requests.
 type Override struct {
-	// Consumers are the names of the consumers that it is for. By default any.
-	Consumers []string `yaml:"consumers"`
-
-	// Groups are groups of which the caller must be in one. By default any.
-	Groups []string `yaml:"groups"`
-
-	// Tags are tags that the caller's consumer must have: {plan: gold}. By default any.
-	Tags map[string]string `yaml:"tags"`
+	limit.Who `yaml:",inline"`
 
 	// Limits are the limits that hold instead, or off for none. Required.
 	Limits OverrideLimits `yaml:"limits,required"`
@@ -134,13 +105,13 @@ func (c *Config) Validate() error {
 	if len(c.Limits) == 0 {
 		errs = append(errs, config.FieldErrorf("limits", "no limit is written"))
 	}
-	errs = append(errs, checkCost("cost", c.Cost), c.checkLimits("limits", c.Limits))
+	errs = append(errs, c.CostConfig.Check(), c.checkLimits("limits", c.Limits))
 	for i := range c.Overrides {
 		o, at := &c.Overrides[i], fmt.Sprintf("overrides[%d]", i)
-		switch {
-		case len(o.Consumers) == 0 && len(o.Groups) == 0 && len(o.Tags) == 0:
-			errs = append(errs, config.FieldErrorf(at, "it does not say for whom it is: write `consumers`, `groups` or `tags`"))
-		case len(o.Limits.Limits) == 0 && !o.Limits.Off:
+		if err := o.Check(); err != nil {
+			errs = append(errs, config.FieldErrorf(at, "%w", err))
+		}
+		if len(o.Limits.Limits) == 0 && !o.Limits.Off {
 			errs = append(errs, config.FieldErrorf(at+".limits", "no limit is written"))
 		}
 		errs = append(errs, c.checkLimits(at+".limits", o.Limits.Limits))
@@ -179,30 +150,12 @@ func (c *Config) checkLimits(path string, limits []Limit) error {
 		if err := l.rule().Check(); err != nil {
 			errs = append(errs, config.FieldErrorf(at, "%w", err))
 		}
-		errs = append(errs, checkName(at+".name", l.Name), checkCost(at+".cost", l.Cost))
+		errs = append(errs, checkName(at+".name", l.Name))
+		if err := l.CostConfig.Check(); err != nil {
+			errs = append(errs, config.FieldErrorf(at, "%w", err))
+		}
 	}
 	return errors.Join(errs...)
-}
-
-// Validate checks that there is something to hide.
-func (c *CostResponse) Validate() error {
-	if c.Hide && c.field() == "" {
-		return config.FieldErrorf("hide", "`value` names no field to hide, such as response.header.x-cost")
-	}
-	return nil
-}
-
-// field is the name of the field that it stands in, or "".
-func (c *CostResponse) field() string {
-	if name, ok := strings.CutPrefix(c.Value, "response.header."); ok && isFieldName(name) {
-		return name
-	}
-	return ""
-}
-
-// isFieldName says whether a text is letters, digits and hyphens.
-func isFieldName(name string) bool {
-	return name != "" && strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
 }
 
 // rule is the limit as it is counted.
@@ -219,15 +172,6 @@ func checkName(path, name string) error {
 	}
 	if len(name) > maxName {
 		return config.FieldErrorf(path, "a name has at most %d characters", maxName)
-	}
-	return nil
-}
-
-// checkCost refuses numbers that are no cost.
-func checkCost(path, cost string) error {
-	n, err := strconv.ParseFloat(cost, 64)
-	if err == nil && (n != math.Trunc(n) || n < 0 || n > limit.MaxCount) {
-		return config.FieldErrorf(path, "a cost is a whole number from 0 on")
 	}
 	return nil
 }

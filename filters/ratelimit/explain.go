@@ -51,8 +51,8 @@ func (g *group) explain(ex *filter.Exchange) (filter.Action, string) {
 	case !ok:
 		return filter.Passes, "the request has no " + g.key.String() + ", and is not counted"
 	}
-	cost := g.cost.of(ex)
-	if cost == 0 && g.answer == nil {
+	cost := g.cost.Of(ex)
+	if cost == 0 && !g.cost.HasAnswer() {
 		return filter.Passes, "the request is free"
 	}
 	d, ok := g.counter.Look(id, cost)
@@ -61,7 +61,7 @@ func (g *group) explain(ex *filter.Exchange) (filter.Action, string) {
 	}
 	text := g.limits[d.Rule].text
 	switch {
-	case d.Allowed && g.answer != nil:
+	case d.Allowed && g.cost.HasAnswer():
 		return filter.Passes, fmt.Sprintf("%s has %d of %s left, before the answer is counted", id, d.Remaining, text)
 	case d.Allowed:
 		return filter.Passes, fmt.Sprintf("%s has %d of %s left after this", id, d.Remaining, text)

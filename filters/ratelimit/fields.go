@@ -46,7 +46,7 @@ func (f fields) policies(all ...[]*group) []string {
 // policyItem describes a limit. A window is told in whole seconds; where it is shorter than one it is left out.
 func (g *group) policyItem(l *shown) string {
 	item := fmt.Sprintf(`"%s";q=%d`, l.name, l.rule.Count)
-	if g.answer != nil && g.answer.bytes {
+	if g.cost.OfBytes() {
 		item += `;qu="content-bytes"`
 	}
 	if l.rule.Per >= time.Second {

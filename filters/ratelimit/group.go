@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"math"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,8 +22,7 @@ type group struct {
 	key     *limit.Key
 	counter *counter
 	limits  []shown
-	cost    cost
-	answer  *answer // nil: the answer costs nothing
+	cost    *limit.Cost
 	failed  prometheus.Counter
 }
 
@@ -51,45 +47,6 @@ func (g *group) count(outcome int) {
 	for i := range g.limits {
 		g.limits[i].counts[outcome].Inc()
 	}
-}
-
-// cost is what is counted.
-type cost struct {
-	fixed    int64
-	value    filter.Value // nil: fixed
-	unusable prometheus.Counter
-}
-
-// of returns the cost of a request or an answer.
-func (c *cost) of(ex *filter.Exchange) int64 {
-	if c.value == nil {
-		return c.fixed
-	}
-	if text, ok := c.value(ex); ok {
-		if n, ok := number(text); ok {
-			return n
-		}
-	}
-	if !ex.Dry {
-		c.unusable.Inc()
-	}
-	return 1
-}
-
-// number reads a cost.
-func number(text string) (int64, bool) {
-	f, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-	if err != nil || !(f >= 0 && f <= limit.MaxCount) {
-		return 0, false
-	}
-	return int64(math.Ceil(f)), true
-}
-
-// answer is what an answer counts for.
-type answer struct {
-	cost
-	bytes bool
-	hide  string // the field that is taken out, or ""
 }
 
 // builder makes groups of limits.
@@ -145,44 +102,9 @@ func (b *builder) group(l *Limit) (*group, error) {
 	unusable := b.env.Metrics.Counter("rate_limit_unusable_costs_total", "Costs that are no numbers and were taken for 1, by route.", "route").WithLabelValues(b.env.Route.Name)
 	g := &group{failed: b.env.Metrics.Counter("rate_limit_store_refusals_total", "Requests that a limit could not be checked for, by route.", "route").WithLabelValues(b.env.Route.Name)}
 	key, err := limit.NewKey(b.env, limit.KeyConfig{Per: l.Per, Absent: b.config.Absent})
-	errs := []error{err}
-	g.key = key
-	switch value := l.CostResponse.Value; value {
-	case "":
-	case "bytes":
-		g.answer = &answer{bytes: true}
-	default:
-		c, err := b.cost(value, unusable)
-		g.answer, errs = &answer{cost: c}, append(errs, at("cost_response", err))
-		if l.CostResponse.Hide {
-			g.answer.hide = http.CanonicalHeaderKey(l.CostResponse.field())
-		}
-	}
-	switch {
-	case l.Cost != "":
-		c, err := b.cost(l.Cost, unusable)
-		g.cost, errs = c, append(errs, at("cost", err))
-	case g.answer == nil:
-		g.cost.fixed = 1
-	}
-	return g, errors.Join(errs...)
-}
-
-// at places an error, if it is one.
-func at(path string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return config.FieldErrorf(path, "%w", err)
-}
-
-// cost compiles a cost.
-func (b *builder) cost(source string, unusable prometheus.Counter) (cost, error) {
-	if n, ok := number(source); ok {
-		return cost{fixed: n}, nil
-	}
-	value, err := b.env.Expr.Value(source)
-	return cost{value: value, unusable: unusable}, err
+	cost, costErr := limit.NewCost(b.env, l.CostConfig, unusable)
+	g.key, g.cost = key, cost
+	return g, errors.Join(err, costErr)
 }
 
 // show says how a limit is shown.
@@ -235,11 +157,8 @@ func (b *builder) counter(g *group, written []Limit, who string) (*counter, erro
 	if l.Name != "" {
 		info.Scope, parts[1], parts[4] = "", "", ""
 	}
-	if l.Cost != "" {
-		parts = append(parts, "cost "+l.Cost)
-	}
-	if l.CostResponse.Value != "" {
-		parts = append(parts, "cost_response "+l.CostResponse.Value)
+	if cost := l.CostConfig.String(); cost != "" {
+		parts = append(parts, cost)
 	}
 	info.Name = strings.Join(slices.DeleteFunc(slices.Clone(parts), func(s string) bool { return s == "" }), " ")
 	return filter.Keep(b.env, "rate_limit:"+strings.Join(parts, "\x00")+"\x00"+b.settings(), func() (*counter, error) {
@@ -285,36 +204,4 @@ func (c *counter) Close() error {
 		return closer.Close()
 	}
 	return nil
-}
-
-// fits says whether an override is for who calls.
-func (o *Override) fits(ex *filter.Exchange) bool {
-	id := ex.Identity
-	if id == nil || len(o.Consumers) > 0 && !slices.Contains(o.Consumers, id.Consumer) {
-		return false
-	}
-	if len(o.Groups) > 0 && !slices.ContainsFunc(o.Groups, func(group string) bool { return slices.Contains(id.Groups, group) }) {
-		return false
-	}
-	for name, want := range o.Tags {
-		if got, ok := id.Tags[name]; !ok || got != want {
-			return false
-		}
-	}
-	return true
-}
-
-// String says for whom an override is.
-func (o *Override) String() string {
-	var parts []string
-	if len(o.Consumers) > 0 {
-		parts = append(parts, "consumers "+strings.Join(o.Consumers, ", "))
-	}
-	if len(o.Groups) > 0 {
-		parts = append(parts, "groups "+strings.Join(o.Groups, ", "))
-	}
-	for _, name := range slices.Sorted(maps.Keys(o.Tags)) {
-		parts = append(parts, "tag "+name+" "+o.Tags[name])
-	}
-	return "for " + strings.Join(parts, "; ")
 }

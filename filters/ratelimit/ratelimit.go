@@ -33,7 +33,7 @@ type plan struct {
 
 // override is other limits for some callers.
 type override struct {
-	who Override
+	who *limit.Who
 	plan
 }
 
@@ -48,8 +48,7 @@ type taken struct {
 	group    *group
 	id       limit.ID
 	cost     int64 // that was counted
-	answered bool  // the answer's cost is known
-	answer   int64
+	answer   int64 // what the answer costs, as far as it is known
 	decision limit.Decision
 }
 
@@ -89,8 +88,11 @@ func newPolicy(env *filter.Env, c *Config) (*policy, error) {
 	p.early.policyField = p.fields.policies(p.early.groups)
 	p.main.policyField = p.fields.policies(p.early.groups, p.main.groups)
 	for i := range c.Overrides {
-		o := override{who: c.Overrides[i]}
-		if o.groups, err = b.groups(fmt.Sprintf("overrides[%d].limits", i), o.who.Limits.Limits, o.who.String()); err != nil {
+		at, o := fmt.Sprintf("overrides[%d]", i), override{who: &c.Overrides[i].Who}
+		if err := o.who.Compile(env); err != nil {
+			errs = append(errs, config.FieldErrorf(at, "%w", err))
+		}
+		if o.groups, err = b.groups(at+".limits", c.Overrides[i].Limits.Limits, o.who.String()); err != nil {
 			errs = append(errs, err)
 		}
 		o.policyField = p.fields.policies(p.early.groups, o.groups)
@@ -120,7 +122,7 @@ func (p *policy) requestMain(ex *filter.Exchange) error {
 // planFor is the limits after authentication that hold for who calls.
 func (p *policy) planFor(ex *filter.Exchange) *plan {
 	for i := range p.overrides {
-		if o := &p.overrides[i]; o.who.fits(ex) {
+		if o := &p.overrides[i]; o.who.Fits(ex) {
 			return &o.plan
 		}
 	}
@@ -136,8 +138,8 @@ func (p *policy) request(ex *filter.Exchange, s *state, pl *plan) error {
 		if !ok && !g.key.Refuses() {
 			continue
 		}
-		cost := g.cost.of(ex)
-		if cost == 0 && g.answer == nil {
+		cost := g.cost.Of(ex)
+		if cost == 0 && !g.cost.HasAnswer() {
 			continue
 		}
 		t := taken{group: g, id: id, cost: cost}
@@ -222,24 +224,17 @@ func (p *policy) response(ex *filter.Exchange) error {
 		return nil
 	}
 	for i := range s.taken {
-		s.taken[i].answerCost(ex)
+		if t := &s.taken[i]; t.decision.Allowed {
+			t.answer = t.group.cost.Answered(ex)
+		}
 	}
 	for i := range s.taken {
-		if a := s.taken[i].group.answer; a != nil && a.hide != "" && ex.Response != nil {
-			delete(ex.Response.Header, a.hide)
-		}
+		s.taken[i].group.cost.Hide(ex)
 	}
 	if !p.dryRun {
 		p.fields.write(ex, s)
 	}
 	return nil
-}
-
-// answerCost learns what the answer costs, unless that is known at its end only.
-func (t *taken) answerCost(ex *filter.Exchange) {
-	if a := t.group.answer; a != nil && !a.bytes && t.decision.Allowed {
-		t.answered, t.answer = true, a.cost.of(ex)
-	}
 }
 
 // finish charges what the answer has cost.
@@ -250,14 +245,8 @@ func (p *policy) finish(ex *filter.Exchange) {
 	}
 	for i := range s.taken {
 		t := &s.taken[i]
-		switch {
-		case t.group.answer == nil || !t.decision.Allowed:
-		case t.group.answer.bytes:
-			t.group.counter.Charge(t.id, ex.Sent)
-		case t.answered:
-			t.group.counter.Charge(t.id, t.answer)
-		default:
-			t.group.counter.Charge(t.id, 1)
+		if cost := t.answer + t.group.cost.Finished(ex); cost > 0 && t.decision.Allowed {
+			t.group.counter.Charge(t.id, cost)
 		}
 	}
 	clear(s.taken)
