@@ -24,9 +24,10 @@ import (
 	"cardea.dev/cardea/internal/redis/redistest"
 )
 
-// The library asks again who is in a cluster after a second, closed or not, and ends then.
+// The library asks again who is in a cluster after some seconds, closed or not, and ends then.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"),
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
 }
 
 func TestURLs(t *testing.T) {
