@@ -218,11 +218,12 @@ func (t *target) dial(ctx context.Context, address string, dialer *net.Dialer, _
 	return newGuard(conn, t.mode == sentinel), nil
 }
 
-// options are what the library needs to know. Buffers are small: by default each connection would take 1.3 MiB.
+// options are what the library needs to know. Buffers are small: by default each connection would take 1.3 MiB. Pipelining reads all the time: so it
+// is noticed at once when the server closes a connection that is idle, and an answer that is late costs no connection.
 func (t *target) options() rueidis.ClientOption {
 	o := rueidis.ClientOption{
 		InitAddress: slices.Clone(t.hosts), Username: t.user, Password: t.password, SelectDB: t.number, DialCtxFn: t.dial,
-		ReadBufferEachConn: 32 << 10, WriteBufferEachConn: 32 << 10, RingScaleEachConn: 8, BlockingPoolSize: 16,
+		ReadBufferEachConn: 32 << 10, WriteBufferEachConn: 32 << 10, RingScaleEachConn: 8, PipelineMultiplex: -1, AlwaysPipelining: true,
 		DisableCache: true, DisableRetry: true, ForceSingleClient: t.mode == single, ConnWriteTimeout: t.timeout,
 		ShuffleInit: t.mode != single,
 		Dialer:      net.Dialer{Timeout: t.timeout},

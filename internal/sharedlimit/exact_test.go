@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -174,6 +178,38 @@ func TestClusterCounts(t *testing.T) {
 	}
 }
 
+// TestLeastRights: what the manual lets the gateway's user do is enough.
+func TestLeastRights(t *testing.T) {
+	manual, err := os.ReadFile("../../docs/manual/shared-limits.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rights := regexp.MustCompile("`ACL SETUSER cardea on >PASSWORD ([^`]*)`").FindStringSubmatch(string(manual))
+	if rights == nil {
+		t.Fatal("the manual does not say what the user needs")
+	}
+	cluster, servers := redistest.Cluster(t)
+	sentinel, master, replica, _ := redistest.Sentinel(t)
+	lone := redistest.Start(t)
+	for _, s := range append(servers, master, replica, lone) {
+		s.Must(append([]string{"ACL", "SETUSER", "cardea", "on", ">sesame"}, strings.Fields(rights[1])...)...)
+	}
+	for _, url := range []string{cluster, sentinel, lone.URL() + "/2"} {
+		for _, mode := range []Mode{Exact, Approximate} {
+			c := counter(t, strings.Replace(url, "://", "://cardea:sesame@", 1), Options{Mode: mode}, hour(100), limit.Rule{Algorithm: limit.GCRA, Count: 100, Per: time.Minute})
+			if n := hammer(t, 160, limit.NewID(string(mode)), c); n < 90 || n > 101 {
+				t.Errorf("%s: %d passed", url, n)
+			}
+			if found, err := c.Reset(t.Context(), string(mode)); err != nil || !found {
+				t.Errorf("%s: reset: %t %v", url, found, err)
+			}
+			if !c.link.answers(prefix + "other") {
+				t.Errorf("%s: it may not be probed", url)
+			}
+		}
+	}
+}
+
 func TestWrongOptions(t *testing.T) {
 	server, err := redis.New("redis://127.0.0.1:1")
 	if err != nil {
@@ -210,17 +246,33 @@ func TestSeenIsBounded(t *testing.T) {
 	}
 }
 
-// cpu reports how much of a processor this process takes for each decision: the store is another one.
-func cpu(b *testing.B) func() {
-	used := func() time.Duration {
+// cpu reports how much of a processor this process and the store take for each decision.
+func cpu(b *testing.B, r *redistest.Server) func() {
+	mine := func() time.Duration {
 		var u syscall.Rusage
 		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 			b.Fatal(err)
 		}
 		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	}
-	before := used()
-	return func() { b.ReportMetric(float64(used()-before)/float64(b.N), "cpu-ns/op") }
+	stores := func() (sum float64) {
+		for line := range strings.Lines(r.Must("INFO", "cpu")) {
+			name, text, _ := strings.Cut(strings.TrimSpace(line), ":")
+			if name == "used_cpu_user" || name == "used_cpu_sys" {
+				seconds, err := strconv.ParseFloat(text, 64)
+				if err != nil {
+					b.Fatal(err)
+				}
+				sum += seconds
+			}
+		}
+		return sum
+	}
+	gateway, store := mine(), stores()
+	return func() {
+		b.ReportMetric(float64(mine()-gateway)/float64(b.N), "cpu-ns/op")
+		b.ReportMetric((stores()-store)*1e9/float64(b.N), "store-cpu-ns/op")
+	}
 }
 
 func BenchmarkExact(b *testing.B) {
@@ -230,7 +282,7 @@ func BenchmarkExact(b *testing.B) {
 		c := counter(b, r.URL(), Options{}, rules...)
 		b.Run(name+"/single", func(b *testing.B) {
 			b.ReportAllocs()
-			defer cpu(b)()
+			defer cpu(b, r)()
 			for range b.N {
 				if _, err := c.Take(b.Context(), limit.NewID("k"), 1); err != nil {
 					b.Fatal(err)
@@ -239,7 +291,7 @@ func BenchmarkExact(b *testing.B) {
 		})
 		b.Run(name+"/parallel", func(b *testing.B) {
 			b.ReportAllocs()
-			defer cpu(b)()
+			defer cpu(b, r)()
 			b.SetParallelism(64)
 			b.RunParallel(func(pb *testing.PB) {
 				id := limit.NewID(fmt.Sprint(rand.Uint32()))
@@ -258,7 +310,7 @@ func BenchmarkApproximate(b *testing.B) {
 	c := counter(b, r.URL(), Options{Mode: Approximate}, limit.Rule{Algorithm: limit.GCRA, Count: maxCount, Per: time.Minute})
 	b.Run("single", func(b *testing.B) {
 		b.ReportAllocs()
-		defer cpu(b)()
+		defer cpu(b, r)()
 		for range b.N {
 			if d, err := c.Take(b.Context(), limit.NewID("k"), 1); err != nil || !d.Allowed {
 				b.Fatal(d, err)
@@ -267,7 +319,7 @@ func BenchmarkApproximate(b *testing.B) {
 	})
 	b.Run("parallel", func(b *testing.B) {
 		b.ReportAllocs()
-		defer cpu(b)()
+		defer cpu(b, r)()
 		b.SetParallelism(64)
 		b.RunParallel(func(pb *testing.PB) {
 			id := limit.NewID(fmt.Sprint(rand.Uint32()))

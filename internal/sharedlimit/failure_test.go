@@ -198,6 +198,24 @@ func TestLeaveEarly(t *testing.T) {
 	}
 }
 
+// TestClosedConnections: a server closes connections that were idle, and nobody notices.
+func TestClosedConnections(t *testing.T) {
+	for _, mode := range []Mode{Exact, Approximate} {
+		r := redistest.Start(t)
+		logged := &lines{}
+		c := counter(t, r.URL(), Options{Mode: mode, Log: slog.New(slog.NewTextHandler(logged, nil))}, hour(1000))
+		for i := range 20 {
+			if d, err := c.Take(t.Context(), limit.NewID(fmt.Sprint(i)), 1); err != nil || !d.Allowed {
+				t.Errorf("%s: %+v %v", mode, d, err)
+			}
+			r.Must("CLIENT", "KILL", "TYPE", "normal")
+		}
+		if n := logged.count("\n"); n > 0 {
+			t.Errorf("%s: logged %s", mode, logged.text.String())
+		}
+	}
+}
+
 // TestCrowd: many more than there is room for wait for a server that says nothing. All get a decision.
 func TestCrowd(t *testing.T) {
 	for _, mode := range []Mode{Exact, Approximate} {

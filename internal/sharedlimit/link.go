@@ -253,9 +253,10 @@ func (l *link) evaluate(ctx context.Context, client rueidis.Client, batch []*cal
 		commands = append(commands, l.command(client, c, false))
 	}
 	results := client.DoMulti(ctx, commands...)
+	l.repeat(ctx, client, batch, results)
 	var again []int
 	for i := range results {
-		if err, ok := rueidis.IsRedisErr(results[i].Error()); ok && err.IsNoScript() {
+		if isNoScript(results[i]) {
 			again = append(again, i)
 		}
 	}
@@ -279,6 +280,25 @@ func (l *link) evaluate(ctx context.Context, client rueidis.Client, batch []*cal
 		again = unknown
 	}
 	return results
+}
+
+// repeat asks once more where the connection was closed: servers close idle ones. What may have been counted already is counted twice then,
+// but nothing is given back twice.
+func (l *link) repeat(ctx context.Context, client rueidis.Client, batch []*call, results []rueidis.RedisResult) {
+	var again []int
+	var commands rueidis.Commands
+	for i, c := range batch {
+		if err := results[i].NonRedisError(); err != nil && ctx.Err() == nil && !rueidis.IsRedisNil(err) && c.op != "back" && c.cost >= 0 {
+			again = append(again, i)
+			commands = append(commands, l.command(client, c, false))
+		}
+	}
+	if len(again) == 0 {
+		return
+	}
+	for j, r := range client.DoMulti(ctx, commands...) {
+		results[again[j]] = r
+	}
 }
 
 func isNoScript(r rueidis.RedisResult) bool {

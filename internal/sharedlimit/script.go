@@ -46,11 +46,13 @@ local born = tonumber(old[1] or now)
 local function slot(i, r, k) return i .. ':' .. (k % (r.c + 1)) end
 
 local function parts(i, r)
+  if r.v then return r.v, r.names end
   local names = {}
   for k = r.idx - r.c, r.idx do names[#names + 1] = slot(i, r, k) end
   local v = redis.call('HMGET', key, unpack(names))
   for j = 1, #names do v[j] = (not r.gone[names[j]] and tonumber(v[j] or 0)) or 0 end
   if r.all then v[#v] = v[#v] + r.all end
+  r.v, r.names = v, names
   return v, names
 end
 
