@@ -198,8 +198,8 @@ func (l *leases) local(s *shard, k *lessee, cost int64, now time.Duration, count
 			left += k.leases[i].left
 		}
 	}
-	if left < cost || left == 0 {
-		if cost < k.cost || cost > l.most || now >= k.refused {
+	if needs := max(cost, 1); left < needs {
+		if needs < k.cost || cost > l.most || now >= k.refused {
 			return limit.Decision{}, false
 		}
 		d := k.refusal
@@ -293,7 +293,7 @@ func (l *leases) answered(s *shard, k *lessee, a *asking, q *call, began time.Du
 // refuse remembers a refusal, until a request of that cost could pass, but not for long: others may give back.
 func (l *leases) refuse(k *lessee, d limit.Decision, cost int64, now time.Duration) {
 	if d.Retry > 0 {
-		k.refusal, k.refusedAt, k.refused, k.cost = d, now, now+min(d.Retry, l.life), cost
+		k.refusal, k.refusedAt, k.refused, k.cost = d, now, now+min(d.Retry, l.life), max(cost, 1)
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 // thousandths, the time that a lease was taken at, and for each rule four numbers: "g", units for each of the cost, units that drain in a µs, the
 // most units; or "w", the count, the length of a part in µs, how many parts the window has beside the current one.
 //
-// Operations: "take" counts if all rules let it pass; "charge" counts in any case; "back" gives back what was leased.
+// Operations: "take" counts if all rules let it pass, and one of 0 counts nothing and asks whether one of 1 would pass; "charge" counts in any case; "back" gives back what was leased.
 //
 // It returns: 1 or 0, the rule, what it has left, µs until all of it is, µs until the same cost would pass (-1: never), what was
 // counted, and the time.
@@ -100,9 +100,10 @@ local function reset(i, r)
 end
 
 local function retry(i, r)
-  if cost > r.most then return -1 end
-  if r.g then return math.max(0, math.ceil((r.level + cost * r.a - r.c) / r.b)) end
-  local need = r.sum + cost - r.a
+  local needs = math.max(cost, 1)
+  if needs > r.most then return -1 end
+  if r.g then return math.max(0, math.ceil((r.level + needs * r.a - r.c) / r.b)) end
+  local need = r.sum + needs - r.a
   if need <= 0 then return 0 end
   local v = parts(i, r)
   for j = 1, #v do

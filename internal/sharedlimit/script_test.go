@@ -203,10 +203,10 @@ func charge(t *testing.T, c *Counter, id limit.ID, cost int64) {
 func compare(models []*model, now, cost, granted int64, got limit.Decision) string {
 	refuses, longest := -1, int64(0)
 	for i, m := range models {
-		if m.fits(cost) {
+		if m.fits(max(cost, 1)) { // one of 0 asks for one of 1
 			continue
 		}
-		if r := m.retry(now, cost); refuses < 0 || longest >= 0 && (r < 0 || r > longest+2) {
+		if r := m.retry(now, max(cost, 1)); refuses < 0 || longest >= 0 && (r < 0 || r > longest+2) {
 			refuses, longest = i, r
 		}
 	}
