@@ -17,7 +17,7 @@ const (
 	maxPer   = 400 * 24 * time.Hour
 	maxLevel = 1 << 50 // units of GCRA
 	maxRules = 16
-	parts    = 60 // of a sliding window
+	parts    = 10 // of a sliding window
 )
 
 // compiled is a rule as the script takes it.

@@ -56,7 +56,7 @@ func (m *model) most() int64 {
 	return m.rule.Count
 }
 
-const tiny = 1e-6
+const tiny = 1e-9
 
 func (m *model) left() int64 {
 	if m.rule.Algorithm == limit.GCRA {
