@@ -185,7 +185,7 @@ func (s *Session) Validate() error {
 	var errs []error
 	if text := s.Store.Reveal(); text != inCookies {
 		if _, err := redis.New(text); err != nil {
-			errs = append(errs, config.FieldErrorf("store", "expected cookie, or the URL of a server such as redis://redis:6379/0"))
+			errs = append(errs, config.FieldErrorf("store", "expected cookie, or the URL of a server such as redis://redis:6379/0: %w", err))
 		}
 	}
 	if s.Lifetime <= 0 {

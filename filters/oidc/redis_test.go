@@ -3,11 +3,14 @@ package oidc_test
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"cardea.dev/cardea/internal/redis/redistest"
 )
 
 // redisServer is a real Redis or Valkey.
@@ -148,5 +151,49 @@ func TestRedisThatIsNotThere(t *testing.T) {
 	}
 	if strings.Contains(s.Log(), "pass-word") {
 		t.Error("the log has the password")
+	}
+}
+
+// TestSessionsInCluster: what belongs to one session is at several servers of a cluster.
+func TestSessionsInCluster(t *testing.T) {
+	url, servers := redistest.Cluster(t)
+	settings := fmt.Sprintf("secret: %s, forward: id_token, session: {store: '%s'}", secret, url)
+	s := newSite(t, settings)
+	other := *s
+	other.Gateway = second(t, fmt.Sprintf(s.text, settings), &other)
+	var all []string
+	for range 6 {
+		b := newBrowser(t)
+		b.login(s.URL + "/app/x")
+		line := "Cookie: " + cookieLine(b.cookies(s.Gateway))
+		if resp, _ := other.Get("/app/x", line); resp.StatusCode != 200 {
+			t.Errorf("another gateway does not know the session: %d", resp.StatusCode)
+		}
+		all = append(all, line)
+	}
+	for _, r := range servers {
+		if r.Must("DBSIZE") == ":0\r\n" {
+			t.Error("a server has nothing")
+		}
+	}
+	s.clock.forward(4*time.Minute + 45*time.Second)
+	var wg sync.WaitGroup
+	for _, g := range []interface {
+		Get(path string, lines ...string) (*http.Response, string)
+	}{s, &other} {
+		wg.Go(func() {
+			if resp, body := g.Get("/app/x", all[0]); resp.StatusCode != 200 {
+				t.Errorf("renewed: got %d %s", resp.StatusCode, body)
+			}
+		})
+	}
+	wg.Wait()
+	if status, body := s.backchannel(s.logoutToken(`"sub":"id1"`)); status != 200 {
+		t.Fatalf("got %d %s", status, body)
+	}
+	for _, line := range all {
+		if resp, _ := other.Get("/app/x", line); resp.StatusCode != 401 {
+			t.Errorf("the session goes on at another gateway: %d", resp.StatusCode)
+		}
 	}
 }

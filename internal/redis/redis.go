@@ -1,6 +1,7 @@
-// Package redis connects to Redis and Valkey servers: URLs, buffers of a sensible size, bounded waits, and a connection that is made when it
-// is first needed and again after it broke. What is stored there, and what becomes of a request when it cannot be, is for its users to say:
-// sessions, certificates, and whatever gateways share.
+// Package redis connects to Redis and Valkey: single servers, clusters, and masters that sentinels watch over. It knows URLs, buffers of a
+// sensible size, bounded waits, a connection that is made when it is first needed and again after it broke, and guards the program against
+// answers that no Redis gives. What is stored there, and what becomes of a request when it cannot be, is for its users to say: sessions,
+// certificates, and whatever gateways share.
 package redis
 
 import (
@@ -9,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"time"
@@ -20,34 +22,33 @@ import (
 )
 
 const (
-	timeout = 2 * time.Second // for one question
+	timeout = 2 * time.Second // for one question, by default
 	pause   = time.Second     // after a connection that could not be made
+	refresh = 5 * time.Second // how often it is asked who is who in a cluster, or with sentinels
 )
 
-// Server is a server, which is connected to when that is first needed. It is safe for use by several goroutines.
+// Server is a server or a cluster, which is connected to when that is first needed. It is safe for use by several goroutines.
 type Server struct {
-	options rueidis.ClientOption
+	target *target
 
-	mu     sync.Mutex
-	client rueidis.Client
-	failed error
-	until  time.Time // the failure counts
-	closed bool
+	mu      sync.Mutex
+	client  rueidis.Client
+	failed  error
+	until   time.Time // the failure counts
+	closed  bool
+	holders int                  // who must call Close until it closes
+	parts   map[string]io.Closer // of Attach
 }
 
-// New reads the URL of a server: "redis://HOST:PORT", "redis://USER:PASSWORD@HOST:PORT/NUMBER", or with TLS "rediss://…". It connects to nothing.
-// What is wrong with a URL is not shown: there may be a password in it.
+// New reads the URL of a server: "redis://HOST:PORT", "redis://USER:PASSWORD@HOST:PORT/NUMBER", "redis+cluster://HOST:PORT,HOST:PORT",
+// "redis+sentinel://HOST:PORT,HOST:PORT?master=NAME", or with TLS "rediss://…". It connects to nothing. What is wrong with a URL is not shown:
+// there may be a password in it.
 func New(url string) (*Server, error) {
-	wrong := errors.New("the URL is not one of Redis: redis://HOST:PORT or redis://USER:PASSWORD@HOST:PORT/NUMBER, and with TLS rediss://")
-	scheme, host, _ := strings.Cut(url, "://")
-	o, err := rueidis.ParseURL(url)
-	if err != nil || host == "" || o.SelectDB < 0 || scheme != "redis" && scheme != "rediss" {
-		return nil, wrong
+	t, err := parse(url)
+	if err != nil {
+		return nil, err
 	}
-	o.ReadBufferEachConn, o.WriteBufferEachConn, o.RingScaleEachConn = 32<<10, 32<<10, 8
-	o.DisableCache, o.DisableRetry, o.ForceSingleClient = true, true, true
-	o.Dialer.Timeout, o.ConnWriteTimeout = timeout, timeout
-	return &Server{options: o}, nil
+	return &Server{target: t, holders: 1, parts: map[string]io.Closer{}}, nil
 }
 
 // Kept returns the server with a URL from env.Keeper: all policies that name it share its connections.
@@ -56,13 +57,38 @@ func Kept(env *filter.Env, url config.Secret) (*Server, error) {
 	return filter.Keep(env, "redis:"+hex.EncodeToString(key[:]), func() (*Server, error) { return New(url.Reveal()) })
 }
 
+// Name returns the servers' addresses, for metrics and logs.
+func (s *Server) Name() string { return strings.Join(s.target.hosts, ",") }
+
+// Retain keeps the server open until Close was called once more than before.
+func (s *Server) Retain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.holders++
+}
+
+// Attach returns what was made for a server under a name, or makes it. It is closed before the server's connections are.
+func Attach[T io.Closer](s *Server, name string, make func() T) T {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.parts[name] == nil {
+		s.parts[name] = make()
+	}
+	return s.parts[name].(T)
+}
+
 // Ask runs f with the client and a bounded time.
-func (s *Server) Ask(ctx context.Context, f func(ctx context.Context, client rueidis.Client) error) error {
+func (s *Server) Ask(ctx context.Context, f func(ctx context.Context, client rueidis.Client) error) (err error) {
+	defer func() { // the library trusts some answers to have the shape that they should have
+		if wrong := recover(); wrong != nil {
+			err = fmt.Errorf("cannot understand the server: %v", wrong)
+		}
+	}()
 	client, err := s.connect()
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.target.timeout)
 	defer cancel()
 	return f(ctx, client)
 }
@@ -79,7 +105,7 @@ func (s *Server) connect() (rueidis.Client, error) {
 	case s.failed != nil && time.Now().Before(s.until):
 		return nil, s.failed
 	}
-	client, err := rueidis.NewClient(s.options)
+	client, err := s.target.client()
 	if err != nil {
 		s.failed, s.until = fmt.Errorf("cannot connect: %w", err), time.Now().Add(pause)
 		return nil, s.failed
@@ -88,13 +114,42 @@ func (s *Server) connect() (rueidis.Client, error) {
 	return client, nil
 }
 
-// Close ends the connections.
+// client connects.
+func (t *target) client() (rueidis.Client, error) {
+	client, err := rueidis.NewClient(t.options())
+	if err != nil {
+		if client != nil && t.mode != single {
+			client.Close()
+		}
+		return nil, err
+	}
+	if t.mode == cluster && client.Mode() != rueidis.ClientModeCluster {
+		client.Close()
+		return nil, errors.New("the server is not one of a cluster: write redis:// instead of redis+cluster://")
+	}
+	return client, nil
+}
+
+// Close ends the connections, unless somebody else retains the server.
 func (s *Server) Close() error {
+	s.mu.Lock()
+	if s.holders--; s.holders != 0 {
+		s.mu.Unlock()
+		return nil
+	}
+	parts := s.parts
+	s.parts = map[string]io.Closer{}
+	s.mu.Unlock()
+	var errs []error
+	for _, part := range parts { // without the lock: they may still be asking
+		errs = append(errs, part.Close())
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
 	if s.client != nil {
 		s.client.Close()
+		s.client = nil
 	}
-	return nil
+	return errors.Join(errs...)
 }

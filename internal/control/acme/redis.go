@@ -99,7 +99,11 @@ func (r *remote) do(ctx context.Context, command ...string) (reply string, err e
 	}
 	defer func() { _ = server.Close() }()
 	err = server.Ask(ctx, func(ctx context.Context, c rueidis.Client) error {
-		message, err := c.Do(ctx, c.B().Arbitrary(command...).Build()).ToMessage()
+		at := 1 // where the key stands, by which a cluster knows the server
+		if command[0] == "EVAL" {
+			at = 3
+		}
+		message, err := c.Do(ctx, c.B().Arbitrary(command[:at]...).Keys(command[at]).Args(command[at+1:]...).Build()).ToMessage()
 		switch {
 		case rueidis.IsRedisNil(err):
 			return errNotStored

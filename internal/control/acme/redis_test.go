@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"cardea.dev/cardea/internal/redis/redistest"
 )
 
 // FreePort is a port that nobody listens on now.
@@ -145,5 +147,35 @@ func TestRedisIsMute(t *testing.T) {
 	}
 	if _, err := r.load(t.Context(), "a"); err == nil || errors.Is(err, errNotStored) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestRedisCluster(t *testing.T) {
+	url, servers := redistest.Cluster(t)
+	r, err := newRemote(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 12 {
+		name := fmt.Sprint("a", i)
+		unlock, err := r.lock(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.save(t.Context(), name, []byte(name)); err != nil {
+			t.Error(err)
+		}
+		unlock()
+		if _, err := r.load(t.Context(), "lock:"+name); !errors.Is(err, errNotStored) {
+			t.Errorf("it is locked still: %v", err)
+		}
+		if got, err := r.load(t.Context(), name); string(got) != name || err != nil {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}
+	for _, s := range servers {
+		if s.Must("DBSIZE") == ":0\r\n" {
+			t.Error("a server has nothing")
+		}
 	}
 }

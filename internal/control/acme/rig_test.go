@@ -39,7 +39,10 @@ func TestMain(m *testing.M) {
 			log.Fatal(err)
 		}
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/letsencrypt/pebble/v2/va.VAImpl.processTasks"))
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/letsencrypt/pebble/v2/va.VAImpl.processTasks"),
+		// Clients of a cluster look after some seconds who is in it, closed or not, and end then.
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"),
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
 }
 
 // world is the Internet of a test: an authority (Pebble, Let's Encrypt's own for tests), the names that it looks up, and ports 80
