@@ -63,16 +63,16 @@ func startProcess(t *testing.T, program, text string) *process {
 		p.kill()
 		_ = os.RemoveAll(dir)
 	})
-	for end := time.Now().Add(30 * time.Second); ; {
+	tick := time.NewTicker(5 * time.Millisecond) // there is nothing to wait for but the socket
+	defer tick.Stop()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); <-tick.C {
 		if status, _ := p.get("nobody"); status != 0 {
 			return p
 		}
-		if time.Now().After(end) {
-			p.kill()
-			t.Fatalf("the gateway does not start:\n%s", p.log.String())
-		}
-		time.Sleep(5 * time.Millisecond) // there is nothing to wait for but the socket
 	}
+	p.kill()
+	t.Fatalf("the gateway does not start:\n%s", p.log.String())
+	return nil
 }
 
 // kill ends the program at once, as a machine does that loses its power.
@@ -100,13 +100,13 @@ func (p *process) get(user string) (status int, err error) {
 	return resp.StatusCode, resp.Body.Close()
 }
 
-// tally is what came of requests, by status.
-type tally struct {
+// outcomes is what came of requests, by status.
+type outcomes struct {
 	mu sync.Mutex
 	n  map[int]int
 }
 
-func (c *tally) add(status int) {
+func (c *outcomes) add(status int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.n == nil {
@@ -116,9 +116,9 @@ func (c *tally) add(status int) {
 }
 
 // hammer sends requests for a user to all gateways, several at once to each, and calls half once half of them are over.
-func hammer(gateways []*process, user string, each int, half func()) *tally {
+func hammer(gateways []*process, user string, each int, half func()) *outcomes {
 	const clients = 4
-	count := &tally{}
+	count := &outcomes{}
 	var halves, all sync.WaitGroup
 	for _, g := range gateways {
 		for range clients {
@@ -159,7 +159,7 @@ routes: [{match: /, respond: ok}]
 			for range 3 {
 				gateways = append(gateways, startProcess(t, binary, text))
 			}
-			check := func(what string, got *tally, exactly bool) {
+			check := func(what string, got *outcomes, exactly bool) {
 				t.Helper()
 				t.Logf("%s: %v", what, got.n)
 				if n := got.n[http.StatusOK]; n > most || exactly && n != most {
@@ -167,17 +167,16 @@ routes: [{match: /, respond: ok}]
 				}
 			}
 			check("three at once", hammer(gateways, "a", each, nil), mode == "exact")
-			check("the store is restarted", hammer(gateways, "b", each, func() {
+			check("one is killed", hammer(gateways, "b", each, gateways[0].kill), false)
+			gateways = append(gateways[1:], startProcess(t, binary, text)) // which knows nothing
+			check("a new one, for one who has had all", hammer(gateways, "a", 40, nil), false)
+			if got := hammer(gateways, "a", 40, nil); got.n[http.StatusOK] > 0 {
+				t.Errorf("one who has had all passes again: %v", got.n)
+			}
+			check("the store is restarted", hammer(gateways, "c", each, func() {
 				store.Kill()
 				store.Run()
 			}), false)
-			check("one is killed", hammer(gateways, "c", each, gateways[0].kill), false)
-
-			gateways = append(gateways[1:], startProcess(t, binary, text)) // which knows nothing
-			check("a new one, for one who has had all", hammer(gateways, "a", 8, nil), false)
-			if got := hammer(gateways, "a", 8, nil); got.n[http.StatusOK] > 0 {
-				t.Errorf("one who has had all passes again: %v", got.n)
-			}
 		})
 	}
 }

@@ -52,6 +52,9 @@ type Config struct {
 	// OnStoreFailure is what becomes of requests when the store cannot be asked: "local" (this gateway counts by itself), "allow" or "deny"
 	// (they get 503). By default "local". It has no meaning for the store "local".
 	OnStoreFailure string `yaml:"on_store_failure" enum:"allow,deny,local"`
+
+	// StoreTimeout is how long a request waits for the store before OnStoreFailure holds. By default 100ms. 0 is the default.
+	StoreTimeout config.Duration `yaml:"store_timeout"`
 }
 
 // Limit is one limit. The short form is Rate.

@@ -15,6 +15,7 @@ import (
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/limit"
+	"cardea.dev/cardea/internal/sharedlimit"
 )
 
 // group is limits that are counted together: they have the same key and the same cost.
@@ -172,14 +173,17 @@ func (b *builder) counter(g *group, written []Limit, who string) (*counter, erro
 func (b *builder) settings() string {
 	c := b.config
 	store := sha256.Sum256([]byte(b.store()))
-	return fmt.Sprintf("%s %d %x %s %s", c.Absent, c.MaxKeys, store, c.Mode, c.OnStoreFailure)
+	return fmt.Sprintf("%s %d %x %s %s %s", c.Absent, c.MaxKeys, store, c.Mode, c.OnStoreFailure, c.StoreTimeout)
 }
 
 // Limiter describes the counter.
 func (c *counter) Limiter() filter.LimiterInfo {
 	info := c.info
-	if t, ok := c.Counter.(interface{ Len() int }); ok {
+	switch t := c.Counter.(type) {
+	case *limit.Table:
 		info.Keys = int64(t.Len())
+	case *sharedlimit.Counter:
+		info.Keys = int64(t.Keys())
 	}
 	return info
 }

@@ -323,7 +323,7 @@ func TestRefusedConfig(t *testing.T) {
 		"{limits: 5/s, overrides: [{groups: [a]}]}":                          `"limits" is missing`,
 		"{limits: 5/s per address, overrides: [{groups: [a], limits: 9/s}]}": "nothing is there to override",
 		"{limits: 5/s per path, overrides: [{groups: [a], limits: 9/fort}]}": "not a time",
-		"{limits: 5/s, store: 'redis://:s3cret@host'}":                       "not in this build",
+		"{limits: 5/s, store: 'redis://:s3cret@host:port'}":                  "is not one of Redis",
 		"{limits: 5/s, headers: some}":                                       "draft",
 		"{limits: [{rate: 5/s, name: a}, {rate: 6/s, name: a}]}":             `another limit is called "a"`,
 	} {
