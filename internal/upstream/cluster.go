@@ -12,6 +12,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/upstream/adaptive"
 	"cardea.dev/cardea/internal/upstream/balance"
 	"cardea.dev/cardea/internal/upstream/breaker"
 	"cardea.dev/cardea/internal/upstream/outlier"
@@ -90,15 +91,13 @@ func build(name string, c *config.Upstream, env Env, m *memory) (*Cluster, error
 	cl.balancer = balance.New(balance.Options{
 		By: balance.Algorithm(c.Balance.By), Bound: c.Balance.Bound, Decay: cl.decay(), SlowStart: time.Duration(c.SlowStart),
 	}, &m.group)
-	if c.Limits.Requests > 0 {
-		cl.gate = &gate{limit: c.Limits.Requests, pending: c.Limits.Pending, wait: time.Duration(c.Limits.PendingWait)}
-	}
 	if err := cl.buildKey(env); err != nil {
 		return nil, err
 	}
 	if err := cl.buildPool(env); err != nil {
 		return nil, err
 	}
+	cl.buildGate()
 	cl.buildBreaker()
 	cl.buildOutliers()
 	if err := cl.buildSources(); err != nil {
@@ -150,6 +149,29 @@ func (c *Cluster) buildPool(env Env) error {
 	c.pool = hold(c.memory, key, func() *pool.Pool { return pool.New(o) })
 	c.parts = append(c.parts, key)
 	return nil
+}
+
+// mostAdaptive bounds a limit that is adaptive where the settings do not.
+const mostAdaptive = 1000
+
+// buildGate takes over or makes the gate, and with it what it has learned.
+func (c *Cluster) buildGate() {
+	l := c.config.Limits
+	adapts := l.Adaptive != nil && !l.Adaptive.Off
+	if l.Requests == 0 && !adapts {
+		c.metrics.limit.Set(0)
+		return
+	}
+	key, gauge := "gate "+digest(l.Requests, l.Pending, l.PendingWait, l.Adaptive), c.metrics.limit
+	c.gate = hold(c.memory, key, func() *gate {
+		g := &gate{limit: l.Requests, pending: l.Pending, wait: time.Duration(l.PendingWait), ended: breaker.NewWindow(endedWindow)}
+		if adapts {
+			g.adaptive = adaptive.New(adaptive.Options{Min: l.Adaptive.Min, Max: cmp.Or(l.Requests, mostAdaptive), Start: l.Adaptive.Start})
+		}
+		gauge.Set(float64(g.limitNow()))
+		return g
+	})
+	c.parts = append(c.parts, key)
 }
 
 // buildBreaker takes over or makes the breaker.

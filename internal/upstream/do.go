@@ -30,6 +30,8 @@ type call struct {
 	out     http.Request     // as it is sent
 	body    *replay          // nil: there is none, or it is in memory
 	limit   time.Time        // when the whole request must be done; zero: no limit
+	late    error            // what it is when that passes: errRequestTimeout or errClientDeadline
+	grpc    bool             // deadlines are passed on as gRPC does
 	tries   int
 	chosen  time.Time // when the endpoint of the present try was
 	tried   []*balance.Member
@@ -117,22 +119,39 @@ func (c *Cluster) begin(ex *filter.Exchange, req *http.Request) (*call, error) {
 	if x.out.Header == nil {
 		x.out.Header = http.Header{}
 	}
-	if d := c.config.Timeout.Request; d > 0 {
-		x.limit = time.Now().Add(time.Duration(d))
-	}
+	x.setDeadline()
 	if c.gate != nil {
-		if err := c.gate.enter(x.ctx); err != nil {
-			if x.ctx.Err() != nil {
-				return nil, ended(x.ctx, err).err
-			}
-			refused := reject(filter.UpstreamOverloaded, err).With("Retry-After", "1")
-			c.metrics.refuse(refused)
-			return nil, refused
+		now := c.now()
+		if err := c.gate.enter(x.ctx, ex.Priority, x.limit, now); err != nil {
+			return nil, x.shed(err, now)
 		}
 	}
 	c.metrics.inFlight.Inc()
+	if !x.limit.IsZero() && time.Until(x.limit) <= 0 {
+		x.leave()
+		refused := reject(filter.UpstreamTimeout, x.late)
+		c.metrics.refuse(refused)
+		return nil, refused
+	}
 	x.prepareBody()
 	return x, nil
+}
+
+// shed is the error for a request that was not let in.
+func (x *call) shed(err error, now int64) error {
+	c := x.cluster
+	switch {
+	case x.ctx.Err() != nil:
+		return ended(x.ctx, err).err
+	case err == errOutOfTime:
+		refused := reject(filter.UpstreamTimeout, errors.Join(err, x.late))
+		c.metrics.refuse(refused)
+		return refused
+	}
+	c.metrics.shed[classOf(x.ex.Priority)].Inc()
+	refused := reject(filter.UpstreamOverloaded, err).With("Retry-After", c.gate.retryAfter(now))
+	c.metrics.refuse(refused)
+	return refused
 }
 
 // prepareBody sees to it that the body can be sent again, if the request may have to be.
@@ -158,7 +177,7 @@ func (x *call) leave() {
 	}
 	x.cluster.metrics.inFlight.Dec()
 	if x.cluster.gate != nil {
-		x.cluster.gate.leave()
+		x.cluster.gate.leave(x.cluster.now())
 	}
 }
 

@@ -30,6 +30,7 @@ const (
 var (
 	errTryTimeout     = errors.New("the time for one try is over")
 	errRequestTimeout = errors.New("the time for the whole request is over")
+	errClientDeadline = errors.New("the deadline that came with the request has passed")
 )
 
 // classify tells what the failure of a round trip means. ctx is that of the exchange, and limited what was passed to the pool.
@@ -96,11 +97,17 @@ func isAlert(err error) bool {
 // outOfTime is the failure when a limit of the upstream's own has ended a try.
 func outOfTime(limited context.Context, p *pool.Error) failure {
 	cause := context.Cause(limited)
-	f := failure{err: reject(filter.UpstreamTimeout, errors.Join(cause, p)), sent: p.Sent, blame: true}
+	f := failure{err: reject(filter.UpstreamTimeout, errors.Join(cause, p)), sent: p.Sent, blame: cause != errClientDeadline} // clients could have any endpoint ejected
 	if errors.Is(cause, errTryTimeout) {
 		f.reason = reasonTimeout
 	}
 	return f
+}
+
+// isTimeout says whether a try ended because its answer did not come in time.
+func isTimeout(err error) bool {
+	e, ok := err.(*filter.Error)
+	return ok && e.Code == filter.UpstreamTimeout
 }
 
 // ended is the failure when the exchange is over: the client left, or a deadline that a policy set has passed.

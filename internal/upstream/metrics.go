@@ -20,6 +20,9 @@ type metrics struct {
 	breaker     prometheus.Gauge
 	dialled     prometheus.Counter
 	refused     map[filter.Code]prometheus.Counter
+	shed        [classes]prometheus.Counter // by class
+	limit       prometheus.Gauge
+	waiting     prometheus.Gauge
 	healthy     *prometheus.GaugeVec // by upstream and endpoint
 	connections *prometheus.GaugeVec // by upstream, endpoint and state
 }
@@ -43,17 +46,23 @@ func newMetrics(m *observe.Metrics, name string) metrics {
 		dialled:     m.Counter("upstream_connections_opened_total", "Connections opened for requests.", "upstream").WithLabelValues(name),
 		healthy:     m.Gauge("upstream_healthy", "Whether an endpoint is used: 1, or 0 when it is unhealthy or ejected.", "upstream", "endpoint"),
 		connections: m.Gauge("upstream_connections", "Connections to an endpoint, by state: active, idle.", "upstream", "endpoint", "state"),
+		limit:       m.Gauge("upstream_concurrency_limit", "Requests that may be under way at an upstream now; 0: any number.", "upstream").WithLabelValues(name),
+		waiting:     m.Gauge("upstream_waiting", "Requests that wait until one of an upstream's ends.", "upstream").WithLabelValues(name),
 		retries:     map[string]prometheus.Counter{},
 		refused:     map[filter.Code]prometheus.Counter{},
 	}
 	for class, label := range [...]string{"error", "1xx", "2xx", "3xx", "4xx", "5xx"} {
 		out.requests[class] = requests.WithLabelValues(name, label)
 	}
+	shed := m.Counter("upstream_shed_total", "Requests refused because an upstream had as many as it may have, by priority.", "upstream", "priority")
+	for class, priority := range filter.Priorities() {
+		out.shed[class] = shed.WithLabelValues(name, priority)
+	}
 	for _, reason := range [...]string{reasonConnect, reasonReset, reasonTimeout, reasonStatus} {
 		out.retries[reason] = retries.WithLabelValues(name, reason)
 	}
 	for _, code := range [...]filter.Code{
-		filter.UpstreamOverloaded, filter.UpstreamBreakerOpen, filter.UpstreamUnavailable, filter.UpstreamNotResolved,
+		filter.UpstreamOverloaded, filter.UpstreamBreakerOpen, filter.UpstreamUnavailable, filter.UpstreamNotResolved, filter.UpstreamTimeout,
 	} {
 		out.refused[code] = refused.WithLabelValues(name, string(code))
 	}

@@ -20,6 +20,7 @@ type Status struct {
 	InUse     int              `json:"in_use"`            // endpoints that requests are sent to
 	Panic     bool             `json:"panic,omitempty"`   // too few are available, so all are used
 	Problem   string           `json:"problem,omitempty"` // of looking up names
+	Limit     *LimitStatus     `json:"limit,omitempty"`
 	Breaker   *BreakerStatus   `json:"breaker,omitempty"`
 	Retries   *RetryStatus     `json:"retries,omitempty"`
 	Endpoints []EndpointStatus `json:"endpoints"`
@@ -40,6 +41,25 @@ type EndpointStatus struct {
 	LatencyMS    float64    `json:"latency_ms"` // lately, slow ones counting more
 	Connections  int        `json:"connections"`
 	Idle         int        `json:"idle_connections"`
+}
+
+// LimitStatus is what operators see of the limit of requests.
+type LimitStatus struct {
+	Requests   int     `json:"requests"` // that may be under way now
+	Adaptive   bool    `json:"adaptive"`
+	InFlight   int     `json:"in_flight"`
+	Waiting    int     `json:"waiting"`
+	BaselineMS float64 `json:"baseline_ms,omitempty"` // how long an answer takes when nothing queues, where the limit is adaptive and it is known
+}
+
+// limitStatus returns what is seen of the limit of requests.
+func (c *Cluster) limitStatus() *LimitStatus {
+	active, waiting := c.gate.counts()
+	s := &LimitStatus{Requests: c.gate.limitNow(), InFlight: active, Waiting: waiting}
+	if a := c.gate.adaptive; a != nil {
+		s.Adaptive, s.BaselineMS = true, float64(a.Baseline().Microseconds())/1000
+	}
+	return s
 }
 
 // BreakerStatus is what operators see of a breaker.
@@ -63,7 +83,8 @@ func (c *Cluster) Status() Status {
 		InFlight: c.memory.group.Active(), Endpoints: []EndpointStatus{},
 	}
 	if c.gate != nil {
-		s.Pending = c.gate.waiting()
+		s.Limit = c.limitStatus()
+		s.Pending = s.Limit.Waiting
 	}
 	if c.breaker != nil {
 		b := c.breaker.Status(now)
@@ -131,6 +152,14 @@ func (c *Cluster) Explain(ex *filter.Exchange) string {
 	}
 	for i, e := range t.endpoints {
 		fmt.Fprintf(&b, "\n  %s: %s", e.name, c.standing(e, t.usable[i], now))
+	}
+	if c.gate != nil {
+		s := c.limitStatus()
+		kind := "fixed"
+		if s.Adaptive {
+			kind = "adaptive"
+		}
+		fmt.Fprintf(&b, "\n  %s limit: %d of %d requests are under way, %d wait; this one has the priority %s", kind, s.InFlight, s.Requests, s.Waiting, ex.Priority)
 	}
 	if c.breaker != nil {
 		if s := c.breaker.Status(now); s.OpenFor > 0 {

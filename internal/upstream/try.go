@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/upstream/adaptive"
 	"cardea.dev/cardea/internal/upstream/balance"
 	"cardea.dev/cardea/internal/upstream/breaker"
 )
@@ -58,6 +59,7 @@ func (x *call) begin(e *endpoint, ticket breaker.Ticket) {
 		x.span.Set("http.request.resend_count", x.tries-1)
 	}
 	x.span.Inject(x.out.Header)
+	x.passDeadline()
 	e.state.load.Begin()
 	x.limitTry()
 }
@@ -98,7 +100,7 @@ func (x *call) limitTry() {
 	limit, cause := time.Duration(x.cluster.config.Timeout.Try), errTryTimeout
 	if !x.limit.IsZero() {
 		if rest := max(1, time.Until(x.limit)); limit == 0 || rest <= limit {
-			limit, cause = rest, errRequestTimeout
+			limit, cause = rest, x.late
 		}
 	}
 	if limit > 0 {
@@ -114,8 +116,8 @@ func (x *call) limitBody() {
 		return // there is no limit, or it was reached
 	}
 	if x.response.StatusCode != http.StatusSwitchingProtocols && !x.limit.IsZero() {
-		cancel := x.cancel
-		x.timer = time.AfterFunc(time.Until(x.limit), func() { cancel(errRequestTimeout) })
+		cancel, late := x.cancel, x.late
+		x.timer = time.AfterFunc(time.Until(x.limit), func() { cancel(late) })
 	}
 }
 
@@ -241,6 +243,9 @@ func (x *call) endTry(o outcome, err error) {
 	if !x.told && c.breaker != nil {
 		c.breaker.Report(x.ticket, o.tripping, at)
 	}
+	if c.gate != nil && c.gate.adaptive != nil {
+		x.adapt(o, err, at)
+	}
 	if c.outliers != nil && o.ejecting != breaker.Ignored && c.outliers.Report(&x.endpoint.state.record, o.ejecting == breaker.Failure, at) {
 		c.log.Warn("endpoint ejected", "endpoint", x.endpoint.name, "error", err, "status", status)
 		c.ejected(1)
@@ -252,6 +257,21 @@ func (x *call) endTry(o outcome, err error) {
 		}
 	}
 	x.span.End()
+}
+
+// adapt tells the limit how a try went. What says nothing of how much the service has to do is not told: clients that leave, connections that fail.
+func (x *call) adapt(o outcome, err error, at int64) {
+	active, _ := x.cluster.gate.counts()
+	s := adaptive.Sample{Ended: at, InFlight: active, Took: x.info.FirstByte}
+	switch {
+	case x.response != nil:
+		s.Failed = x.response.StatusCode == http.StatusServiceUnavailable
+	case o.ejecting == breaker.Failure && isTimeout(err):
+		s.Failed = true
+	default:
+		return
+	}
+	x.cluster.gate.adaptive.Observe(s)
 }
 
 // observe notes how fast an endpoint was.
