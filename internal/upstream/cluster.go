@@ -42,6 +42,7 @@ type Cluster struct {
 	retry    *retryPolicy // nil: off
 	budget   *budget      // nil: without bounds
 	gate     *gate        // nil: any number of requests
+	hedge    *hedger      // nil: off
 	breaker  *breaker.Breaker
 	tripping statuses // failures for the breaker
 	outliers *outlier.Detector
@@ -98,6 +99,7 @@ func build(name string, c *config.Upstream, env Env, m *memory) (*Cluster, error
 		return nil, err
 	}
 	cl.buildGate()
+	cl.buildHedge()
 	cl.buildBreaker()
 	cl.buildOutliers()
 	if err := cl.buildSources(); err != nil {

@@ -33,6 +33,7 @@ type call struct {
 	late    error            // what it is when that passes: errRequestTimeout or errClientDeadline
 	grpc    bool             // deadlines are passed on as gRPC does
 	tries   int
+	hedges  int       // of those, tries that were made beside another
 	chosen  time.Time // when the endpoint of the present try was
 	tried   []*balance.Member
 	first   [4]*balance.Member // where tried begins
@@ -92,8 +93,16 @@ func (c *Cluster) Do(ex *filter.Exchange, req *http.Request) (*http.Response, er
 		return nil, err
 	}
 	c.budget.request(c.memory.at(x.chosen))
+	if c.hedge != nil {
+		c.hedge.budget.request(c.memory.at(x.chosen))
+	}
 	for {
-		failed := x.send(chosen, ticket)
+		var failed *failure
+		if after := x.hedgeAfter(); after > 0 {
+			failed = x.race(chosen, ticket, after)
+		} else {
+			failed = x.send(chosen, ticket)
+		}
 		reason := x.retryReason(failed)
 		if reason == "" || !x.wait(failed) {
 			return x.result(failed)
@@ -257,7 +266,7 @@ func (c *Cluster) hash(ex *filter.Exchange) uint64 {
 // retryReason says why the try is to be repeated, or "" when it is not.
 func (x *call) retryReason(failed *failure) string {
 	p := x.cluster.retry
-	if p == nil || x.tries > p.times || x.ctx.Err() != nil {
+	if p == nil || x.tries-x.hedges > p.times || x.ctx.Err() != nil {
 		return ""
 	}
 	reason, sent := reasonStatus, true

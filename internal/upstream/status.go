@@ -23,6 +23,7 @@ type Status struct {
 	Limit     *LimitStatus     `json:"limit,omitempty"`
 	Breaker   *BreakerStatus   `json:"breaker,omitempty"`
 	Retries   *RetryStatus     `json:"retries,omitempty"`
+	Hedges    *HedgeStatus     `json:"hedges,omitempty"`
 	Endpoints []EndpointStatus `json:"endpoints"`
 }
 
@@ -75,6 +76,14 @@ type RetryStatus struct {
 	Left int64 `json:"left"` // how many retries there may be right now
 }
 
+// HedgeStatus is what operators see of hedging.
+type HedgeStatus struct {
+	AfterMS float64 `json:"after_ms"` // how long an answer may take now before the request is sent once more; 0: too little was seen to say
+	Sent    int64   `json:"sent"`     // requests that were sent once more
+	Won     int64   `json:"won"`      // of these, where the second try was answered first
+	Left    int64   `json:"left"`     // how many may be right now
+}
+
 // Status returns what operators see of the upstream.
 func (c *Cluster) Status() Status {
 	now := c.now()
@@ -92,6 +101,9 @@ func (c *Cluster) Status() Status {
 	}
 	if c.retry != nil && c.budget != nil {
 		s.Retries = &RetryStatus{c.budget.left(now)}
+	}
+	if h := c.hedge; h != nil {
+		s.Hedges = &HedgeStatus{float64(h.wait(now).Microseconds()) / 1000, h.sent.Load(), h.won.Load(), h.budget.left(now)}
 	}
 	if err := c.resolveError(); err != nil {
 		s.Problem = err.Error()
@@ -160,6 +172,11 @@ func (c *Cluster) Explain(ex *filter.Exchange) string {
 			kind = "adaptive"
 		}
 		fmt.Fprintf(&b, "\n  %s limit: %d of %d requests are under way, %d wait; this one has the priority %s", kind, s.InFlight, s.Requests, s.Waiting, ex.Priority)
+	}
+	if c.hedge != nil {
+		if after := c.hedge.wait(now); after > 0 {
+			fmt.Fprintf(&b, "\n  a request that may be is sent once more when its answer takes longer than %s", after)
+		}
 	}
 	if c.breaker != nil {
 		if s := c.breaker.Status(now); s.OpenFor > 0 {

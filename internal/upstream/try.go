@@ -16,7 +16,11 @@ import (
 func (x *call) send(e *endpoint, ticket breaker.Ticket) *failure {
 	x.begin(e, ticket)
 	x.info.Start = x.began
-	resp, err := x.cluster.pool.RoundTrip(x.limited, &x.out, e.target, &x.info)
+	return x.arrive(x.cluster.pool.RoundTrip(x.limited, &x.out, e.target, &x.info))
+}
+
+// arrive notes what came of the present try.
+func (x *call) arrive(resp *http.Response, err error) *failure {
 	a := &x.ex.Attempts[x.attempt]
 	a.Connect, a.FirstByte, a.Reused = x.info.Connect, x.info.FirstByte, x.info.Reused
 	if x.info.Connect > 0 && !x.info.Reused { // else it was another's, and was waited for
@@ -24,7 +28,7 @@ func (x *call) send(e *endpoint, ticket breaker.Ticket) *failure {
 	}
 	if err != nil {
 		f := classify(err, x.ctx, x.limited)
-		if x.fresh = f.fresh; f.fresh {
+		if x.fresh = f.fresh; f.fresh && x.hedges == 0 {
 			x.tried = x.tried[:len(x.tried)-1]
 		}
 		a.Err = f.err
@@ -240,6 +244,9 @@ func (x *call) endTry(o outcome, err error) {
 		speed = x.info.FirstByte
 	}
 	c.observe(x.endpoint.state.load, o.ejecting, speed, at)
+	if c.hedge != nil && x.response != nil {
+		c.hedge.times.Add(at, speed)
+	}
 	if !x.told && c.breaker != nil {
 		c.breaker.Report(x.ticket, o.tripping, at)
 	}
