@@ -20,7 +20,7 @@ type metrics struct {
 	breaker     prometheus.Gauge
 	dialled     prometheus.Counter
 	refused     map[filter.Code]prometheus.Counter
-	shed        [classes]prometheus.Counter // by class
+	shed        [classes]prometheus.Counter   // by class
 	hedged      map[string]prometheus.Counter // by outcome
 	limit       prometheus.Gauge
 	waiting     prometheus.Gauge
