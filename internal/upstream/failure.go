@@ -104,12 +104,6 @@ func outOfTime(limited context.Context, p *pool.Error) failure {
 	return f
 }
 
-// isTimeout says whether a try ended because its answer did not come in time.
-func isTimeout(err error) bool {
-	e, ok := err.(*filter.Error)
-	return ok && e.Code == filter.UpstreamTimeout
-}
-
 // ended is the failure when the exchange is over: the client left, or a deadline that a policy set has passed.
 func ended(ctx context.Context, err error) failure {
 	cause := context.Cause(ctx)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"cardea.dev/cardea/filter"
-	"cardea.dev/cardea/internal/upstream/adaptive"
 	"cardea.dev/cardea/internal/upstream/balance"
 	"cardea.dev/cardea/internal/upstream/breaker"
 )
@@ -32,11 +31,13 @@ func (x *call) arrive(resp *http.Response, err error) *failure {
 			x.tried = x.tried[:len(x.tried)-1]
 		}
 		a.Err = f.err
+		x.learn(&f)
 		x.endTry(outcomeOfFailure(f), f.err)
 		return &f
 	}
 	a.Status = resp.StatusCode
 	x.response, x.rc = resp, resp.Body
+	x.learn(nil)
 	return nil
 }
 
@@ -244,14 +245,8 @@ func (x *call) endTry(o outcome, err error) {
 		speed = x.info.FirstByte
 	}
 	c.observe(x.endpoint.state.load, o.ejecting, speed, at)
-	if c.hedge != nil && x.response != nil {
-		c.hedge.times.Add(at, speed)
-	}
 	if !x.told && c.breaker != nil {
 		c.breaker.Report(x.ticket, o.tripping, at)
-	}
-	if c.gate != nil && c.gate.adaptive != nil {
-		x.adapt(o, err, at)
 	}
 	if c.outliers != nil && o.ejecting != breaker.Ignored && c.outliers.Report(&x.endpoint.state.record, o.ejecting == breaker.Failure, at) {
 		c.log.Warn("endpoint ejected", "endpoint", x.endpoint.name, "error", err, "status", status)
@@ -264,21 +259,6 @@ func (x *call) endTry(o outcome, err error) {
 		}
 	}
 	x.span.End()
-}
-
-// adapt tells the limit how a try went. What says nothing of how much the service has to do is not told: clients that leave, connections that fail.
-func (x *call) adapt(o outcome, err error, at int64) {
-	active, _ := x.cluster.gate.counts()
-	s := adaptive.Sample{Ended: at, InFlight: active, Took: x.info.FirstByte}
-	switch {
-	case x.response != nil:
-		s.Failed = x.response.StatusCode == http.StatusServiceUnavailable
-	case o.ejecting == breaker.Failure && isTimeout(err):
-		s.Failed = true
-	default:
-		return
-	}
-	x.cluster.gate.adaptive.Observe(s)
 }
 
 // observe notes how fast an endpoint was.
