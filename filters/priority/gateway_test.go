@@ -27,7 +27,7 @@ routes:
 	answers := make(chan string, 4)
 	send := func(path, plan string) {
 		go func() {
-			resp, body := g.Get(path, "X-Plan", plan)
+			resp, body := g.Get(path, "X-Plan: "+plan)
 			answer := fmt.Sprintf("%s %d", path, resp.StatusCode)
 			if resp.StatusCode != 200 {
 				seconds, err := strconv.Atoi(resp.Header.Get("Retry-After"))
