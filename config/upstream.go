@@ -277,7 +277,7 @@ type UpstreamLimits struct {
 // AdaptiveLimit is a limit that is found by measuring. When answers take longer than they do when nothing queues in front of the service, the limit falls,
 // and else it rises. Answers that do not come in time, and those with status 503, make it fall, too.
 type AdaptiveLimit struct {
-	// Min is the least that the limit may come to. By default 5.
+	// Min is the least that the limit may come to. By default 5, or `requests` where that is less.
 	Min int `yaml:"min" min:"1" max:"10000000"`
 
 	// Start is the limit until something was measured. By default 20.
@@ -287,8 +287,8 @@ type AdaptiveLimit struct {
 	Off bool `yaml:",off"`
 }
 
-// Hedge sends a request once more when its answer takes long. Only requests without a body, with one of Methods, are; and only where there is another
-// endpoint, the breaker is closed and there is room below the limits. The short form is After.
+// Hedge sends a request once more when its answer takes long: one without a body, whose method is among Methods, and only where there is another endpoint, the
+// breaker is closed and there is room below the limits. The short form is After.
 type Hedge struct {
 	// After is how long the answer may take to begin before the request is sent once more: a time ("200ms"), or a percentile of how long the
 	// upstream's answers took in the last 10 to 20 seconds ("p95"). By default "p95".

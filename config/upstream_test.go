@@ -70,7 +70,7 @@ func TestUpstreamForms(t *testing.T) {
 			u.Health.Kind = "tcp"
 		})},
 		{"adaptive", "{endpoints: http://orders:8080, limits: {adaptive: on, pending: 5}}", defaultUpstream(func(u *Upstream) {
-			u.Limits.Adaptive, u.Limits.Pending = &AdaptiveLimit{Min: 5, Start: 20}, 5
+			u.Limits.Adaptive, u.Limits.Pending = &AdaptiveLimit{Start: 20}, 5
 		})},
 		{"hedge", "{endpoints: http://orders:8080, hedge: {after: 200ms, max: 10%}}", defaultUpstream(func(u *Upstream) {
 			u.Hedge = &Hedge{After: HedgeAfter{Time: Duration(200 * time.Millisecond)}, AtLeast: Duration(5 * time.Millisecond), Max: 0.1, Methods: []string{"GET", "HEAD"}}

@@ -68,8 +68,8 @@ func (l *UpstreamLimits) Default() {
 	l.IdleConnections, l.PendingWait, l.Header = 256, seconds(1), 64<<10
 }
 
-// Default sets the defaults.
-func (a *AdaptiveLimit) Default() { a.Min, a.Start = 5, 20 }
+// Default sets the default that does not depend on another setting.
+func (a *AdaptiveLimit) Default() { a.Start = 20 }
 
 // Default sets the defaults.
 func (h *Hedge) Default() {

@@ -153,8 +153,11 @@ func (c *Cluster) buildPool(env Env) error {
 	return nil
 }
 
-// mostAdaptive bounds a limit that is adaptive where the settings do not.
-const mostAdaptive = 1000
+// What bounds a limit that is adaptive where the settings do not.
+const (
+	leastAdaptive = 5
+	mostAdaptive  = 1000
+)
 
 // buildGate takes over or makes the gate, and with it what it has learned.
 func (c *Cluster) buildGate() {
@@ -168,7 +171,8 @@ func (c *Cluster) buildGate() {
 	c.gate = hold(c.memory, key, func() *gate {
 		g := &gate{limit: l.Requests, pending: l.Pending, wait: time.Duration(l.PendingWait), ended: breaker.NewWindow(endedWindow)}
 		if adapts {
-			g.adaptive = adaptive.New(adaptive.Options{Min: l.Adaptive.Min, Max: cmp.Or(l.Requests, mostAdaptive), Start: l.Adaptive.Start})
+			most := cmp.Or(l.Requests, mostAdaptive)
+			g.adaptive = adaptive.New(adaptive.Options{Min: cmp.Or(l.Adaptive.Min, min(leastAdaptive, most)), Max: most, Start: l.Adaptive.Start})
 		}
 		gauge.Set(float64(g.limitNow()))
 		return g

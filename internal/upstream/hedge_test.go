@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -277,6 +279,12 @@ func TestHedgeAfterAPercentile(t *testing.T) {
 
 // Whatever endpoints and clients do, each request has one result, and nothing is left over.
 func TestHedgeUnderLoad(t *testing.T) {
+	for _, protocol := range []string{"http1", "h2c"} {
+		t.Run(protocol, func(t *testing.T) { hedgeUnderLoad(t, protocol) })
+	}
+}
+
+func hedgeUnderLoad(t *testing.T, protocol string) {
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Link", "</x>; rel=preload")
 		w.WriteHeader(http.StatusEarlyHints)
@@ -294,17 +302,27 @@ func TestHedgeUnderLoad(t *testing.T) {
 			_, _ = io.WriteString(w, r.URL.Query().Get("n"))
 		}
 	}
-	a, b, d := newBackend(t, handler), newBackend(t, handler), newBackend(t, handler)
+	serve := func() string {
+		srv := httptest.NewUnstartedServer(http.HandlerFunc(handler))
+		srv.Config.Protocols = new(http.Protocols)
+		srv.Config.Protocols.SetHTTP1(protocol == "http1")
+		srv.Config.Protocols.SetUnencryptedHTTP2(protocol == "h2c")
+		srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+		srv.Start()
+		t.Cleanup(srv.Close)
+		return srv.URL
+	}
 	c := newCluster(t, func(u *config.Upstream) {
 		hedging(u)
-		u.Eject.Off = true
+		u.Eject.Off, u.Protocol = true, protocol
 		u.Limits.Adaptive = new(config.AdaptiveLimit)
 		u.Limits.Adaptive.Default()
 		u.Limits.Pending = 10
 		u.Breaker = new(config.Breaker)
 		u.Breaker.Default()
 		u.Breaker.ErrorRate = 1
-	}, a.URL, b.URL, d.URL)
+	}, serve(), serve(), serve())
+	var answered atomic.Int64
 	var wait sync.WaitGroup
 	for n := range 8 {
 		wait.Go(func() {
@@ -318,8 +336,11 @@ func TestHedgeUnderLoad(t *testing.T) {
 				if err == nil {
 					text, err := io.ReadAll(resp.Body)
 					_ = resp.Body.Close()
-					if resp.StatusCode == 200 && err == nil && string(text) != want {
-						t.Errorf("%q got the answer of %q", want, text)
+					if resp.StatusCode == 200 && err == nil {
+						answered.Add(1)
+						if string(text) != want {
+							t.Errorf("%q got the answer of %q", want, text)
+						}
 					}
 				}
 				clear(req.Header) // as the next request on the client's connection would
@@ -329,5 +350,8 @@ func TestHedgeUnderLoad(t *testing.T) {
 		})
 	}
 	wait.Wait()
+	if answered.Load() == 0 || c.hedge.sent.Load() == 0 {
+		t.Errorf("%d were answered, and %d sent once more", answered.Load(), c.hedge.sent.Load())
+	}
 	idle(t, c)
 }

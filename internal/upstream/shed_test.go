@@ -92,6 +92,14 @@ func TestWhatWasLearnedOutlivesReloads(t *testing.T) {
 	}
 }
 
+// Where fewer requests are allowed than the limit should come to at least, that counts.
+func TestAdaptiveBelowAFixedLimit(t *testing.T) {
+	c := newCluster(t, func(u *config.Upstream) { u.Limits.Adaptive, u.Limits.Requests = &config.AdaptiveLimit{Start: 20}, 3 }, "http://127.0.0.1:1")
+	if s := c.Status().Limit; s.Requests != 3 || !s.Adaptive {
+		t.Errorf("%+v", s)
+	}
+}
+
 // snapshot is an upstream between two reloads, which is closed when nothing uses it any more.
 type snapshot struct {
 	*Cluster
