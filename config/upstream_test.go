@@ -126,7 +126,7 @@ func TestUpstreamMistakes(t *testing.T) {
 		{"{endpoints: http://a, eject: {status: [99]}}", `"99" is no status`},
 		{"{endpoints: http://a, eject: {for: 10m}}", "longer than max_for"},
 		{"{endpoints: http://a, timeout: {request: 1s, try: 2s}}", "the whole request only 1s"},
-		{"{endpoints: http://a, limits: {pending: 5}}", "which it is not"},
+		{"{endpoints: http://a, limits: {pending: 5}}", "set `requests` or `adaptive`, too"},
 		{"{endpoints: http://a, limits: {requests: 10, adaptive: {min: 20}}}", "more than `requests`"},
 		{"{endpoints: http://a, hedge: p101}", "no percentile to hedge after"},
 		{"{endpoints: http://a, hedge: {after: 0s}}", "every request would be sent twice"},

@@ -307,7 +307,7 @@ func (t *UpstreamTimeout) Validate() error {
 func (l *UpstreamLimits) Validate() error {
 	adaptive := l.Adaptive != nil && !l.Adaptive.Off
 	if l.Pending > 0 && l.Requests == 0 && !adaptive {
-		return FieldErrorf("pending", "requests wait only where `requests` is limited, which it is not")
+		return FieldErrorf("pending", "requests wait only where there is a limit; set `requests` or `adaptive`, too")
 	}
 	if most := l.Requests; adaptive && most > 0 && l.Adaptive.Min > most {
 		return FieldErrorf("adaptive", "the least, %d, is more than `requests`, which is the most: %d", l.Adaptive.Min, most)

@@ -84,7 +84,7 @@ func build(name string, c *config.Upstream, env Env, m *memory) (*Cluster, error
 	}
 	cl := &Cluster{
 		name: name, config: c, log: env.Log.With("upstream", name), memory: m, clock: m.clock,
-		retry: newRetryPolicy(c.Retry), budget: newBudget(c.Retry.Budget),
+		retry: newRetryPolicy(c.Retry),
 		metrics: newMetrics(env.Metrics, name), spanName: "upstream " + name,
 		resolved: make(chan struct{}), endpoints: map[string]*endpoint{},
 	}
@@ -98,6 +98,7 @@ func build(name string, c *config.Upstream, env Env, m *memory) (*Cluster, error
 	if err := cl.buildPool(env); err != nil {
 		return nil, err
 	}
+	cl.buildBudget()
 	cl.buildGate()
 	cl.buildHedge()
 	cl.buildBreaker()
@@ -151,6 +152,17 @@ func (c *Cluster) buildPool(env Env) error {
 	c.pool = hold(c.memory, key, func() *pool.Pool { return pool.New(o) })
 	c.parts = append(c.parts, key)
 	return nil
+}
+
+// buildBudget takes over or makes the budget of retries, so that reloads do not refill it.
+func (c *Cluster) buildBudget() {
+	b := c.config.Retry.Budget
+	if c.retry == nil || b.Off {
+		return
+	}
+	key := "budget " + digest(b)
+	c.budget = hold(c.memory, key, func() *budget { return newBudget(b) })
+	c.parts = append(c.parts, key)
 }
 
 // What bounds a limit that is adaptive where the settings do not.
