@@ -84,7 +84,7 @@ func build(name string, c *config.Upstream, env Env, m *memory) (*Cluster, error
 	}
 	cl := &Cluster{
 		name: name, config: c, log: env.Log.With("upstream", name), memory: m, clock: m.clock,
-		retry: newRetryPolicy(c.Retry),
+		retry:   newRetryPolicy(c.Retry),
 		metrics: newMetrics(env.Metrics, name), spanName: "upstream " + name,
 		resolved: make(chan struct{}), endpoints: map[string]*endpoint{},
 	}
