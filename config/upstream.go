@@ -44,6 +44,10 @@ type Upstream struct {
 	// Limits bounds what the service is asked to do at once. By default nothing but idle connections is limited.
 	Limits UpstreamLimits `yaml:"limits"`
 
+	// Hedge sends a request once more, to another endpoint, when its answer takes longer than most do, and uses the answer that comes first:
+	// after how long, or an object. Off by default.
+	Hedge *Hedge `yaml:"hedge"`
+
 	// Breaker gives a service that fails too often a rest: the share of errors, or an object. Off by default; `on` or an
 	// empty object takes its defaults.
 	Breaker *Breaker `yaml:"breaker"`
@@ -225,6 +229,11 @@ type UpstreamTimeout struct {
 	// Try is the time for one try, until the answer begins. By default none.
 	Try Duration `yaml:"try"`
 
+	// Propagate tells the upstream how much time is left, and heeds what clients say of it. Requests by gRPC have it in grpc-timeout, and others
+	// in X-Request-Deadline, a time such as "2026-05-04T10:20:30.250Z". A client can only shorten the time. By default true; with false neither
+	// field is read or written.
+	Propagate bool `yaml:"propagate"`
+
 	// Connect is the time to make a connection, with TLS, or to wait for one where these are limited. By default 5s. 0 is the default.
 	Connect Duration `yaml:"connect"`
 
@@ -247,8 +256,13 @@ type UpstreamLimits struct {
 	// IdleConnections is how many connections to one endpoint are kept that nothing uses. By default 256. 0 is the default.
 	IdleConnections int `yaml:"idle_connections" min:"0" max:"1000000"`
 
-	// Requests is how many requests may be under way at the upstream. By default any number. 0 is the default.
+	// Requests is how many requests may be under way at the upstream. By default any number, or, where the limit is adaptive, at most 1000. 0 is
+	// the default.
 	Requests int `yaml:"requests" min:"0" max:"10000000"`
+
+	// Adaptive finds out by itself how many requests the upstream can work on at once, from how fast it answers: `on`, or an object. `requests` is
+	// then the most that it may come to. Off by default.
+	Adaptive *AdaptiveLimit `yaml:"adaptive"`
 
 	// Pending is how many requests may wait for one of those to end. By default 0: what is too much is refused at once.
 	Pending int `yaml:"pending" min:"0" max:"10000000"`
@@ -258,6 +272,40 @@ type UpstreamLimits struct {
 
 	// Header is how large the head of an answer may be. By default 64KiB. 0 is the default.
 	Header Size `yaml:"header"`
+}
+
+// AdaptiveLimit is a limit that is found by measuring. When answers take longer than they do when nothing queues in front of the service, the limit falls,
+// and else it rises. Answers that do not come in time, and those with status 503, make it fall, too.
+type AdaptiveLimit struct {
+	// Min is the least that the limit may come to. By default 5, or `requests` where that is less.
+	Min int `yaml:"min" min:"1" max:"10000000"`
+
+	// Start is the limit until something was measured. By default 20.
+	Start int `yaml:"start" min:"1" max:"10000000"`
+
+	// Off is true when `adaptive: off` was written.
+	Off bool `yaml:",off"`
+}
+
+// Hedge sends a request once more when its answer takes long: one without a body, whose method is among Methods, and only where there is another endpoint, the
+// breaker is closed and there is room below the limits. The short form is After.
+type Hedge struct {
+	// After is how long the answer may take to begin before the request is sent once more: a time ("200ms"), or a percentile of how long the
+	// upstream's answers took in the last 10 to 20 seconds ("p95"). By default "p95".
+	After HedgeAfter `yaml:"after,short"`
+
+	// AtLeast is the shortest time that a percentile may come to. By default 5ms. 0 sets no bound.
+	AtLeast Duration `yaml:"at_least"`
+
+	// Max is how many requests may be sent once more, as a share of those of the last ten seconds; one in ten seconds may be in any case. By
+	// default 5%.
+	Max Share `yaml:"max"`
+
+	// Methods are the methods of requests that may be sent twice. By default [GET, HEAD].
+	Methods []string `yaml:"methods"`
+
+	// Off is true when `hedge: off` was written.
+	Off bool `yaml:",off"`
 }
 
 // Breaker gives a service that fails too often a rest. It opens when the share of failures is reached: requests are then

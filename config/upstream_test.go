@@ -69,6 +69,19 @@ func TestUpstreamForms(t *testing.T) {
 			u.Breaker.Default()
 			u.Health.Kind = "tcp"
 		})},
+		{"adaptive", "{endpoints: http://orders:8080, limits: {adaptive: on, pending: 5}}", defaultUpstream(func(u *Upstream) {
+			u.Limits.Adaptive, u.Limits.Pending = &AdaptiveLimit{Start: 20}, 5
+		})},
+		{"hedge", "{endpoints: http://orders:8080, hedge: {after: 200ms, max: 10%}}", defaultUpstream(func(u *Upstream) {
+			u.Hedge = &Hedge{After: HedgeAfter{Time: Duration(200 * time.Millisecond)}, AtLeast: Duration(5 * time.Millisecond), Max: 0.1, Methods: []string{"GET", "HEAD"}}
+		})},
+		{"hedge short", "{endpoints: http://orders:8080, hedge: p99}", defaultUpstream(func(u *Upstream) {
+			u.Hedge = &Hedge{After: HedgeAfter{Percentile: 99}, AtLeast: Duration(5 * time.Millisecond), Max: 0.05, Methods: []string{"GET", "HEAD"}}
+		})},
+		{"hedge on", "{endpoints: http://orders:8080, hedge: on}", defaultUpstream(func(u *Upstream) {
+			u.Hedge = new(Hedge)
+			u.Hedge.Default()
+		})},
 		{"retry", "{endpoints: http://orders:8080, retry: {on: [reset, 5xx], budget: off, max_body: 1MiB}}", defaultUpstream(func(u *Upstream) {
 			u.Retry.On = []RetryOn{{Failure: "reset"}, {Status: StatusRange{500, 599}}}
 			u.Retry.Budget.Off, u.Retry.MaxBody = true, 1<<20
@@ -113,7 +126,12 @@ func TestUpstreamMistakes(t *testing.T) {
 		{"{endpoints: http://a, eject: {status: [99]}}", `"99" is no status`},
 		{"{endpoints: http://a, eject: {for: 10m}}", "longer than max_for"},
 		{"{endpoints: http://a, timeout: {request: 1s, try: 2s}}", "the whole request only 1s"},
-		{"{endpoints: http://a, limits: {pending: 5}}", "which it is not"},
+		{"{endpoints: http://a, limits: {pending: 5}}", "set `requests` or `adaptive`, too"},
+		{"{endpoints: http://a, limits: {requests: 10, adaptive: {min: 20}}}", "more than `requests`"},
+		{"{endpoints: http://a, hedge: p101}", "no percentile to hedge after"},
+		{"{endpoints: http://a, hedge: {after: 0s}}", "every request would be sent twice"},
+		{"{endpoints: http://a, hedge: {max: 0%}}", "hedge: off"},
+		{"{endpoints: http://a, hedge: {methods: [get]}}", "written in capitals"},
 		{"{endpoints: http://a, breaker: 0%}", "breaker: off"},
 		{"{endpoints: http://a, health: healthz}", "does not begin with a slash"},
 		{"{endpoints: http://a, health: {kind: tcp, path: /x}}", "belong to http"},

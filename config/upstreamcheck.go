@@ -59,12 +59,22 @@ func (b *RetryBudget) Default() { b.Share, b.Min = 0.2, Rate{Count: 10, Per: tim
 
 // Default sets the defaults.
 func (t *UpstreamTimeout) Default() {
+	t.Propagate = true
 	t.Connect, t.FirstByte, t.Idle, t.KeepAlive = seconds(5), seconds(60), seconds(300), seconds(60)
 }
 
 // Default sets the defaults.
 func (l *UpstreamLimits) Default() {
 	l.IdleConnections, l.PendingWait, l.Header = 256, seconds(1), 64<<10
+}
+
+// Default sets the default that does not depend on another setting.
+func (a *AdaptiveLimit) Default() { a.Start = 20 }
+
+// Default sets the defaults.
+func (h *Hedge) Default() {
+	h.After, h.AtLeast, h.Max = HedgeAfter{Percentile: 95}, Duration(5*time.Millisecond), 0.05
+	h.Methods = []string{"GET", "HEAD"}
 }
 
 // Default sets the defaults.
@@ -295,10 +305,31 @@ func (t *UpstreamTimeout) Validate() error {
 
 // Validate checks that what waits has something to wait for.
 func (l *UpstreamLimits) Validate() error {
-	if l.Pending > 0 && l.Requests == 0 {
-		return FieldErrorf("pending", "requests wait only where `requests` is limited, which it is not")
+	adaptive := l.Adaptive != nil && !l.Adaptive.Off
+	if l.Pending > 0 && l.Requests == 0 && !adaptive {
+		return FieldErrorf("pending", "requests wait only where there is a limit; set `requests` or `adaptive`, too")
+	}
+	if most := l.Requests; adaptive && most > 0 && l.Adaptive.Min > most {
+		return FieldErrorf("adaptive", "the least, %d, is more than `requests`, which is the most: %d", l.Adaptive.Min, most)
 	}
 	return nil
+}
+
+// Validate checks the methods and the share.
+func (h *Hedge) Validate() error {
+	var errs []error
+	for i, m := range h.Methods {
+		if !validToken(m) || m != strings.ToUpper(m) {
+			errs = append(errs, FieldErrorf(fmt.Sprintf("methods[%d]", i), "%q is no method; methods are written in capitals", m))
+		}
+	}
+	if !h.Off && len(h.Methods) == 0 {
+		errs = append(errs, FieldErrorf("methods", "without a method nothing is sent twice; write `hedge: off`"))
+	}
+	if !h.Off && h.Max == 0 {
+		errs = append(errs, FieldErrorf("max", "with a share of 0 nothing is sent twice; write `hedge: off`"))
+	}
+	return errors.Join(errs...)
 }
 
 // Validate checks the error rate.

@@ -26,6 +26,7 @@ import (
 	"cardea.dev/cardea/filters/oidc"
 	"cardea.dev/cardea/filters/ratelimit"
 	"cardea.dev/cardea/filters/quota"
+	"cardea.dev/cardea/filters/priority"
 	"cardea.dev/cardea/filters/rewrite"
 	"cardea.dev/cardea/filters/securityheaders"
 	"cardea.dev/cardea/filters/signature"
@@ -73,6 +74,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			ratelimit.Kind(),
 			concurrency.Kind(),
 			quota.Kind(),
+			priority.Kind(),
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),

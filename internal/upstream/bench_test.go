@@ -26,19 +26,31 @@ func BenchmarkDo(b *testing.B) {
 			resp.Body.Close()
 		}
 	})
-	b.Run("cluster", func(b *testing.B) {
-		b.ReportAllocs()
-		ex := &filter.Exchange{}
-		for b.Loop() {
-			ex.Request, ex.Attempts = get(), ex.Attempts[:0]
-			resp, err := c.Do(ex, ex.Request)
-			if err != nil {
-				b.Fatal(err)
-			}
-			_, _ = io.Copy(io.Discard, resp.Body)
-			resp.Body.Close()
-		}
+	b.Run("cluster", func(b *testing.B) { benchmarkDo(b, c) })
+	b.Run("adaptive", func(b *testing.B) {
+		benchmarkDo(b, newCluster(b, func(u *config.Upstream) { u.Limits.Adaptive = &config.AdaptiveLimit{Start: 20} }, srv.URL))
 	})
+	other := newBackend(b, says(200, "hello"))
+	b.Run("hedge", func(b *testing.B) {
+		benchmarkDo(b, newCluster(b, func(u *config.Upstream) {
+			u.Hedge = new(config.Hedge)
+			u.Hedge.Default()
+		}, srv.URL, other.URL))
+	})
+}
+
+func benchmarkDo(b *testing.B, c *Cluster) {
+	b.ReportAllocs()
+	ex := &filter.Exchange{}
+	for b.Loop() {
+		ex.Request, ex.Attempts = get(), ex.Attempts[:0]
+		resp, err := c.Do(ex, ex.Request)
+		if err != nil {
+			b.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+	}
 }
 
 // BenchmarkChoose is what a Cluster does for a request beside the round trip.

@@ -78,9 +78,14 @@ func (c *Cluster) checked(id string, healthy bool, reason string) {
 // countInterval is how often connections are counted for their metric.
 const countInterval = 5 * time.Second
 
-// countConnections shows how many connections there are.
+// countConnections shows how many connections there are, how many requests wait, and what the limit is now.
 func (c *Cluster) countConnections() {
 	every(c.ctx, countInterval, func() {
+		if c.gate != nil {
+			_, waiting := c.gate.counts()
+			c.metrics.waiting.Set(float64(waiting))
+			c.metrics.limit.Set(float64(c.gate.limitNow()))
+		}
 		stats := c.pool.Stats()
 		c.mu.Lock()
 		defer c.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/upstream/adaptive"
 	"cardea.dev/cardea/internal/upstream/balance"
 	"cardea.dev/cardea/internal/upstream/breaker"
 	"cardea.dev/cardea/internal/upstream/outlier"
@@ -41,6 +42,7 @@ type Cluster struct {
 	retry    *retryPolicy // nil: off
 	budget   *budget      // nil: without bounds
 	gate     *gate        // nil: any number of requests
+	hedge    *hedger      // nil: off
 	breaker  *breaker.Breaker
 	tripping statuses // failures for the breaker
 	outliers *outlier.Detector
@@ -82,7 +84,7 @@ func build(name string, c *config.Upstream, env Env, m *memory) (*Cluster, error
 	}
 	cl := &Cluster{
 		name: name, config: c, log: env.Log.With("upstream", name), memory: m, clock: m.clock,
-		retry: newRetryPolicy(c.Retry), budget: newBudget(c.Retry.Budget),
+		retry:   newRetryPolicy(c.Retry),
 		metrics: newMetrics(env.Metrics, name), spanName: "upstream " + name,
 		resolved: make(chan struct{}), endpoints: map[string]*endpoint{},
 	}
@@ -90,15 +92,15 @@ func build(name string, c *config.Upstream, env Env, m *memory) (*Cluster, error
 	cl.balancer = balance.New(balance.Options{
 		By: balance.Algorithm(c.Balance.By), Bound: c.Balance.Bound, Decay: cl.decay(), SlowStart: time.Duration(c.SlowStart),
 	}, &m.group)
-	if c.Limits.Requests > 0 {
-		cl.gate = &gate{limit: c.Limits.Requests, pending: c.Limits.Pending, wait: time.Duration(c.Limits.PendingWait)}
-	}
 	if err := cl.buildKey(env); err != nil {
 		return nil, err
 	}
 	if err := cl.buildPool(env); err != nil {
 		return nil, err
 	}
+	cl.buildBudget()
+	cl.buildGate()
+	cl.buildHedge()
 	cl.buildBreaker()
 	cl.buildOutliers()
 	if err := cl.buildSources(); err != nil {
@@ -150,6 +152,44 @@ func (c *Cluster) buildPool(env Env) error {
 	c.pool = hold(c.memory, key, func() *pool.Pool { return pool.New(o) })
 	c.parts = append(c.parts, key)
 	return nil
+}
+
+// buildBudget takes over or makes the budget of retries, so that reloads do not refill it.
+func (c *Cluster) buildBudget() {
+	b := c.config.Retry.Budget
+	if c.retry == nil || b.Off {
+		return
+	}
+	key := "budget " + digest(b)
+	c.budget = hold(c.memory, key, func() *budget { return newBudget(b) })
+	c.parts = append(c.parts, key)
+}
+
+// What bounds a limit that is adaptive where the settings do not.
+const (
+	leastAdaptive = 5
+	mostAdaptive  = 1000
+)
+
+// buildGate takes over or makes the gate, and with it what it has learned.
+func (c *Cluster) buildGate() {
+	l := c.config.Limits
+	adapts := l.Adaptive != nil && !l.Adaptive.Off
+	if l.Requests == 0 && !adapts {
+		c.metrics.limit.Set(0)
+		return
+	}
+	key, gauge := "gate "+digest(l.Requests, l.Pending, l.PendingWait, l.Adaptive), c.metrics.limit
+	c.gate = hold(c.memory, key, func() *gate {
+		g := &gate{limit: l.Requests, pending: l.Pending, wait: time.Duration(l.PendingWait), ended: breaker.NewWindow(endedWindow)}
+		if adapts {
+			most := cmp.Or(l.Requests, mostAdaptive)
+			g.adaptive = adaptive.New(adaptive.Options{Min: cmp.Or(l.Adaptive.Min, min(leastAdaptive, most)), Max: most, Start: l.Adaptive.Start})
+		}
+		gauge.Set(float64(g.limitNow()))
+		return g
+	})
+	c.parts = append(c.parts, key)
 }
 
 // buildBreaker takes over or makes the breaker.

@@ -30,7 +30,10 @@ type call struct {
 	out     http.Request     // as it is sent
 	body    *replay          // nil: there is none, or it is in memory
 	limit   time.Time        // when the whole request must be done; zero: no limit
+	late    error            // what it is when that passes: errRequestTimeout or errClientDeadline
+	grpc    bool             // deadlines are passed on as gRPC does
 	tries   int
+	hedges  int       // of those, tries that were made beside another
 	chosen  time.Time // when the endpoint of the present try was
 	tried   []*balance.Member
 	first   [4]*balance.Member // where tried begins
@@ -90,8 +93,16 @@ func (c *Cluster) Do(ex *filter.Exchange, req *http.Request) (*http.Response, er
 		return nil, err
 	}
 	c.budget.request(c.memory.at(x.chosen))
+	if c.hedge != nil {
+		c.hedge.budget.request(c.memory.at(x.chosen))
+	}
 	for {
-		failed := x.send(chosen, ticket)
+		var failed *failure
+		if after := x.hedgeAfter(); after > 0 {
+			failed = x.race(chosen, ticket, after)
+		} else {
+			failed = x.send(chosen, ticket)
+		}
 		reason := x.retryReason(failed)
 		if reason == "" || !x.wait(failed) {
 			return x.result(failed)
@@ -117,22 +128,39 @@ func (c *Cluster) begin(ex *filter.Exchange, req *http.Request) (*call, error) {
 	if x.out.Header == nil {
 		x.out.Header = http.Header{}
 	}
-	if d := c.config.Timeout.Request; d > 0 {
-		x.limit = time.Now().Add(time.Duration(d))
-	}
+	x.setDeadline()
 	if c.gate != nil {
-		if err := c.gate.enter(x.ctx); err != nil {
-			if x.ctx.Err() != nil {
-				return nil, ended(x.ctx, err).err
-			}
-			refused := reject(filter.UpstreamOverloaded, err).With("Retry-After", "1")
-			c.metrics.refuse(refused)
-			return nil, refused
+		now := c.now()
+		if err := c.gate.enter(x.ctx, ex.Priority, x.limit, now); err != nil {
+			return nil, x.shed(err, now)
 		}
 	}
 	c.metrics.inFlight.Inc()
+	if !x.limit.IsZero() && time.Until(x.limit) <= 0 {
+		x.leave()
+		refused := reject(filter.UpstreamTimeout, x.late)
+		c.metrics.refuse(refused)
+		return nil, refused
+	}
 	x.prepareBody()
 	return x, nil
+}
+
+// shed is the error for a request that was not let in.
+func (x *call) shed(err error, now int64) error {
+	c := x.cluster
+	switch {
+	case x.ctx.Err() != nil:
+		return ended(x.ctx, err).err
+	case err == errOutOfTime:
+		refused := reject(filter.UpstreamTimeout, errors.Join(err, x.late))
+		c.metrics.refuse(refused)
+		return refused
+	}
+	c.metrics.shed[classOf(x.ex.Priority)].Inc()
+	refused := reject(filter.UpstreamOverloaded, err).With("Retry-After", c.gate.retryAfter(now))
+	c.metrics.refuse(refused)
+	return refused
 }
 
 // prepareBody sees to it that the body can be sent again, if the request may have to be.
@@ -158,7 +186,7 @@ func (x *call) leave() {
 	}
 	x.cluster.metrics.inFlight.Dec()
 	if x.cluster.gate != nil {
-		x.cluster.gate.leave()
+		x.cluster.gate.leave(x.cluster.now())
 	}
 }
 
@@ -238,7 +266,7 @@ func (c *Cluster) hash(ex *filter.Exchange) uint64 {
 // retryReason says why the try is to be repeated, or "" when it is not.
 func (x *call) retryReason(failed *failure) string {
 	p := x.cluster.retry
-	if p == nil || x.tries > p.times || x.ctx.Err() != nil {
+	if p == nil || x.tries-x.hedges > p.times || x.ctx.Err() != nil {
 		return ""
 	}
 	reason, sent := reasonStatus, true

@@ -4,10 +4,12 @@
 //
 // It knows no routes and no policies. Its parts are its subpackages, which know nothing of each other:
 //
+//	adaptive  how many requests at once
 //	balance   which endpoint
 //	breaker   whether at all
 //	discover  which endpoints there are
 //	health    which of them are well, by asking
+//	latency   how long answers take
 //	outlier   which of them are not, by looking
 //	pool      connections, and one round trip
 //

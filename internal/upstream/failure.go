@@ -30,6 +30,7 @@ const (
 var (
 	errTryTimeout     = errors.New("the time for one try is over")
 	errRequestTimeout = errors.New("the time for the whole request is over")
+	errClientDeadline = errors.New("the deadline that came with the request has passed")
 )
 
 // classify tells what the failure of a round trip means. ctx is that of the exchange, and limited what was passed to the pool.
@@ -96,7 +97,7 @@ func isAlert(err error) bool {
 // outOfTime is the failure when a limit of the upstream's own has ended a try.
 func outOfTime(limited context.Context, p *pool.Error) failure {
 	cause := context.Cause(limited)
-	f := failure{err: reject(filter.UpstreamTimeout, errors.Join(cause, p)), sent: p.Sent, blame: true}
+	f := failure{err: reject(filter.UpstreamTimeout, errors.Join(cause, p)), sent: p.Sent, blame: cause != errClientDeadline} // clients could have any endpoint ejected
 	if errors.Is(cause, errTryTimeout) {
 		f.reason = reasonTimeout
 	}

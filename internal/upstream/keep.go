@@ -11,7 +11,7 @@ import (
 )
 
 // Kept returns the cluster of a configuration from env.Keeper: the one that runs, if nothing about it has changed, or else a
-// new one, which takes over connections, health, ejections, latencies and the breaker as far as its settings leave them what they were.
+// new one, which takes over connections, health, ejections, latencies, limits and the breaker as far as its settings leave them what they were.
 func Kept(name string, c *config.Upstream, env Env) (*Cluster, error) {
 	m, err := env.Keeper.Keep("upstream:"+name+":memory", func() (any, error) { return newMemory(), nil })
 	if err != nil {

@@ -74,6 +74,10 @@ func TestReload(t *testing.T) {
 		t.Error("the ejected endpoint was sent to")
 	}
 
+	if third := r.load(func(u *config.Upstream) { u.Timeout.Try = 1e9 }, bad.URL, good.URL); third.budget == nil || third.budget != second.budget {
+		t.Error("a reload refilled the budget of retries")
+	}
+
 	third := r.load(func(u *config.Upstream) { u.Timeout.FirstByte = config.Duration(1e9) }, good.URL)
 	if third.pool == second.pool {
 		t.Error("other timeouts have the same pool")
@@ -82,8 +86,8 @@ func TestReload(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	memory := third.memory
-	if len(memory.parts) != 2 {
-		t.Errorf("%d parts are held, want a pool and an endpoint", len(memory.parts))
+	if len(memory.parts) != 3 {
+		t.Errorf("%d parts are held, want a pool, a budget and an endpoint", len(memory.parts))
 	}
 	_ = r.scope.Close()
 	if len(memory.parts) != 0 {

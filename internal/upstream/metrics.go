@@ -20,9 +20,24 @@ type metrics struct {
 	breaker     prometheus.Gauge
 	dialled     prometheus.Counter
 	refused     map[filter.Code]prometheus.Counter
+	shed        [classes]prometheus.Counter   // by class
+	hedged      map[string]prometheus.Counter // by outcome
+	limit       prometheus.Gauge
+	waiting     prometheus.Gauge
 	healthy     *prometheus.GaugeVec // by upstream and endpoint
 	connections *prometheus.GaugeVec // by upstream, endpoint and state
 }
+
+// What comes of hedges: values of a metric's label.
+const (
+	hedgeWon        = "won"      // the second try was answered first
+	hedgeLost       = "lost"     // the first was
+	hedgeFailed     = "failed"   // neither was
+	hedgeBudget     = "budget"   // there were enough of them
+	hedgeLimit      = "limit"    // as many requests were under way as may be
+	hedgeBreaker    = "breaker"  // the breaker was not closed
+	hedgeNoEndpoint = "endpoint" // there was no other endpoint
+)
 
 // buckets are those of durations, in seconds.
 var buckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
@@ -43,17 +58,29 @@ func newMetrics(m *observe.Metrics, name string) metrics {
 		dialled:     m.Counter("upstream_connections_opened_total", "Connections opened for requests.", "upstream").WithLabelValues(name),
 		healthy:     m.Gauge("upstream_healthy", "Whether an endpoint is used: 1, or 0 when it is unhealthy or ejected.", "upstream", "endpoint"),
 		connections: m.Gauge("upstream_connections", "Connections to an endpoint, by state: active, idle.", "upstream", "endpoint", "state"),
+		limit:       m.Gauge("upstream_concurrency_limit", "Requests that may be under way at an upstream now; 0: any number.", "upstream").WithLabelValues(name),
+		waiting:     m.Gauge("upstream_waiting", "Requests that wait until one of an upstream's ends.", "upstream").WithLabelValues(name),
+		hedged:      map[string]prometheus.Counter{},
 		retries:     map[string]prometheus.Counter{},
 		refused:     map[filter.Code]prometheus.Counter{},
 	}
 	for class, label := range [...]string{"error", "1xx", "2xx", "3xx", "4xx", "5xx"} {
 		out.requests[class] = requests.WithLabelValues(name, label)
 	}
+	hedged := m.Counter("upstream_hedges_total", "Requests whose answer took long, by what came of sending them once more: "+
+		"won, lost, failed, or why they were not: budget, limit, breaker, endpoint.", "upstream", "outcome")
+	for _, outcome := range [...]string{hedgeWon, hedgeLost, hedgeFailed, hedgeBudget, hedgeLimit, hedgeBreaker, hedgeNoEndpoint} {
+		out.hedged[outcome] = hedged.WithLabelValues(name, outcome)
+	}
+	shed := m.Counter("upstream_shed_total", "Requests refused because an upstream had as many as it may have, by priority.", "upstream", "priority")
+	for class, priority := range filter.Priorities() {
+		out.shed[class] = shed.WithLabelValues(name, priority)
+	}
 	for _, reason := range [...]string{reasonConnect, reasonReset, reasonTimeout, reasonStatus} {
 		out.retries[reason] = retries.WithLabelValues(name, reason)
 	}
 	for _, code := range [...]filter.Code{
-		filter.UpstreamOverloaded, filter.UpstreamBreakerOpen, filter.UpstreamUnavailable, filter.UpstreamNotResolved,
+		filter.UpstreamOverloaded, filter.UpstreamBreakerOpen, filter.UpstreamUnavailable, filter.UpstreamNotResolved, filter.UpstreamTimeout,
 	} {
 		out.refused[code] = refused.WithLabelValues(name, string(code))
 	}

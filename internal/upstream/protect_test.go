@@ -165,7 +165,7 @@ func TestLimits(t *testing.T) {
 	for range 3 {
 		go func() { results <- do(c, get()) }()
 	}
-	waitFor(t, func() bool { return b.hits.Load() == 2 && c.gate.waiting() == 1 })
+	waitFor(t, func() bool { return b.hits.Load() == 2 && c.Status().Limit.Waiting == 1 })
 	if got, want := do(c, get()), (result{Code: filter.UpstreamOverloaded}); got != want {
 		t.Errorf("the fourth: %+v, want %+v", got, want)
 	}

@@ -20,8 +20,10 @@ type Status struct {
 	InUse     int              `json:"in_use"`            // endpoints that requests are sent to
 	Panic     bool             `json:"panic,omitempty"`   // too few are available, so all are used
 	Problem   string           `json:"problem,omitempty"` // of looking up names
+	Limit     *LimitStatus     `json:"limit,omitempty"`
 	Breaker   *BreakerStatus   `json:"breaker,omitempty"`
 	Retries   *RetryStatus     `json:"retries,omitempty"`
+	Hedges    *HedgeStatus     `json:"hedges,omitempty"`
 	Endpoints []EndpointStatus `json:"endpoints"`
 }
 
@@ -42,6 +44,25 @@ type EndpointStatus struct {
 	Idle         int        `json:"idle_connections"`
 }
 
+// LimitStatus is what operators see of the limit of requests.
+type LimitStatus struct {
+	Requests   int     `json:"requests"` // that may be under way now
+	Adaptive   bool    `json:"adaptive"`
+	InFlight   int     `json:"in_flight"`
+	Waiting    int     `json:"waiting"`
+	BaselineMS float64 `json:"baseline_ms,omitempty"` // how long an answer takes when nothing queues, where the limit is adaptive and it is known
+}
+
+// limitStatus returns what is seen of the limit of requests.
+func (c *Cluster) limitStatus() *LimitStatus {
+	active, waiting := c.gate.counts()
+	s := &LimitStatus{Requests: c.gate.limitNow(), InFlight: active, Waiting: waiting}
+	if a := c.gate.adaptive; a != nil {
+		s.Adaptive, s.BaselineMS = true, float64(a.Baseline().Microseconds())/1000
+	}
+	return s
+}
+
 // BreakerStatus is what operators see of a breaker.
 type BreakerStatus struct {
 	State     string  `json:"state"`
@@ -55,6 +76,14 @@ type RetryStatus struct {
 	Left int64 `json:"left"` // how many retries there may be right now
 }
 
+// HedgeStatus is what operators see of hedging.
+type HedgeStatus struct {
+	AfterMS float64 `json:"after_ms"` // how long an answer may take now before the request is sent once more; 0: too little was seen to say
+	Sent    int64   `json:"sent"`     // requests that were sent once more
+	Won     int64   `json:"won"`      // of these, where the second try was answered first
+	Left    int64   `json:"left"`     // how many may be right now
+}
+
 // Status returns what operators see of the upstream.
 func (c *Cluster) Status() Status {
 	now := c.now()
@@ -63,7 +92,8 @@ func (c *Cluster) Status() Status {
 		InFlight: c.memory.group.Active(), Endpoints: []EndpointStatus{},
 	}
 	if c.gate != nil {
-		s.Pending = c.gate.waiting()
+		s.Limit = c.limitStatus()
+		s.Pending = s.Limit.Waiting
 	}
 	if c.breaker != nil {
 		b := c.breaker.Status(now)
@@ -71,6 +101,9 @@ func (c *Cluster) Status() Status {
 	}
 	if c.retry != nil && c.budget != nil {
 		s.Retries = &RetryStatus{c.budget.left(now)}
+	}
+	if h := c.hedge; h != nil {
+		s.Hedges = &HedgeStatus{float64(h.wait(now).Microseconds()) / 1000, h.sent.Load(), h.won.Load(), h.budget.left(now)}
 	}
 	if err := c.resolveError(); err != nil {
 		s.Problem = err.Error()
@@ -131,6 +164,19 @@ func (c *Cluster) Explain(ex *filter.Exchange) string {
 	}
 	for i, e := range t.endpoints {
 		fmt.Fprintf(&b, "\n  %s: %s", e.name, c.standing(e, t.usable[i], now))
+	}
+	if c.gate != nil {
+		s := c.limitStatus()
+		kind := "fixed"
+		if s.Adaptive {
+			kind = "adaptive"
+		}
+		fmt.Fprintf(&b, "\n  %s limit: %d of %d requests are under way, %d wait; this one has the priority %s", kind, s.InFlight, s.Requests, s.Waiting, ex.Priority)
+	}
+	if c.hedge != nil {
+		if after := c.hedge.wait(now); after > 0 {
+			fmt.Fprintf(&b, "\n  a request that may be is sent once more when its answer takes longer than %s", after)
+		}
 	}
 	if c.breaker != nil {
 		if s := c.breaker.Status(now); s.OpenFor > 0 {

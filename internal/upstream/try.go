@@ -15,7 +15,11 @@ import (
 func (x *call) send(e *endpoint, ticket breaker.Ticket) *failure {
 	x.begin(e, ticket)
 	x.info.Start = x.began
-	resp, err := x.cluster.pool.RoundTrip(x.limited, &x.out, e.target, &x.info)
+	return x.arrive(x.cluster.pool.RoundTrip(x.limited, &x.out, e.target, &x.info))
+}
+
+// arrive notes what came of the present try.
+func (x *call) arrive(resp *http.Response, err error) *failure {
 	a := &x.ex.Attempts[x.attempt]
 	a.Connect, a.FirstByte, a.Reused = x.info.Connect, x.info.FirstByte, x.info.Reused
 	if x.info.Connect > 0 && !x.info.Reused { // else it was another's, and was waited for
@@ -23,15 +27,17 @@ func (x *call) send(e *endpoint, ticket breaker.Ticket) *failure {
 	}
 	if err != nil {
 		f := classify(err, x.ctx, x.limited)
-		if x.fresh = f.fresh; f.fresh {
+		if x.fresh = f.fresh; f.fresh && x.hedges == 0 {
 			x.tried = x.tried[:len(x.tried)-1]
 		}
 		a.Err = f.err
+		x.learn(&f)
 		x.endTry(outcomeOfFailure(f), f.err)
 		return &f
 	}
 	a.Status = resp.StatusCode
 	x.response, x.rc = resp, resp.Body
+	x.learn(nil)
 	return nil
 }
 
@@ -58,6 +64,7 @@ func (x *call) begin(e *endpoint, ticket breaker.Ticket) {
 		x.span.Set("http.request.resend_count", x.tries-1)
 	}
 	x.span.Inject(x.out.Header)
+	x.passDeadline()
 	e.state.load.Begin()
 	x.limitTry()
 }
@@ -98,7 +105,7 @@ func (x *call) limitTry() {
 	limit, cause := time.Duration(x.cluster.config.Timeout.Try), errTryTimeout
 	if !x.limit.IsZero() {
 		if rest := max(1, time.Until(x.limit)); limit == 0 || rest <= limit {
-			limit, cause = rest, errRequestTimeout
+			limit, cause = rest, x.late
 		}
 	}
 	if limit > 0 {
@@ -114,8 +121,8 @@ func (x *call) limitBody() {
 		return // there is no limit, or it was reached
 	}
 	if x.response.StatusCode != http.StatusSwitchingProtocols && !x.limit.IsZero() {
-		cancel := x.cancel
-		x.timer = time.AfterFunc(time.Until(x.limit), func() { cancel(errRequestTimeout) })
+		cancel, late := x.cancel, x.late
+		x.timer = time.AfterFunc(time.Until(x.limit), func() { cancel(late) })
 	}
 }
 
