@@ -23,6 +23,7 @@ import (
 	"cardea.dev/cardea/filters/mirror"
 	"cardea.dev/cardea/filters/mtls"
 	"cardea.dev/cardea/filters/oidc"
+	"cardea.dev/cardea/filters/overload"
 	"cardea.dev/cardea/filters/rewrite"
 	"cardea.dev/cardea/filters/securityheaders"
 	"cardea.dev/cardea/filters/signature"
@@ -67,6 +68,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			authorize.DenyKind(),
 			authorize.AllowKind(),
 			cedar.Kind(),
+			overload.Kind().OnByDefault(), // after priority, and before all limits: what is shed is not counted
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),
