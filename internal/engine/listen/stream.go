@@ -40,10 +40,8 @@ type stream struct {
 	counts  *counts
 	idle    time.Duration
 	meter   http1.Meter
-
-	mu    sync.Mutex  // held while timer expires
-	timer *time.Timer // runs during a write; nil: there was none
-	armed bool        // guarded by mu
+	alarm   alarm     // set during a write
+	body    *idleBody // nil: it is not bounded
 }
 
 func newStream(w http.ResponseWriter, r *http.Request, now *live) *stream {
@@ -53,7 +51,8 @@ func newStream(w http.ResponseWriter, r *http.Request, now *live) *stream {
 		meter: http1.NewMeter(paceOf(limits.WriteRate)),
 	}
 	s.conn, _ = r.Context().Value(connectionKey{}).(*connection)
-	limitBody(w, r, limits.BodyIdle.Std(), paceOf(limits.BodyRate))
+	s.alarm.ring = func() { _ = http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0)) } // ends the stream
+	s.body = limitBody(w, r, limits.BodyIdle.Std(), paceOf(limits.BodyRate))
 	if s.conn != nil && limits.Requests > 0 && s.conn.requests.Add(1) >= int64(limits.Requests) {
 		w.Header().Set("Connection", "close") // net/http says so with GOAWAY, and lets what runs end
 	}
@@ -101,7 +100,7 @@ func (s *stream) FlushError() error {
 // begin bounds what may wait for the client, until done.
 func (s *stream) begin() (at time.Time, err error) {
 	if s.meter.Slow() {
-		s.expire()
+		s.alarm.now()
 		return at, os.ErrDeadlineExceeded
 	}
 	wait := s.idle
@@ -111,56 +110,23 @@ func (s *stream) begin() (at time.Time, err error) {
 			wait = left
 		}
 	}
-	if wait > 0 {
-		s.arm(wait)
-	}
+	s.alarm.arm(wait)
 	return at, nil
 }
 
 func (s *stream) done(at time.Time, n int) {
-	s.disarm()
+	s.alarm.disarm()
 	if s.meter.On() {
 		s.meter.Note(n, time.Since(at))
 	}
 }
 
-func (s *stream) arm(wait time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.armed = true
-	if s.timer == nil {
-		s.timer = time.AfterFunc(wait, s.late)
-		return
-	}
-	s.timer.Reset(wait)
-}
-
-// disarm ends the waiting. Afterwards nothing of the writer is used by the timer.
-func (s *stream) disarm() {
-	if s.timer == nil {
-		return
-	}
-	s.timer.Stop()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.armed = false
-}
-
-func (s *stream) late() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.armed {
-		s.expire()
-	}
-}
-
-// expire ends the stream.
-func (s *stream) expire() {
-	_ = http.NewResponseController(s.ResponseWriter).SetWriteDeadline(time.Unix(1, 0))
-}
-
 // end is called when the request has been served. What is still to be written may wait no longer than all else.
 func (s *stream) end() {
+	s.alarm.end()
+	if s.body != nil {
+		s.body.alarm.end()
+	}
 	if s.context.Err() == nil {
 		if s.idle > 0 {
 			_ = http.NewResponseController(s.ResponseWriter).SetWriteDeadline(time.Now().Add(s.idle))
