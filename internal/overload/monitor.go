@@ -72,6 +72,7 @@ type Monitor struct {
 	last     Measurements
 	late     int           // measurements in a row with too long a delay
 	relieved int           // measurements since memory was given back
+	left     uint64        // memory that was held then
 	quiet    int           // measurements since one that was over
 	seen     uint64        // of beyond
 	begun    time.Time     // of the overload; zero: there is none
@@ -88,6 +89,8 @@ const (
 	unit     = 1000 // pressure of 1
 	top      = 3 * unit
 	pauses   = 40 // measurements between two times that memory is given back
+	pressed  = 16 // the same, while requests are shed for memory: it may be free by now
+	grown    = 4  // the same, where what is held grows fast
 	lateFor  = 4  // measurements in a row that must have too long a delay
 	quietFor = 8  // measurements without anything over, after which an overload has ended
 	calm     = .9 // below this share of what is too much, pressure falls fast

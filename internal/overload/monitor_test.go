@@ -164,6 +164,40 @@ func TestGarbageIsNotPressure(t *testing.T) {
 	}
 }
 
+// TestMemoryThatGrowsFastIsLookedAt: where the runtime has no limit of its own, garbage alone may reach that of the container.
+func TestMemoryThatGrowsFastIsLookedAt(t *testing.T) {
+	for managed, want := range map[bool]int{true: 1, false: 3} {
+		r := newRig(ordinary)
+		r.now.Managed = managed
+		r.o.Relieve = func() { r.relieved++; r.now.Held = 500 }
+		for range 3 {
+			r.now.Held = 990
+			r.samples(1)
+			r.now.Held = 500
+			r.samples(grown - 1)
+		}
+		if r.relieved != want {
+			t.Errorf("managed %v: memory was given back %d times, not %d", managed, r.relieved, want)
+		}
+	}
+}
+
+// TestMemoryThatIsFreeAgainIsFound: without requests there are no collections, and what was in use at the last one would seem to be still.
+func TestMemoryThatIsFreeAgainIsFound(t *testing.T) {
+	r := newRig(ordinary)
+	r.now.Held, r.now.Used, r.now.Managed = 950, 950, true
+	r.o.Relieve = func() { r.relieved++ }
+	r.samples(2 * pressed)
+	if r.relieved != 2 {
+		t.Errorf("it was looked for %d times", r.relieved)
+	}
+	r.o.Relieve = func() { r.now.Held, r.now.Used = 300, 300 }
+	r.samples(pressed + 1)
+	if load := r.Status().Load["memory"]; load > .5 {
+		t.Errorf("load is %v", load)
+	}
+}
+
 func TestRequestsUnderWay(t *testing.T) {
 	r := newRig(Settings{Requests: 10})
 	enter := func(class filter.Priority) bool {

@@ -16,6 +16,7 @@ type Measurements struct {
 	Used       uint64 // memory in bytes that something needs: without what the next collection frees
 	Held       uint64 // memory in bytes that the process has from the system
 	Limit      uint64 // of memory; 0: there is none, or it is not known
+	Managed    bool   // the runtime itself collects garbage before the limit is reached (GOMEMLIMIT)
 	Goroutines int
 	Delay      time.Duration // that nine in ten waits for a processor did not exceed, since the measurement before
 }
@@ -39,6 +40,7 @@ type process struct {
 	counts  []uint64 // of latencies, at the measurement before
 	given   uint64   // the limit as it was set
 	limit   uint64
+	managed bool
 	reads   int
 }
 
@@ -63,12 +65,13 @@ func (p *process) read() Measurements {
 		if p.limit == 0 {
 			p.limit = FindLimit("/")
 		}
+		p.managed = uint64(debug.SetMemoryLimit(-1)) <= p.limit
 	}
 	n := func(i int) uint64 { return p.samples[i].Value.Uint64() }
 	held := n(total) - n(released)
 	garbage := n(objects) - min(n(objects), n(live))
 	return Measurements{
-		Held: held, Used: held - min(held, n(free)+n(unused)+garbage), Limit: p.limit, Goroutines: int(n(goroutines)),
+		Held: held, Used: held - min(held, n(free)+n(unused)+garbage), Limit: p.limit, Managed: p.managed, Goroutines: int(n(goroutines)),
 		Delay: p.delay(p.samples[latencies].Value.Float64Histogram()),
 	}
 }

@@ -34,15 +34,28 @@ func (m *Monitor) Sample(late time.Duration) {
 func (m *Monitor) measure(late time.Duration) Measurements {
 	now := m.o.Read()
 	m.relieved++
-	if s := m.settings.Memory; s > 0 && now.Limit > 0 && float64(now.Held) >= s*float64(now.Limit) && m.relieved > pauses {
+	if m.needsRelief(now) {
 		m.relieved = 0
 		m.o.Relieve()
 		delay := now.Delay
 		now = m.o.Read()
-		now.Delay = delay // the other one is of the relief
+		now.Delay, m.left = delay, now.Held // the other delay is of the relief
 	}
 	now.Delay = max(now.Delay, late)
 	return now
+}
+
+// needsRelief says whether garbage is to be collected, and memory given back. Where the runtime does not do so before the limit is reached, what is
+// in use may have grown by much since the last time, and nobody would know.
+func (m *Monitor) needsRelief(now Measurements) bool {
+	s := m.settings.Memory
+	if s == 0 || now.Limit == 0 || float64(now.Held) < s*float64(now.Limit) {
+		return false
+	}
+	if float64(now.Used) >= s*float64(now.Limit) && m.relieved > pressed {
+		return true
+	}
+	return m.relieved > pauses || !now.Managed && m.relieved >= grown && now.Held > m.left+now.Limit/20
 }
 
 // loads are the measurements as shares of what is too much. That of requests is for show: they are shed one by one.
@@ -122,8 +135,14 @@ func (m *Monitor) tell(over bool, pressure int, why Reason) {
 		if pressure == 0 {
 			reason = Requests
 		}
-		m.o.Log.Warn("the gateway is overloaded, and begins to shed requests", "reason", reason.String(), "memory", m.last.Used, "memory_limit", m.last.Limit,
-			"delay", m.last.Delay.Round(time.Millisecond).String(), "goroutines", m.last.Goroutines, "requests", m.running.Load())
+		fields := []any{
+			"reason", reason.String(), "memory", m.last.Used, "memory_limit", m.last.Limit,
+			"delay", m.last.Delay.Round(time.Millisecond).String(), "goroutines", m.last.Goroutines,
+		}
+		if m.CountsRequests() {
+			fields = append(fields, "requests", m.running.Load())
+		}
+		m.o.Log.Warn("the gateway is overloaded, and begins to shed requests", fields...)
 	case !m.begun.IsZero() && m.quiet >= quietFor:
 		m.o.Log.Info("the gateway is no longer overloaded", "took", time.Since(m.begun).Round(time.Millisecond).String(), "shed", m.total.Load()-m.before)
 		m.begun = time.Time{}
