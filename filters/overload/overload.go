@@ -21,7 +21,8 @@ type Config struct {
 	Memory config.Share `yaml:"memory"`
 
 	// MemoryLimit is how much memory the gateway may have. By default, and with 0, it is the least of GOMEMLIMIT, the limit of its control group
-	// (container), and what the machine has.
+	// (container), and what the machine has. Where it is less than the machine has and GOMEMLIMIT is not set, the Go runtime is told to keep to
+	// 95% of it.
 	MemoryLimit config.Size `yaml:"memory_limit"`
 
 	// Delay is how long work may wait for a processor, as nine in ten waits do not exceed it, for a second on end. By default 200ms. 0 does

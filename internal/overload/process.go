@@ -65,7 +65,7 @@ func (p *process) read() Measurements {
 		if p.limit == 0 {
 			p.limit = FindLimit("/")
 		}
-		p.managed = uint64(debug.SetMemoryLimit(-1)) <= p.limit
+		p.managed = manage("/", p.limit)
 	}
 	n := func(i int) uint64 { return p.samples[i].Value.Uint64() }
 	held := n(total) - n(released)
@@ -117,7 +117,7 @@ func freeMemory() { debug.FreeOSMemory() }
 // control group and of those around it, version 2 or 1, and what the machine has. It is 0 where none is known.
 func FindLimit(root string) uint64 {
 	limit := uint64(math.MaxUint64)
-	if n := debug.SetMemoryLimit(-1); n < math.MaxInt64 {
+	if n := debug.SetMemoryLimit(-1); os.Getenv("GOMEMLIMIT") != "" && n < math.MaxInt64 { // else it is that of manage
 		limit = uint64(n)
 	}
 	limit = min(limit, groupLimit(root), machineMemory(root))
@@ -125,6 +125,16 @@ func FindLimit(root string) uint64 {
 		return 0
 	}
 	return limit
+}
+
+// manage sees to it that the runtime collects garbage before a limit is reached, as GOMEMLIMIT does, where that is not set: else garbage alone
+// may take what a container has, and the kernel ends the process. It says whether the runtime does so. For a limit that is all the machine has, which
+// others use too, it does nothing.
+func manage(root string, limit uint64) bool {
+	if os.Getenv("GOMEMLIMIT") == "" && limit > 0 && limit < machineMemory(root) && limit < math.MaxInt64 {
+		debug.SetMemoryLimit(int64(limit / 20 * 19))
+	}
+	return uint64(debug.SetMemoryLimit(-1)) <= limit
 }
 
 // groupLimit is the least limit of the control groups that the process is in. Inside a container, paths may be those of the machine:

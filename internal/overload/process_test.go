@@ -45,12 +45,40 @@ func TestLimitOfMemory(t *testing.T) {
 		})
 	}
 	t.Run("GOMEMLIMIT", func(t *testing.T) {
+		t.Setenv("GOMEMLIMIT", "1TiB") // which the runtime has read when it began
 		before := debug.SetMemoryLimit(1 << 40)
 		defer debug.SetMemoryLimit(before)
 		if got := FindLimit(t.TempDir()); got != 1<<40 {
 			t.Errorf("got %d", got)
 		}
 	})
+}
+
+func TestTheRuntimeKeepsToTheLimit(t *testing.T) {
+	before := debug.SetMemoryLimit(math.MaxInt64)
+	defer debug.SetMemoryLimit(before)
+	t.Setenv("GOMEMLIMIT", "")
+	root := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(root, "proc"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(root, "proc/meminfo"), []byte("MemTotal: 16777216 kB\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if manage(root, 16<<30) || debug.SetMemoryLimit(-1) != math.MaxInt64 {
+		t.Error("it has a limit where only the machine's is known")
+	}
+	if !manage(root, 2<<30) || debug.SetMemoryLimit(-1) >= 2<<30 || debug.SetMemoryLimit(-1) < 1<<30 {
+		t.Errorf("in a container with 2GiB its limit is %d", debug.SetMemoryLimit(-1))
+	}
+	if got := FindLimit(root); got != 16<<30 {
+		t.Errorf("its own limit is taken for one that was set: %d", got)
+	}
+	t.Setenv("GOMEMLIMIT", "3GiB")
+	debug.SetMemoryLimit(3 << 30)
+	if manage(root, 2<<30) || debug.SetMemoryLimit(-1) != 3<<30 {
+		t.Error("it is not left to who has set it")
+	}
 }
 
 // TestTheProcessIsMeasured compares with what it makes itself.
