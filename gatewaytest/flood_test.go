@@ -25,7 +25,7 @@ func clientFrom(t *testing.T, local string) *http.Client {
 
 // TestAFloodFromOneAddress opens 2,000 connections from one address, while clients of other addresses are served.
 func TestAFloodFromOneAddress(t *testing.T) {
-	const flood, allowed = 2000, 50
+	const flood = 2000
 	g := gatewaytest.New(t, `
 listen: {name: l, address: "127.0.0.1:0", limits: {connections: 200, connections_per_address: 50}}
 admin: 127.0.0.1:0
@@ -53,9 +53,9 @@ routes: [{match: /**, respond: ok}]
 		return metricLine(t, g, `cardea_listener_connections_rejected_total{listener="l",reason="address"}`)
 	}
 	comesTo(t, "all that are too many are rejected", func() bool { return rejected() == "1950" })
-	if open := metricLine(t, g, `cardea_listener_connections{listener="l"}`); open != "50" {
-		t.Errorf("%s connections are open, and %d are allowed", open, allowed)
-	}
+	comesTo(t, "those that are allowed are open, and no more", func() bool { // the other client's last one may be on its way out
+		return metricLine(t, g, `cardea_listener_connections{listener="l"}`) == "50"
+	})
 	if _, err := clientFrom(t, "127.0.0.2").Get(g.URL); err == nil {
 		t.Error("the attacker is served")
 	}
@@ -103,7 +103,7 @@ routes: [{match: /**, respond: ok}]
 
 // TestSlowBodiesGet408 sends a body a byte at a time, through a gateway to an upstream.
 func TestSlowBodiesGet408(t *testing.T) {
-	g := gatewaytest.New(t, `listen: {address: "127.0.0.1:0", limits: {body_rate: 100KiB/s over 100ms}}`+"\n"+
+	g := gatewaytest.New(t, `listen: {address: "127.0.0.1:0", limits: {body_rate: 100KiB/s over 500ms}}`+"\n"+
 		one(upstream(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })))
 	c, r := dial(t, g)
 	_, _ = io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")

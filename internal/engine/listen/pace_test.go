@@ -31,8 +31,8 @@ func TestBodyRate(t *testing.T) {
 	r := newRig(t, bodyReader)
 	a := newAuthority(t)
 	a.pair(r.dir, "h", false, "127.0.0.1", "localhost")
-	addrs := r.apply(`[{name: a, address: "127.0.0.1:0", limits: {body_rate: 100KiB/s over 100ms}},
-  {name: b, address: "127.0.0.1:0", limits: {body_rate: 100KiB/s over 100ms}, tls: {cert: h.pem, key: h.key}}]`)
+	addrs := r.apply(`[{name: a, address: "127.0.0.1:0", limits: {body_rate: 100KiB/s over 500ms}},
+  {name: b, address: "127.0.0.1:0", limits: {body_rate: 100KiB/s over 500ms}, tls: {cert: h.pem, key: h.key}}]`)
 	for _, c := range []struct{ protocol, url string }{
 		{"http1", "http://" + addrs[0]},
 		{"h2c", "http://" + addrs[0]},
@@ -52,7 +52,7 @@ func TestBodyRate(t *testing.T) {
 		if got := post(&drip{1 << 20}); !strings.HasSuffix(got, " true") {
 			t.Errorf("%s %s: a body that drips: %s", c.protocol, c.url, got)
 		}
-		if got := post(&drip{10}); got != "10 false" {
+		if got := post(&drip{5}); got != "5 false" {
 			t.Errorf("%s %s: a short one: %s", c.protocol, c.url, got)
 		}
 		if got := post(bytes.NewReader(make([]byte, 32<<20))); got != "33554432 false" {
@@ -67,12 +67,12 @@ func TestASlowReaderOfABodyIsNotTheClientsFault(t *testing.T) {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			for range 4 {
 				_, _ = io.ReadFull(r.Body, make([]byte, 1000))
-				time.Sleep(60 * time.Millisecond) // the gateway is slow: that is what is tested
+				time.Sleep(150 * time.Millisecond) // the gateway is slow: that is what is tested
 			}
 			bodyReader(nil).ServeHTTP(w, r)
 		})
 	})
-	addr := r.apply(`{address: "127.0.0.1:0", limits: {body_rate: 20KiB/s over 50ms}}`)[0]
+	addr := r.apply(`{address: "127.0.0.1:0", limits: {body_rate: 20KiB/s over 500ms}}`)[0]
 	for _, protocol := range []string{"http1", "h2c"} {
 		resp, err := client(t, nil, protocol).Post("http://"+addr, "text/plain", bytes.NewReader(make([]byte, 8000)))
 		if err != nil {
@@ -105,8 +105,8 @@ func TestWriteRate(t *testing.T) {
 	a.pair(r.dir, "h", false, "localhost")
 	addrs := r.apply(`[{name: a, address: "127.0.0.1:0", limits: {write_rate: 20MiB/s over 200ms}},
   {name: b, address: "127.0.0.1:0", limits: {write_rate: 20MiB/s over 200ms}, tls: {cert: h.pem, key: h.key}},
-  {name: c, address: "127.0.0.1:0", limits: {write_rate: 1KiB/s over 200ms}},
-  {name: d, address: "127.0.0.1:0", limits: {write_rate: 1KiB/s over 200ms}, tls: {cert: h.pem, key: h.key}}]`)
+  {name: c, address: "127.0.0.1:0", limits: {write_rate: 1KiB/s over 5s}},
+  {name: d, address: "127.0.0.1:0", limits: {write_rate: 1KiB/s over 5s}, tls: {cert: h.pem, key: h.key}}]`)
 	for _, c := range []struct{ protocol, slow, fast string }{
 		{"http1", "http://" + addrs[0], "http://" + addrs[2]},
 		{"h2c", "http://" + addrs[0], "http://" + addrs[2]},
