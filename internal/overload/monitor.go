@@ -77,6 +77,7 @@ type Monitor struct {
 	seen     uint64        // of beyond
 	begun    time.Time     // of the overload; zero: there is none
 	before   uint64        // requests that had been shed when it began
+	shedLast uint64        // requests that had been shed at the measurement before
 	total    atomic.Uint64 // requests that were shed
 
 	stop    chan struct{}

@@ -222,7 +222,8 @@ func TestRequestsUnderWay(t *testing.T) {
 		}
 	}
 	r.samples(1)
-	if log := r.log.String(); !strings.Contains(log, "reason=requests") {
+	r.samples(quietFor)
+	if log := r.log.String(); !strings.Contains(log, "reason=requests") || !strings.Contains(log, "shed=3") {
 		t.Errorf("the log: %s", log)
 	}
 	for range 31 {

@@ -130,7 +130,7 @@ func (m *Monitor) tell(over bool, pressure int, why Reason) {
 	}
 	switch {
 	case m.begun.IsZero() && m.quiet == 0:
-		m.begun, m.before = time.Now(), m.total.Load()
+		m.begun, m.before = time.Now(), m.shedLast
 		reason := why
 		if pressure == 0 {
 			reason = Requests
@@ -147,6 +147,7 @@ func (m *Monitor) tell(over bool, pressure int, why Reason) {
 		m.o.Log.Info("the gateway is no longer overloaded", "took", time.Since(m.begun).Round(time.Millisecond).String(), "shed", m.total.Load()-m.before)
 		m.begun = time.Time{}
 	}
+	m.shedLast = m.total.Load()
 }
 
 // Status is how things stand, for operators.
