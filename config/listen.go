@@ -170,6 +170,35 @@ type ListenerLimits struct {
 	// balancer goes elsewhere, and is counted. By default 65536. 0 is as many as the process may have files.
 	Connections int `yaml:"connections" min:"0"`
 
+	// ConnectionsPerAddress is how many connections one client address may have open at once. IPv6 addresses count by their /64. After a PROXY
+	// header it is the address that this gives. One more is closed as soon as its address is known, before TLS, and is counted. By default 0,
+	// which is as many as there may be in all.
+	ConnectionsPerAddress int `yaml:"connections_per_address" min:"0"`
+
+	// ConnectionRate is how many new connections may come, of all addresses together, as in "2000/s burst 4000". What is more is closed. The burst
+	// is how many may come at once; by default as many as the rate's number. By default there is no such limit.
+	ConnectionRate Rate `yaml:"connection_rate"`
+
+	// ConnectionRatePerAddress is how many new connections may come of one client address, as in "50/s burst 200". By default there is no
+	// such limit. Of addresses without an open connection, 65,536 at most are remembered; beyond that, those that used least of it are forgotten.
+	ConnectionRatePerAddress Rate `yaml:"connection_rate_per_address"`
+
+	// Except are peers whose connections do not count by address, such as one's own load balancers: addresses, ranges, and the words that
+	// `trusted_proxies` takes. Those who are in `trusted_proxies` do not count either.
+	Except []Peer `yaml:"except"`
+
+	// Requests is how many requests one connection may bring. The answer to the last says that the connection ends. By default 0, which is as
+	// many as it likes.
+	Requests int `yaml:"requests" min:"0"`
+
+	// Handshakes is how many TLS handshakes may be under way at once. One more is closed. By default 0, which is as many as there are
+	// connections.
+	Handshakes int `yaml:"handshakes" min:"0"`
+
+	// Resets is how many requests of one HTTP/2 connection may be cancelled by its client before they are answered. A connection with more is
+	// closed. By default 200/s. To allow any number, write one such as 1000000/s.
+	Resets Rate `yaml:"resets"`
+
 	// Streams is how many requests may run at once on one HTTP/2 connection. By default 128. 0 is the default too.
 	Streams int `yaml:"streams" min:"0" max:"100000"`
 
@@ -182,6 +211,15 @@ type ListenerLimits struct {
 
 	// BodyIdle is how long no byte of a request's body may come while the gateway waits for one. By default 60s. 0 is without end.
 	BodyIdle Duration `yaml:"body_idle"`
+
+	// BodyRate is the least pace at which a request's body must come, as in "1KiB/s" or "1KiB/s over 20s", by default over 10s. Only the time counts
+	// in which the gateway waits for the client. A slower one gets 408. By default off: a client may send now and then, as long as `body_idle`
+	// lets it.
+	BodyRate Pace `yaml:"body_rate"`
+
+	// WriteRate is the least pace at which a client must take an answer. Only the time counts in which the gateway waits for the client. The
+	// answer to a slower one is cut. By default off: a client may take as little as `write_idle` lets it.
+	WriteRate Pace `yaml:"write_rate"`
 
 	// WriteIdle is how long a client may take no byte of what is written to it. By default 60s. 0 is without end.
 	WriteIdle Duration `yaml:"write_idle"`
@@ -207,7 +245,7 @@ func (p *Paths) Default() {
 // Default sets the limits.
 func (l *ListenerLimits) Default() {
 	*l = ListenerLimits{
-		Header: 64 << 10, URI: 16 << 10, Connections: 1 << 16, Streams: 128,
+		Header: 64 << 10, URI: 16 << 10, Connections: 1 << 16, Streams: 128, Resets: Rate{Count: 200, Per: time.Second},
 		HeaderTimeout: Duration(10 * time.Second), IdleTimeout: Duration(75 * time.Second),
 		BodyIdle: Duration(60 * time.Second), WriteIdle: Duration(60 * time.Second),
 	}

@@ -180,7 +180,7 @@ routes: [{match: /a, respond: a, deny: {groups: [x]}, allow: 'identity.subject =
 		t.Fatal(err)
 	}
 	for _, p := range g.Engine.Snapshot().Explain(r, netip.Addr{}).Policies {
-		if p.Policy != "log" && p.Action != filter.Unknown {
+		if p.Policy != "log" && p.Policy != "overload" && p.Action != filter.Unknown {
 			t.Errorf("%s: %s %s", p.Policy, p.Action, p.Note)
 		}
 	}

@@ -185,10 +185,12 @@ routes:
 	if diff := cmp.Diff([]string{
 		"GET orders server http.response.status_code=200",
 		"  policy timeout internal",
+		"  policy overload internal",
 		"  policy headers internal",
 		"  upstream u client http.response.status_code=503 http.request.resend_count=0",
 		"  upstream u client http.response.status_code=200 http.request.resend_count=1",
 		"GET server http.response.status_code=404 error.type=route_not_found",
+		"  policy overload internal",
 	}, c.drawn()); diff != "" {
 		t.Error(diff)
 	}

@@ -62,7 +62,7 @@ func outline(s *engine.Snapshot) []string {
 	for _, r := range engine.ListRoutes(s) {
 		var policies []string
 		for _, p := range r.Policies {
-			if p.Policy != "log" { // which has a default at the root
+			if p.Where != "the default" {
 				policies = append(policies, p.Policy+"@"+strings.Split(p.Where, ":")[1])
 			}
 		}

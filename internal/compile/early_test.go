@@ -31,6 +31,7 @@ func TestEarlyParts(t *testing.T) {
 	}).WithEarly()
 	cfg, found := config.Parse("cardea.yaml", []byte(`
 log: off
+overload: off
 body_limit: 1KiB
 basic: {users: {me: "$2y$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"}}
 meter: both

@@ -27,6 +27,7 @@ import (
 	"cardea.dev/cardea/filters/ratelimit"
 	"cardea.dev/cardea/filters/quota"
 	"cardea.dev/cardea/filters/priority"
+	"cardea.dev/cardea/filters/overload"
 	"cardea.dev/cardea/filters/rewrite"
 	"cardea.dev/cardea/filters/securityheaders"
 	"cardea.dev/cardea/filters/signature"
@@ -75,6 +76,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			concurrency.Kind(),
 			quota.Kind(),
 			priority.Kind(),
+			overload.Kind().OnByDefault(), // after priority, and before all limits: what is shed is not counted
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),

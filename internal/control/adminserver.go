@@ -11,6 +11,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/internal/control/admin"
+	"cardea.dev/cardea/internal/overload"
 )
 
 // adminServer serves the admin API where the configuration wants it.
@@ -93,6 +94,8 @@ type Status struct {
 	Running int64     `json:"running"`          // exchanges
 	Listen  []string  `json:"listen"`
 	Load    Report    `json:"last_load"`
+
+	Overload *overload.Status `json:"overload,omitempty"` // absent where it is off
 }
 
 // Status tells version, age, readiness, listeners and the last load.
@@ -105,6 +108,12 @@ func (g *Gateway) Status() Status {
 	for _, a := range g.Listen.Addrs() {
 		s.Listen = append(s.Listen, a.Actual)
 	}
+	g.Keeper.Each(func(v any) {
+		if m, ok := v.(*overload.Monitor); ok {
+			now := m.Status()
+			s.Overload = &now
+		}
+	})
 	return s
 }
 

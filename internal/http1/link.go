@@ -86,8 +86,15 @@ func (l *link) Read(p []byte) (int, error) {
 	if l.impatient {
 		return l.readReady(p)
 	}
+	if l.readPace.On() && l.readStall > 0 {
+		return l.readPaced(p)
+	}
 	at := now()
-	until := l.readLimit(at)
+	return l.readUntilThen(p, at, l.readLimit(at))
+}
+
+// readUntilThen reads from the connection, and waits no longer than until a point of now; 0: for ever.
+func (l *link) readUntilThen(p []byte, at, until int64) (int, error) {
 	l.allowRead(at, until)
 	for {
 		n, err := l.readOnce(p)
@@ -102,7 +109,11 @@ func (l *link) readReady(p []byte) (int, error) {
 	if !l.direct.ok() {
 		return 0, errWouldWait
 	}
-	return l.direct.ReadReady(p)
+	n, err := l.direct.ReadReady(p)
+	if l.readPace.On() {
+		l.readPace.Note(n, 0)
+	}
+	return n, err
 }
 
 // allowRead sees to it that a read that begins at a time does not wait beyond another. It may end too early.
@@ -171,8 +182,12 @@ func (l *link) resetManual() {
 func (l *link) Write(p []byte) (n int, err error) {
 	if l.direct.ok() {
 		if n = l.direct.WriteSome(p); n == len(p) {
+			l.took(n)
 			return n, nil
 		}
+	}
+	if l.paced() {
+		return l.writePaced(p, n)
 	}
 	until := l.allowWrite()
 	for {
@@ -192,9 +207,20 @@ func (l *link) writeBuffers(v *net.Buffers) (n int64, err error) {
 	}
 	if l.direct.ok() {
 		n = int64(l.direct.WriteSomeOf(*v))
+		l.took(int(n))
 		if consume(v, n); len(*v) == 0 {
 			return n, nil
 		}
+	}
+	if l.paced() {
+		for _, p := range *v {
+			m, err := l.writePaced(p, 0)
+			if n += int64(m); err != nil {
+				return n, err
+			}
+		}
+		*v = nil
+		return n, nil
 	}
 	until := l.allowWrite()
 	for {
@@ -222,7 +248,7 @@ func consume(v *net.Buffers, n int64) {
 // ReadFrom writes all that src has. From one TCP connection to another the bytes never leave the kernel.
 func (l *link) ReadFrom(src io.Reader) (n int64, err error) {
 	tcp, ok := l.plain.(*net.TCPConn)
-	if !ok {
+	if !ok || l.paced() { // a pace cannot tell whom the kernel waits for
 		buf := bigBuffers.Get().(*[bigBuffer]byte)
 		defer bigBuffers.Put(buf)
 		return io.CopyBuffer(onlyWriter{l}, onlyReader{src}, buf[:])

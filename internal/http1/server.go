@@ -30,6 +30,17 @@ type Server struct {
 	// WriteTimeout is how long a client may take nothing of what is written. Default 30 s.
 	WriteTimeout time.Duration
 
+	// BodyPace is the least pace at which a request's body must come, as far as it is waited for. A read fails with os.ErrDeadlineExceeded
+	// when it has come more slowly.
+	BodyPace Pace
+
+	// WritePace is the least pace at which a client must take what is written, on connections without TLS. A write fails with
+	// os.ErrDeadlineExceeded when it has taken it more slowly.
+	WritePace Pace
+
+	// MaxRequests is how many requests a connection may bring; 0: as many as it likes.
+	MaxRequests int
+
 	// MaxHeaderBytes bounds the head of a request, request line and all. Default 64 KiB.
 	MaxHeaderBytes int
 

@@ -31,6 +31,7 @@ type serverConn struct {
 	closing atomic.Bool // it was closed from outside
 
 	began   bool // there was a request on it
+	served  int  // requests, where they are bounded
 	rests   bool // it has waited for restAfter
 	gone    bool // the tracker has forgotten it
 	shard   uint8
@@ -228,9 +229,14 @@ func (c *serverConn) exchange() bool {
 		return false
 	}
 	c.link.limitReads(0, c.server.BodyTimeout)
+	c.link.readPace, c.link.writePace = NewMeter(c.server.BodyPace), NewMeter(c.server.WritePace)
 	if bad := k.begin(c); bad != nil {
 		c.refuse(bad)
 		return false
+	}
+	if c.server.MaxRequests > 0 {
+		c.served++
+		k.response.close = k.response.close || c.served >= c.server.MaxRequests
 	}
 	k.handle()
 	return k.finish()

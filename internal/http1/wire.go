@@ -156,6 +156,8 @@ type link struct {
 	readStall  time.Duration // how long one read may wait for its first byte; 0: no limit
 	writeStall time.Duration // how long a peer may take nothing; 0: no limit
 	impatient  bool          // reads must not wait, but fail with errWouldWait
+	readPace   Meter         // of reads that readStall bounds
+	writePace  Meter         // of writes, on plain connections
 
 	mu     sync.Mutex
 	reads  deadline

@@ -3,38 +3,49 @@ package listen
 import (
 	"io"
 	"net/http"
+	"os"
 	"time"
+
+	"cardea.dev/cardea/internal/http1"
 )
 
-// idleBody is a request's body whose bytes must not be too long in coming. Only the time counts in which somebody waits for them.
+// idleBody is a request's body whose bytes must not be too long in coming. Only the time counts in which somebody waits for them. It may
+// be read after the request has been served.
 type idleBody struct {
 	io.ReadCloser
-	writer http.ResponseWriter
-	idle   time.Duration
-	timer  *time.Timer // runs during a Read
+	idle  time.Duration // 0: without end
+	meter http1.Meter
+	alarm alarm // set during a Read
 }
 
-// limitBody bounds how long reads of a request's body may wait.
-func limitBody(w http.ResponseWriter, r *http.Request, idle time.Duration) {
-	if idle <= 0 || r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
-		return
+// limitBody bounds how long reads of a request's body may wait, and at which pace it must come. The body is nil where there is nothing to
+// bound. Its alarm must be ended when the request has been served.
+func limitBody(w http.ResponseWriter, r *http.Request, idle time.Duration, pace http1.Pace) *idleBody {
+	if idle <= 0 && pace.Bytes == 0 || r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
+		return nil
 	}
-	r.Body = &idleBody{ReadCloser: r.Body, writer: w, idle: idle}
+	b := &idleBody{ReadCloser: r.Body, idle: idle, meter: http1.NewMeter(pace)}
+	b.alarm.ring = func() { _ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) } // in HTTP/1.1 and HTTP/2 alike
+	r.Body = b
+	return b
 }
 
-// Read fails with a timeout when nothing came.
+// Read fails with a timeout when nothing came, or too little.
 func (b *idleBody) Read(p []byte) (int, error) {
-	if b.timer == nil {
-		b.timer = time.AfterFunc(b.idle, b.expire)
-	} else {
-		b.timer.Reset(b.idle)
+	if b.meter.Slow() {
+		b.alarm.now()
+		return 0, os.ErrDeadlineExceeded
 	}
+	wait := b.idle
+	if left, enough := b.meter.Left(); b.meter.On() && !enough && (wait <= 0 || left < wait) {
+		wait = left
+	}
+	at := time.Now()
+	b.alarm.arm(wait)
 	n, err := b.ReadCloser.Read(p)
-	b.timer.Stop()
+	b.alarm.disarm()
+	if b.meter.On() {
+		b.meter.Note(n, time.Since(at))
+	}
 	return n, err
-}
-
-// expire ends the read that waits: a deadline that has passed does so in HTTP/1.1 and HTTP/2 alike.
-func (b *idleBody) expire() {
-	_ = http.NewResponseController(b.writer).SetReadDeadline(time.Unix(1, 0))
 }

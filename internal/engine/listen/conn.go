@@ -3,25 +3,35 @@ package listen
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/pires/go-proxyproto"
+
+	"cardea.dev/cardea/internal/http1"
 )
 
 // conn is an accepted connection. It ends writes that a client takes nothing of, and tells when it is closed.
 type conn struct {
 	net.Conn
 	stall    time.Duration // how long the client may take nothing; 0: without end
+	meter    http1.Meter   // of writes; the client must take them at a pace
 	deadline atomic.Int64  // of writes, as set from outside, in Unix nanoseconds; 0: none
 	closed   atomic.Bool
 	done     func() // called once
+
+	counts  atomic.Int32 // whether it counts for an address; see floods
+	counted netip.Addr   // the address
 }
 
 // Write writes all of p, for as long as the client goes on taking some of it.
 func (c *conn) Write(p []byte) (n int, err error) {
+	if c.meter.On() {
+		return c.writePaced(p)
+	}
 	if c.stall <= 0 {
 		return c.Conn.Write(p)
 	}
@@ -36,6 +46,38 @@ func (c *conn) Write(p []byte) (n int, err error) {
 		written, err := c.Conn.Write(p[n:])
 		n += written
 		if err == nil || written == 0 || bounded || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+	}
+}
+
+// writePaced is Write where there is a pace.
+func (c *conn) writePaced(p []byte) (n int, err error) {
+	progress := time.Now()
+	for {
+		if c.meter.Slow() {
+			return n, os.ErrDeadlineExceeded
+		}
+		at := time.Now()
+		left, _ := c.meter.Left()
+		until := at.Add(left)
+		if stalls := progress.Add(c.stall); c.stall > 0 && stalls.Before(until) {
+			until = stalls
+		}
+		set := c.deadline.Load()
+		bounded := set != 0 && set <= until.UnixNano()
+		if bounded {
+			until = time.Unix(0, set)
+		}
+		_ = c.Conn.SetWriteDeadline(until)
+		written, err := c.Conn.Write(p[n:])
+		n += written
+		after := time.Now()
+		c.meter.Note(written, after.Sub(at))
+		if written > 0 {
+			progress = after
+		}
+		if err == nil || bounded || !errors.Is(err, os.ErrDeadlineExceeded) || c.stall > 0 && after.Sub(progress) >= c.stall {
 			return n, err
 		}
 	}

@@ -18,31 +18,47 @@ func newHTTP1(s settings, handler http.Handler, o Options) *http1.Server {
 		Handler:       handler,
 		HeaderTimeout: unlimited(s.headerTimeout), IdleTimeout: unlimited(s.idleTimeout),
 		BodyTimeout: unlimited(s.bodyIdle), WriteTimeout: unlimited(s.writeIdle),
-		MaxHeaderBytes: s.maxHeader,
-		Refuse:         o.Refuse,
-		Log:            o.Log,
+		BodyPace: s.bodyPace, WritePace: s.writePace,
+		MaxHeaderBytes: s.maxHeader, MaxRequests: s.requests,
+		Refuse: o.Refuse,
+		Log:    o.Log,
 		ConnState: func(c net.Conn, state http.ConnState) {
 			if state == http.StateHijacked {
-				stalls(c, s.writeIdle)
+				hold(c, s.writeIdle, http1.Meter{})
 			}
 		},
 	}
 }
 
-// stalls bounds how long the client of a connection may take nothing. Package http1 does it itself, as long as it has the
-// connection.
-func stalls(c net.Conn, limit time.Duration) {
+// unbounded takes the limits of writes off a plain connection: package http1 has its own, as long as it has the connection.
+func unbounded(c net.Conn) { hold(c, 0, http1.Meter{}) }
+
+// unstalled is unbounded for TLS, where the pace is that of what is written below.
+func unstalled(c *tls.Conn) {
+	if below := inner(c); below != nil {
+		below.stall = 0
+	}
+}
+
+// hold bounds how long the client of a connection may take nothing, and at which pace it must take what is written.
+func hold(c net.Conn, stall time.Duration, m http1.Meter) {
+	if below := inner(c); below != nil {
+		below.stall, below.meter = stall, m
+	}
+}
+
+// inner returns the connection that was accepted.
+func inner(c net.Conn) *conn {
 	for {
 		switch t := c.(type) {
 		case *conn:
-			t.stall = limit
-			return
+			return t
 		case *proxied:
 			c = t.inner
 		case *tls.Conn:
 			c = t.NetConn()
 		default:
-			return
+			return nil
 		}
 	}
 }
@@ -57,7 +73,7 @@ func unlimited(d time.Duration) time.Duration {
 
 // take serves a connection, by the protocol that it speaks.
 func (s *server) take(c net.Conn) {
-	if !s.settings.http1 {
+	if _, secure := c.(*tls.Conn); !secure && !s.settings.http1 {
 		s.queue.put(c)
 		return
 	}
@@ -72,16 +88,16 @@ func (s *server) serve(c net.Conn) {
 			_ = c.Close()
 		case secure.ConnectionState().NegotiatedProtocol == challengeProtocol:
 			_ = c.Close() // the certificate was the answer
-		case secure.ConnectionState().NegotiatedProtocol == "h2":
+		case secure.ConnectionState().NegotiatedProtocol == "h2" || !s.settings.http1:
 			s.queue.put(c)
 		default:
-			stalls(c, 0)
+			unstalled(secure)
 			s.one.ServeConn(c, nil)
 		}
 		return
 	}
 	if !s.settings.h2c {
-		stalls(c, 0)
+		unbounded(c)
 		s.one.ServeConn(c, nil)
 		return
 	}
@@ -92,13 +108,18 @@ func (s *server) serve(c net.Conn) {
 	case string(first) == preface:
 		s.queue.put(&replayed{Conn: c, first: first})
 	default:
-		stalls(c, 0)
+		unbounded(c)
 		s.one.ServeConn(c, first)
 	}
 }
 
 // shakeHands does the handshake, in the time that the head of a request may take.
 func (s *server) shakeHands(c *tls.Conn) error {
+	done, ok := s.shake()
+	if !ok {
+		return errors.New("too many handshakes are under way")
+	}
+	defer done()
 	ctx := context.Background()
 	if d := s.settings.headerTimeout; d > 0 {
 		var cancel context.CancelFunc

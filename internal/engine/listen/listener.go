@@ -14,8 +14,10 @@ import (
 
 	"github.com/gaissmai/bart"
 	"github.com/pires/go-proxyproto"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/internal/http1"
 )
 
 // listener is a socket, and what is done with the connections to it. The socket stays; the rest can change at any time.
@@ -27,6 +29,8 @@ type listener struct {
 	options Options
 	live    atomic.Pointer[live]
 	open    atomic.Int64  // connections
+	floods  *floods       // connections by address, and their rates
+	shaking atomic.Int64  // TLS handshakes under way
 	closing chan struct{} // closed when the socket is
 	stopped chan struct{} // closed when no more connections are accepted
 
@@ -42,6 +46,7 @@ type live struct {
 	server  *server
 	secured *secured // nil: plain
 	proxy   *senders // nil: no PROXY protocol
+	flood   floodLimits
 	counts  *counts
 }
 
@@ -90,6 +95,7 @@ func (l *listener) change(next *live) {
 		return
 	}
 	next.server = newServer(set, l, l.socket.Addr(), l.options, &serverLog{l.log, func() *counts { return l.live.Load().counts }})
+	next.server.shake = l.shake
 	l.servers = append(l.servers, next.server)
 	l.live.Store(next)
 	if before != nil {
@@ -102,7 +108,9 @@ func (l *listener) change(next *live) {
 func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := l.live.Load()
 	if r.ProtoMajor > 1 { // package http1 does it itself
-		limitBody(w, r, now.config.Limits.BodyIdle.Std())
+		s := newStream(w, r, now)
+		defer s.end()
+		w = s
 	}
 	if l.answered(w, r) {
 		return
@@ -144,6 +152,11 @@ func (l *listener) admit(raw net.Conn) {
 		refuse(raw)
 		return
 	}
+	if why := l.floods.arrives(&now.flood); why != nil {
+		why(now.counts).Inc()
+		refuse(raw)
+		return
+	}
 	for !now.server.hold() { // it was retired just now, and another is current; or all is over
 		next := l.live.Load()
 		if next == now {
@@ -152,41 +165,79 @@ func (l *listener) admit(raw net.Conn) {
 		}
 		now = next
 	}
-	c := &conn{Conn: raw, stall: now.config.Limits.WriteIdle.Std()}
+	c := &conn{Conn: raw, stall: now.config.Limits.WriteIdle.Std(), meter: http1.NewMeter(now.server.settings.writePace)}
 	held, open := now.server, now.counts.open
 	l.open.Add(1)
 	open.Inc()
 	c.done = func() {
 		open.Dec()
 		l.open.Add(-1)
+		l.floods.leaves(c)
 		held.release()
 	}
-	dressed := now.dress(c)
-	if dressed == nil {
-		now.counts.badProxy.Inc()
-		refuse(raw)
+	l.welcome(now, c)
+}
+
+// welcome hands a connection to the server, unless its peer may not connect, or has too many.
+func (l *listener) welcome(now *live, c *conn) {
+	reject := func(why prometheus.Counter) {
+		why.Inc()
+		refuse(c.Conn)
 		_ = c.Close() // counts it as gone
+	}
+	dressed, told := now.dress(c)
+	if dressed == nil {
+		reject(now.counts.badProxy)
+		return
+	}
+	if told != nil && now.flood.byAddress() { // the address is in the header, which is still to come
+		now.counts.accepted.Inc()
+		go func() { // ends with the header, or when it is too long in coming
+			if why := l.floods.admits(&now.flood, c, told.RemoteAddr()); why != nil {
+				reject(why(now.counts))
+				return
+			}
+			now.server.take(dressed)
+		}()
+		return
+	}
+	if why := l.floods.admits(&now.flood, c, c.RemoteAddr()); why != nil {
+		reject(why(now.counts))
 		return
 	}
 	now.counts.accepted.Inc()
 	now.server.take(dressed)
 }
 
-// dress puts the PROXY protocol and TLS on a connection; nil means that its peer may not connect.
-func (now *live) dress(c *conn) net.Conn {
-	var dressed net.Conn = c
+// shake counts a TLS handshake as under way. It says whether there is room for it, and then done must be called.
+func (l *listener) shake() (done func(), ok bool) {
+	now := l.live.Load()
+	limit := int64(now.config.Limits.Handshakes)
+	if n := l.shaking.Add(1); limit > 0 && n > limit {
+		l.shaking.Add(-1)
+		now.counts.handshakes.Inc()
+		return nil, false
+	}
+	return func() { l.shaking.Add(-1) }, true
+}
+
+// dress puts the PROXY protocol and TLS on a connection; nil means that its peer may not connect. Told is the connection whose address
+// a PROXY header tells; nil: there is none.
+func (now *live) dress(c *conn) (dressed, told net.Conn) {
+	dressed = c
 	if now.proxy != nil {
 		switch trusted := now.proxy.trust(c.RemoteAddr()); {
 		case trusted:
 			dressed = now.proxyConn(c)
+			told = dressed
 		case now.proxy.required:
-			return nil
+			return nil, nil
 		}
 	}
 	if now.secured != nil {
 		dressed = tls.Server(dressed, now.secured.config)
 	}
-	return dressed
+	return dressed, told
 }
 
 // proxyConn expects a PROXY header, or may have one. It is read by the goroutine that serves the connection, not here.

@@ -22,7 +22,9 @@ type settings struct {
 	http1, http2, h2c          bool
 	headerTimeout, idleTimeout time.Duration
 	bodyIdle, writeIdle        time.Duration
+	bodyPace, writePace        http1.Pace
 	maxHeader, streams         int
+	requests                   int
 }
 
 func newSettings(c *config.Listener) settings {
@@ -32,8 +34,11 @@ func newSettings(c *config.Listener) settings {
 		headerTimeout: c.Limits.HeaderTimeout.Std(), idleTimeout: c.Limits.IdleTimeout.Std(),
 		bodyIdle: c.Limits.BodyIdle.Std(), writeIdle: c.Limits.WriteIdle.Std(),
 		maxHeader: int(headerRoom * c.Limits.Header), streams: c.Limits.Streams,
+		bodyPace: paceOf(c.Limits.BodyRate), writePace: paceOf(c.Limits.WriteRate), requests: c.Limits.Requests,
 	}
 }
+
+func paceOf(p config.Pace) http1.Pace { return http1.Pace{Bytes: p.Bytes(), Within: p.Over} }
 
 // headerRoom is how many times the limit of headers net/http reads, so that the handler can refuse larger ones itself. What is
 // larger still gets net/http's own 431.
@@ -57,6 +62,7 @@ type server struct {
 	log      *serverLog
 	queue    *queue
 	ended    chan struct{} // closed when it takes no more connections
+	shake    func() (done func(), ok bool)
 
 	mu      sync.Mutex
 	conns   int
@@ -82,6 +88,7 @@ func newServer(s settings, handler http.Handler, addr net.Addr, o Options, error
 		MaxHeaderBytes:               s.maxHeader,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is the handler's
 		ErrorLog:                     log.New(errors, "", 0),
+		ConnContext:                  withConnection,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: s.streams, SendPingTimeout: pingAfter, PingTimeout: pingWait,
 		},

@@ -213,14 +213,14 @@ func (s *Set) commit(plan []planned) {
 func (s *Set) newListener(p planned) *listener {
 	_, unix := p.socket.(*net.UnixListener)
 	return &listener{
-		key: p.key, socket: p.socket, unix: unix, log: s.o.Log, options: s.o, closing: make(chan struct{}), stopped: make(chan struct{}),
+		key: p.key, socket: p.socket, unix: unix, log: s.o.Log, options: s.o, floods: newFloods(), closing: make(chan struct{}), stopped: make(chan struct{}),
 	}
 }
 
 // change makes a listener behave as planned.
 func (s *Set) change(l *listener, p planned) {
 	c := p.config
-	next := &live{config: c, edge: newEdge(c), secured: p.secured, proxy: newSenders(c, l.unix), counts: s.metrics.of(c.Called())}
+	next := &live{config: c, edge: newEdge(c), secured: p.secured, proxy: newSenders(c, l.unix), flood: newFloodLimits(c), counts: s.metrics.of(c.Called())}
 	next.handler = s.o.Handler(next.edge)
 	if now := l.live.Load(); now != nil {
 		next.secured = p.secured.keep(now.secured)
