@@ -23,7 +23,7 @@ type rule struct {
 
 var dataPlane = []string{
 	"internal/engine/...", "internal/http1/...", "internal/router/...", "internal/upstream/...", "internal/expr/...", "internal/keep/...",
-	"internal/consumers/...", "internal/fresh/...", "internal/geoip/...", "internal/issuer/...", "internal/oauth/...", "internal/password/...", "internal/place/...", "internal/redis/...", "internal/limit/...", "internal/sharedlimit/...",
+	"internal/consumers/...", "internal/fresh/...", "internal/geoip/...", "internal/issuer/...", "internal/oauth/...", "internal/password/...", "internal/place/...", "internal/redis/...", "internal/limit/...", "internal/pace/...", "internal/coalesce/...", "internal/sharedlimit/...",
 	"internal/signingkey/...", "internal/token/...",
 	"filters/...", "targets/...", "filter", "target", "observe",
 }

@@ -6,6 +6,7 @@ import (
 	"cardea.dev/cardea/filters/apikey"
 	"cardea.dev/cardea/filters/authenticate"
 	"cardea.dev/cardea/filters/authorize"
+	"cardea.dev/cardea/filters/bandwidth"
 	"cardea.dev/cardea/filters/basic"
 	"cardea.dev/cardea/filters/bodylimit"
 	"cardea.dev/cardea/filters/cedar"
@@ -14,6 +15,7 @@ import (
 	"cardea.dev/cardea/filters/csrf"
 	"cardea.dev/cardea/filters/deprecation"
 	"cardea.dev/cardea/filters/externalauth"
+	"cardea.dev/cardea/filters/fault"
 	"cardea.dev/cardea/filters/guard"
 	"cardea.dev/cardea/filters/headers"
 	"cardea.dev/cardea/filters/identityheaders"
@@ -67,10 +69,12 @@ func Builtin(extra ...filter.Kind) Kinds {
 			authorize.DenyKind(),
 			authorize.AllowKind(),
 			cedar.Kind(),
+			bandwidth.Kind(),
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),
 			identityheaders.Kind(),
+			fault.Kind(),
 			mirror.Kind(),
 			upstreamauth.Kind(), // after mirror: copies go elsewhere, without these credentials
 		}, extra...),
