@@ -164,6 +164,51 @@ func (ex *Exchange) Child(req *http.Request) *Exchange {
 	}
 }
 
+// Detach returns an exchange for a copy of the request, without its body, that lives as long as a context and may outlive ex: nothing of it
+// is ex's. Whoever made it calls Release at its end.
+func (ex *Exchange) Detach(ctx context.Context) *Exchange {
+	r := ex.Request.Clone(ctx)
+	r.Body, r.GetBody, r.Trailer, r.TransferEncoding, r.ContentLength = http.NoBody, nil, nil, nil, 0
+	own := ex.Child(r)
+	own.Params = copyParams(ex.Params)
+	return own
+}
+
+// params are parameters of an exchange that may outlive the one that it was made of.
+type params []struct{ name, value string }
+
+// Get returns the value of the parameter with a name.
+func (p params) Get(name string) (string, bool) {
+	for i := range p {
+		if p[i].name == name {
+			return p[i].value, true
+		}
+	}
+	return "", false
+}
+
+// Len is how many there are.
+func (p params) Len() int { return len(p) }
+
+// At returns the name and the value of one.
+func (p params) At(i int) (name, value string) { return p[i].name, p[i].value }
+
+// copyParams copies parameters, whose memory is used again when the exchange has ended. Those of the router, and copies, can be gone through.
+func copyParams(from Params) Params {
+	l, ok := from.(interface {
+		Len() int
+		At(i int) (name, value string)
+	})
+	if !ok {
+		return nil
+	}
+	own := make(params, l.Len())
+	for i := range own {
+		own[i].name, own[i].value = l.At(i)
+	}
+	return own
+}
+
 // Prepare readies an exchange for a route whose policies use so many slots. The engine calls it.
 func (ex *Exchange) Prepare(slots int) {
 	if cap(ex.slots) < slots {

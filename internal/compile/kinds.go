@@ -10,6 +10,7 @@ import (
 	"cardea.dev/cardea/filters/basic"
 	"cardea.dev/cardea/filters/bodylimit"
 	"cardea.dev/cardea/filters/cedar"
+	"cardea.dev/cardea/filters/coalesce"
 	"cardea.dev/cardea/filters/compress"
 	"cardea.dev/cardea/filters/cors"
 	"cardea.dev/cardea/filters/csrf"
@@ -70,6 +71,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			authorize.AllowKind(),
 			cedar.Kind(),
 			bandwidth.Kind(),
+			coalesce.Kind(), // before compress: answers are encoded once for all
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),
