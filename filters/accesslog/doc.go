@@ -64,6 +64,7 @@
 //	               as the client sent them; the query of the referer is redacted too
 //	error cause    why the gateway itself answered or broke off: the error's code, and what operators should know
 //	aborted        true when the answer was cut
+//	fault          what the policy fault did on purpose
 //
 // The formats common and combined are those of Apache; their text cannot be broken by what clients send, because quotes,
 // backslashes and all that is not printable ASCII is escaped.
