@@ -11,14 +11,15 @@ import (
 
 // answer is an answer before its body, for many. It is not changed once readers have it, but for the trailer, which is set before the body ends.
 type answer struct {
-	resp     *http.Response
-	err      error // why it is an error, where a policy answers so
-	upstream string
-	attempts []filter.Attempt
-	fault    string
-	loose    http.Header // fields of the request that do not tell requests apart
-	trailer  http.Header // after the body
-	why      string      // it is not for others; "": it is
+	resp      *http.Response
+	err       error // why it is an error, where a policy answers so
+	upstream  string
+	attempts  []filter.Attempt
+	fault     string
+	loose     http.Header // fields of the request that do not tell requests apart
+	announced http.Header // names of the trailer, before its values are known
+	trailer   http.Header // after the body
+	why       string      // it is not for others; "": it is
 }
 
 // private says why an answer is not for others than who asked for it, or "".
@@ -75,7 +76,7 @@ func (a *answer) response(ex *filter.Exchange) *http.Response {
 	of := a.resp
 	return &http.Response{
 		Status: of.Status, StatusCode: of.StatusCode, Proto: of.Proto, ProtoMajor: of.ProtoMajor, ProtoMinor: of.ProtoMinor,
-		Header: of.Header.Clone(), ContentLength: of.ContentLength, Trailer: announced(of.Trailer), Request: ex.Request, Body: http.NoBody,
+		Header: of.Header.Clone(), ContentLength: of.ContentLength, Trailer: a.announced.Clone(), Request: ex.Request, Body: http.NoBody,
 	}
 }
 

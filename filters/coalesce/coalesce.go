@@ -85,7 +85,7 @@ func (p *coalescer) request(ex *filter.Exchange) error {
 		case errors.Is(err, coalesce.ErrLate):
 			p.metrics.late.Inc()
 		case err != nil && (again || ex.Context().Err() != nil):
-			return p.take(ex, r, nil, err, false)
+			return p.take(ex, r, a, err, false)
 		case err != nil || !again && a.failed():
 			_ = r.Close()
 			continue // what has failed once may not fail again; all who have waited ask together
@@ -101,16 +101,17 @@ func (p *coalescer) request(ex *filter.Exchange) error {
 
 // take gives an exchange the answer.
 func (p *coalescer) take(ex *filter.Exchange, r *reader, a *answer, err error, leads bool) error {
+	if a != nil {
+		ex.Upstream, ex.Fault = a.upstream, a.fault
+	}
+	if a != nil && leads {
+		ex.Attempts = append(ex.Attempts, a.attempts...)
+	}
 	if err != nil {
 		_ = r.Close()
 		return err
 	}
-	s := &share{reader: r, err: a.err}
-	p.shares.Set(ex, s)
-	ex.Upstream, ex.Fault = a.upstream, a.fault
-	if leads {
-		ex.Attempts = append(ex.Attempts, a.attempts...)
-	}
+	p.shares.Set(ex, &share{reader: r, err: a.err})
 	ex.Response = a.response(ex)
 	if a.resp.Body != nil && a.resp.Body != http.NoBody {
 		r.Follow(ex.Context())
@@ -155,17 +156,16 @@ func (p *coalescer) fetch(f *fetch, k key, own *filter.Exchange, loose http.Head
 	defer p.recovered(f, own)
 	resp, finish, err := p.rest(own)
 	defer finish()
+	a := &answer{resp: resp, err: own.Err, upstream: own.Upstream, attempts: slices.Clone(own.Attempts), fault: own.Fault, loose: loose}
 	if err != nil {
-		f.Fail(err)
+		f.Fail(a, err)
 		return
 	}
 	if resp.Body != nil {
 		defer resp.Body.Close()
 	}
-	a := &answer{
-		resp: resp, err: own.Err, upstream: own.Upstream, attempts: slices.Clone(own.Attempts), fault: own.Fault, loose: loose, why: private(resp),
-	}
-	if a.why != "" {
+	a.announced = announced(resp.Trailer)
+	if a.why = private(resp); a.why != "" {
 		p.group.KeepApart(k, time.Now().Add(keptApart))
 	}
 	f.Answer(a)
@@ -194,7 +194,7 @@ func (t *trailed) Read(p []byte) (int, error) {
 func (p *coalescer) recovered(f *fetch, own *filter.Exchange) {
 	if v := recover(); v != nil {
 		p.log.Error("panic while fetching an answer for several requests", "request_id", own.ID, "route", own.Route.Name, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-		f.Fail(fmt.Errorf("panic: %v", v))
+		f.Fail(nil, fmt.Errorf("panic: %v", v))
 	}
 }
 

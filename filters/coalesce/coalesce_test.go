@@ -71,7 +71,8 @@ func (p *policy) exchange(ctx context.Context, method, url string, said ...strin
 		case strings.HasPrefix(s, "from "):
 			ex.Client = netip.MustParseAddr(s[5:])
 		default:
-			ex.Identity = &filter.Identity{Subject: s, Method: "jwt", Claims: map[string]any{"role": s}}
+			subject, issuer, _ := strings.Cut(s, " of ")
+			ex.Identity = &filter.Identity{Subject: subject, Method: "jwt", Claims: map[string]any{"iss": issuer}}
 		}
 	}
 	ex.Prepare(p.env.Slots())
@@ -153,6 +154,8 @@ func TestWhatIsTheSame(t *testing.T) {
 		"another cookie":                  {"{fields: []}", []string{"Cookie: a=1"}, []string{"Cookie: a=2"}, false},
 		"a key in a field of its own":     {"{}", []string{"X-Api-Key: a"}, []string{"X-Api-Key: b"}, false},
 		"another identity":                {"{fields: []}", []string{"ada"}, []string{"bob"}, false},
+		"the same name elsewhere":         {"{}", []string{"ada of a"}, []string{"ada of b"}, false},
+		"another host for links":          {"{}", []string{"X-Forwarded-Host: a"}, []string{"X-Forwarded-Host: b"}, false},
 		"an identity and none":            {"{}", []string{"ada"}, nil, false},
 		"the same identity":               {"{}", []string{"ada"}, []string{"ada"}, true},
 		"another caller, on purpose":      {"{across_callers: true}", []string{"ada", "Authorization: a", "Cookie: a=1"}, []string{"bob", "Authorization: b"}, true},

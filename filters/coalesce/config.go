@@ -30,7 +30,7 @@ type Config struct {
 	Buffer config.Size `yaml:"buffer" min:"32KiB"`
 
 	// Patience is for how long a reader that is behind by the whole buffer may hold up those that wait for more, in all, beside a quarter of the time
-	// that the answer takes. Then it is cut. By default 2s; 0 cuts it at once.
+	// that the answer takes. Then it is cut, and the next has half as long. By default 2s; 0 cuts at once.
 	Patience config.Duration `yaml:"patience"`
 }
 

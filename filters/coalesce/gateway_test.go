@@ -306,7 +306,8 @@ func TestTrailersAndErrors(t *testing.T) {
 		w.(http.Flusher).Flush()
 		w.Header().Set("X-Sum", "5")
 	})
-	g := gatewaytest.New(t, "upstreams: {a: "+s.URL+", gone: 'http://127.0.0.1:1'}\nroutes: [{match: /gone, to: gone, coalesce: {}}, {match: /**, to: a, coalesce: {wait: 10m}}]")
+	lines := filepath.Join(t.TempDir(), "log")
+	g := gatewaytest.New(t, "log: {file: "+lines+", fields: [upstream, tries, error]}\nupstreams: {a: "+s.URL+", gone: 'http://127.0.0.1:1'}\nroutes: [{match: /gone, to: gone, coalesce: {}}, {match: /**, to: a, coalesce: {wait: 10m}}]")
 	var all sync.WaitGroup
 	for range 5 {
 		all.Go(func() {
@@ -325,4 +326,9 @@ func TestTrailersAndErrors(t *testing.T) {
 	until(t, "all wait", func() bool { return waiting(t, g, g.URL+"/x") == 5 })
 	close(s.release)
 	all.Wait()
+	until(t, "failures say whom they were of", func() bool {
+		text, _ := os.ReadFile(lines)
+		return bytes.Contains(text, []byte(`{"upstream":"gone","tries":3,"error":"upstream_connect_failed"}`)) &&
+			bytes.Count(text, []byte(`{"upstream":"gone",`)) == 5
+	})
 }

@@ -34,7 +34,7 @@ var always = [...]string{
 // idle are fields that say nothing of what is wanted: of the client, of its way here, or of the request as such.
 var idle = [...]string{
 	"Baggage", "B3", "Connection", "Dnt", "Forwarded", "Priority", "Referer", "Te", "Traceparent", "Tracestate", "Upgrade-Insecure-Requests", "User-Agent",
-	"Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Real-Ip", "X-Request-Id",
+	"Via", "X-Forwarded-For", "X-Real-Ip", "X-Request-Id",
 }
 
 func newKeyer(env *filter.Env, c *Config) (*keyer, error) {
@@ -69,17 +69,30 @@ func (k *keyer) counts(name string) bool {
 	return !slices.Contains(idle[:], name) && !strings.HasPrefix(name, "Sec-") && !strings.HasPrefix(name, "X-B3-")
 }
 
+// repeats says whether a forwarding field says only what the key has already: the gateway itself adds such.
+func repeats(ex *filter.Exchange, name string) bool {
+	known := ""
+	switch name {
+	case "X-Forwarded-Host":
+		known = ex.Request.Host
+	case "X-Forwarded-Proto":
+		known = ex.Original.Scheme
+	}
+	values := ex.Request.Header[name]
+	return known != "" && len(values) == 1 && values[0] == known
+}
+
 // of returns the key of a request.
 func (k *keyer) of(ex *filter.Exchange) key {
 	r, h := ex.Request, sha256.New()
-	write(h, r.Method, ex.Original.Scheme, r.Host, r.URL.EscapedPath(), r.URL.RawQuery)
+	write(h, r.Method, ex.Original.Scheme, ex.Original.Host, r.Host, r.URL.EscapedPath(), r.URL.RawQuery)
 	if !k.across {
-		identify(h, ex.Identity, k.fields != nil)
+		identify(h, ex)
 	}
 	var space [32]string
 	names := space[:0]
 	for name := range r.Header {
-		if k.counts(name) {
+		if k.counts(name) && !repeats(ex, name) {
 			names = append(names, name)
 		}
 	}
@@ -101,8 +114,10 @@ func (k *keyer) of(ex *filter.Exchange) key {
 	return sum
 }
 
-// identify adds who calls. With claims, what a token says of the caller: by default the field that holds the token counts.
-func identify(h hash.Hash, id *filter.Identity, claims bool) {
+// identify adds who calls, with all that a token says: subjects of two issuers may have the same name, and policies of later stages may tell
+// the service any of it.
+func identify(h hash.Hash, ex *filter.Exchange) {
+	id := ex.Identity
 	if id == nil {
 		write(h)
 		return
@@ -110,10 +125,14 @@ func identify(h hash.Hash, id *filter.Identity, claims bool) {
 	write(h, id.Method, id.Subject, id.Consumer)
 	write(h, id.Groups...)
 	write(h, id.Scopes...)
-	if claims && len(id.Claims) > 0 {
-		text, _ := json.Marshal(id.Claims) // they come from JSON
-		write(h, string(text))
+	if len(id.Claims) == 0 {
+		return
 	}
+	text, err := json.Marshal(id.Claims)
+	if err != nil {
+		text = []byte(ex.ID) // what cannot be told is not the same as anything
+	}
+	write(h, string(text))
 }
 
 // write adds texts, with their number and lengths, so that what is different cannot look the same.

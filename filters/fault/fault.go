@@ -146,6 +146,12 @@ func (f *injector) tell(ex *filter.Exchange, d *injected) {
 	ex.Span.SetString("cardea.fault", d.what)
 }
 
+// reset is a cause that cuts the connection.
+type reset struct{ error }
+
+// Is says that there is to be no answer.
+func (reset) Is(target error) bool { return target == http.ErrAbortHandler }
+
 // abort is the end of the exchange.
 func (f *injector) abort(ex *filter.Exchange, d *injected) error {
 	a := d.rule.abort
@@ -155,8 +161,7 @@ func (f *injector) abort(ex *filter.Exchange, d *injected) error {
 		f.metrics.reset.Inc()
 		d.add("reset")
 		f.tell(ex, d)
-		refused.Cause = fmt.Errorf("%w: %w", refused.Cause, http.ErrAbortHandler)
-		return refused
+		return refused.Because(reset{refused.Cause})
 	}
 	f.metrics.abort.Inc()
 	d.add("abort")

@@ -136,7 +136,7 @@ func TestWhatBreaksOffIsNotWhole(t *testing.T) {
 				f.Answer("head")
 				_ = f.Copy(io.MultiReader(bytes.NewReader(text(100_000)), iotest.ErrReader(broken)))
 			},
-			"before the head": func(f *fetch) { f.Fail(broken) },
+			"before the head": func(f *fetch) { f.Fail("known", broken) },
 			"no answer":       func(*fetch) {},
 			"no end":          func(f *fetch) { f.Answer("head") },
 		} {
@@ -186,6 +186,7 @@ func TestSlowReaders(t *testing.T) {
 		"one that stands still is cut":     {[]time.Duration{0, time.Hour}, 1, 1500 * time.Millisecond},
 		"a little slower is waited for":    {[]time.Duration{0, 500 * time.Microsecond}, 0, time.Second},
 		"the leader is cut as any other":   {[]time.Duration{time.Hour, 0, 0}, 1, 1500 * time.Millisecond},
+		"several that take turns":          {[]time.Duration{0, 11 * time.Millisecond, 12 * time.Millisecond, 13 * time.Millisecond, 14 * time.Millisecond, 15 * time.Millisecond}, 5, 4 * time.Second},
 		"several that stand still at once": {[]time.Duration{time.Hour, time.Hour, time.Hour, 0}, 3, 1500 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {

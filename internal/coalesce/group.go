@@ -19,7 +19,8 @@ type Options struct {
 	Buffer int
 
 	// Patience is for how long a reader that has fallen behind by the whole buffer may hold up others that wait for more, in all, beside a
-	// quarter of the time that the answer takes. Then it is cut. Where all readers are slow the fetch is slow, and nobody is cut.
+	// quarter of the time that the answer takes. Then it is cut, and others have half the time. Where all readers are slow the fetch is slow, and
+	// nobody is cut.
 	Patience time.Duration
 }
 
@@ -133,11 +134,8 @@ func (f *Fetch[K, H]) Context() context.Context { return f.ctx }
 // Answer says what the answer is, before its body. Nobody joins any more.
 func (f *Fetch[K, H]) Answer(head H) { f.settle(head, nil) }
 
-// Fail says that there is no answer.
-func (f *Fetch[K, H]) Fail(err error) {
-	var none H
-	f.settle(none, err)
-}
+// Fail says that there is no answer, and what is known all the same.
+func (f *Fetch[K, H]) Fail(head H, err error) { f.settle(head, err) }
 
 func (f *Fetch[K, H]) settle(head H, err error) {
 	f.once.Do(func() {
@@ -158,7 +156,8 @@ func (f *Fetch[K, H]) close() {
 
 // finish is the end, however it came.
 func (f *Fetch[K, H]) finish() {
-	f.Fail(errUnfinished)
+	var none H
+	f.settle(none, errUnfinished)
 	f.body.end(errUnfinished)
 	f.cancel()
 }

@@ -16,7 +16,7 @@ type Reader[K comparable, H any] struct {
 }
 
 // Head waits for the head of the answer, for so long at most; 0 is for ever. It returns why there is none: ErrLate, the cause of the context's end,
-// or what the fetch failed with.
+// or what the fetch failed with, together with what it knows.
 func (r *Reader[K, H]) Head(ctx context.Context, wait time.Duration) (H, error) {
 	var late <-chan time.Time
 	if wait > 0 {

@@ -23,6 +23,7 @@ type stream struct {
 	waiting int       // readers that have read all there is
 	written uint64    // how often something was written
 	begun   time.Time // when the first bytes came
+	cuts    int       // readers that were cut
 	behind  []*cursor // readers that are furthest behind, when it was looked last
 	ended   bool
 	err     error // io.EOF: the body is whole
@@ -152,19 +153,22 @@ func (s *stream) hindmost(now time.Time) time.Duration {
 	return least
 }
 
-// allowed is for how long a reader may still hold others up.
+// allowed is for how long a reader may still hold others up. With each that was cut it is half as long, so that many of them cannot take turns.
 func (s *stream) allowed(c *cursor, now time.Time) time.Duration {
-	return s.patience + now.Sub(s.begun)/allowance - c.held
+	return (s.patience+now.Sub(s.begun)/allowance)>>min(s.cuts, 62) - c.held
 }
 
 // cut ends the readers among those furthest behind that have held others up for too long.
 func (s *stream) cut(now time.Time) {
+	cuts := 0
 	for _, c := range s.behind {
 		if s.allowed(c, now) <= 0 {
 			c.err = ErrSlow
 			s.remove(c)
+			cuts++
 		}
 	}
+	s.cuts += cuts // those that were behind together are judged alike
 }
 
 // wrote says that so many bytes were written.

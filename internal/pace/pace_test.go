@@ -223,7 +223,9 @@ func TestTunnels(t *testing.T) {
 		}
 		time.AfterFunc(time.Second, func() { _ = tunnel.Close() })
 		begin = time.Now()
-		if n, err := tunnel.Write(make([]byte, 100_000)); n > 1100 || err == nil || time.Since(begin) != time.Second || !conn.closed {
+		n, err := tunnel.Write(make([]byte, 100_000))
+		synctest.Wait()
+		if n > 1100 || err == nil || time.Since(begin) != time.Second || !conn.closed {
 			t.Errorf("after Close: %d, %v after %s", n, err, time.Since(begin))
 		}
 	})
