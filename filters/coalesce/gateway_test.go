@@ -332,3 +332,31 @@ func TestTrailersAndErrors(t *testing.T) {
 			bytes.Count(text, []byte(`{"upstream":"gone",`)) == 5
 	})
 }
+
+// Nobody loses an answer to reloads, whoever's request it was.
+func TestReloadsUnderLoad(t *testing.T) {
+	s := newService(t, whole)
+	close(s.release)
+	config := "upstreams: {a: " + s.URL + "}\nroutes: [{match: /**, to: a, coalesce: {}, compress: gzip, headers: {response: {set: {X-Config: VERSION}}}}]"
+	g := gatewaytest.New(t, config)
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			for range 30 {
+				if _, body, err := get(t.Context(), g, "/x", "test"); err != nil || body != page {
+					t.Errorf("%v: %d bytes", err, len(body))
+					return
+				}
+			}
+		})
+	}
+	for i := range 20 {
+		if err := g.SetConfig(strings.Replace(config, "VERSION", strconv.Itoa(i), 1)); err != nil {
+			t.Error(err)
+		}
+	}
+	all.Wait()
+	if n := s.asked.Load(); n == 0 || n > 600 {
+		t.Errorf("the service was asked %d times for 600", n)
+	}
+}
