@@ -189,7 +189,7 @@ func TestWhatIsTheSame(t *testing.T) {
 func TestWhatIsSentByItself(t *testing.T) {
 	p := newTestPolicy(t, "{}", ok())
 	body := p.exchange(t.Context(), "GET", "http://h/x")
-	body.Request.Body = io.NopCloser(strings.NewReader("x"))
+	body.Request.Body, body.Request.ContentLength = io.NopCloser(strings.NewReader("x")), -1
 	for name, ex := range map[string]*filter.Exchange{
 		"a POST": p.exchange(t.Context(), "POST", "http://h/x"), "a body": body, "an upgrade": p.exchange(t.Context(), "GET", "http://h/x", "Upgrade: websocket"),
 		"no-store": p.exchange(t.Context(), "GET", "http://h/x", "Cache-Control: max-age=0, No-Store"),

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -140,8 +141,19 @@ routes: [{match: /**, to: a, coalesce: {wait: 10m, patience: 10m}, compress: gzi
 }
 
 func TestTheFirstClientLeaves(t *testing.T) {
+	for _, http2 := range []bool{false, true} {
+		t.Run(fmt.Sprintf("http2 %v", http2), func(t *testing.T) { theFirstClientLeaves(t, http2) })
+	}
+}
+
+func theFirstClientLeaves(t *testing.T, http2 bool) {
 	s := newService(t, whole)
 	g := gatewaytest.New(t, "upstreams: {a: "+s.URL+"}\nroutes: [{match: /**, to: a, coalesce: {wait: 10m}}]")
+	if http2 {
+		protocols := new(http.Protocols)
+		protocols.SetUnencryptedHTTP2(true)
+		g.Client.Transport = &http.Transport{Protocols: protocols}
+	}
 	ctx, leave := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	all.Go(func() {

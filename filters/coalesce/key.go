@@ -163,7 +163,7 @@ func fit(r *http.Request) string {
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		return "a " + r.Method + " is sent by itself"
-	case r.Body != nil && r.Body != http.NoBody:
+	case r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody: // in HTTP/2 there is a Body that is empty
 		return "the request has a body"
 	case r.Header["Upgrade"] != nil:
 		return "the request asks for an upgrade"
