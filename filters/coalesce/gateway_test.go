@@ -372,3 +372,35 @@ func TestReloadsUnderLoad(t *testing.T) {
 		t.Errorf("the service was asked %d times for 600", n)
 	}
 }
+
+// HEAD and conditional requests are joined as well; interim answers do no harm.
+func TestAnswersWithoutABody(t *testing.T) {
+	s := newService(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Link", "</style.css>; rel=preload")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.Header().Set("Etag", `"1"`)
+		if r.Header.Get("If-None-Match") != "" {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		w.Header().Set("Content-Length", strconv.Itoa(len(page)))
+		_, _ = io.WriteString(w, page)
+	})
+	g := gatewaytest.New(t, "upstreams: {a: "+s.URL+"}\nroutes: [{match: /**, to: a, coalesce: {wait: 10m}}]")
+	var all sync.WaitGroup
+	for range 5 {
+		all.Go(func() {
+			if resp, _ := g.Do("HEAD", "/x", ""); resp.StatusCode != 200 || resp.ContentLength != int64(len(page)) || resp.Header.Get("Etag") != `"1"` {
+				t.Errorf("HEAD: %d %v", resp.StatusCode, resp.Header)
+			}
+		})
+		all.Go(func() {
+			if resp, _ := g.Get("/x", `If-None-Match: "1"`); resp.StatusCode != 304 || resp.Header.Get("Etag") != `"1"` {
+				t.Errorf("GET: %d %v", resp.StatusCode, resp.Header)
+			}
+		})
+	}
+	until(t, "both requests", func() bool { return s.asked.Load() == 2 })
+	close(s.release)
+	all.Wait()
+}
