@@ -99,7 +99,9 @@ func (s *shaper) begin(ex *filter.Exchange) error {
 	}
 	s.flows.Set(ex, f)
 	if f.from != nil && r.Body != nil && r.Body != http.NoBody {
-		r.Body = pace.Reader(ex.Context(), &counted{r.Body, s.request.bytes}, f.from)
+		ctx := ex.Context()
+		ctx.Done() // the body may be read after the exchange has ended: the context must not become another's then
+		r.Body = pace.Reader(ctx, &counted{r.Body, s.request.bytes}, f.from)
 	}
 	return nil
 }
