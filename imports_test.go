@@ -26,6 +26,7 @@ var dataPlane = []string{
 	"internal/consumers/...", "internal/fresh/...", "internal/geoip/...", "internal/issuer/...", "internal/oauth/...", "internal/password/...", "internal/place/...", "internal/redis/...", "internal/limit/...", "internal/line/...", "internal/sharedlimit/...",
 	"internal/consumers/...", "internal/fresh/...", "internal/geoip/...", "internal/issuer/...", "internal/oauth/...", "internal/password/...", "internal/place/...", "internal/redis/...", "internal/limit/...", "internal/quota/...", "internal/sharedlimit/...",
 	"internal/consumers/...", "internal/fresh/...", "internal/geoip/...", "internal/issuer/...", "internal/oauth/...", "internal/overload/...", "internal/password/...", "internal/place/...", "internal/redis/...", "internal/limit/...", "internal/sharedlimit/...",
+	"internal/consumers/...", "internal/fresh/...", "internal/geoip/...", "internal/issuer/...", "internal/oauth/...", "internal/password/...", "internal/place/...", "internal/redis/...", "internal/limit/...", "internal/pace/...", "internal/coalesce/...", "internal/sharedlimit/...",
 	"internal/signingkey/...", "internal/token/...",
 	"filters/...", "targets/...", "filter", "target", "observe",
 }

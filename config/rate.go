@@ -95,24 +95,28 @@ func (r Rate) String() string {
 	if r == (Rate{}) {
 		return ""
 	}
-	per := Duration(r.Per).String()
-	switch r.Per {
-	case time.Second:
-		per = "s"
-	case time.Minute:
-		per = "min"
-	case time.Hour:
-		per = "h"
-	case day:
-		per = "d"
-	case 7 * day:
-		per = "w"
-	}
-	text := strconv.FormatInt(r.Count, 10) + "/" + per
+	text := strconv.FormatInt(r.Count, 10) + "/" + perText(r.Per)
 	if r.Burst > 0 {
 		text += " burst " + strconv.FormatInt(r.Burst, 10)
 	}
 	return text
+}
+
+// perText is a time as a rate is per it: "s", "min", "100ms".
+func perText(per time.Duration) string {
+	switch per {
+	case time.Second:
+		return "s"
+	case time.Minute:
+		return "min"
+	case time.Hour:
+		return "h"
+	case day:
+		return "d"
+	case 7 * day:
+		return "w"
+	}
+	return Duration(per).String()
 }
 
 // IsZero reports whether no rate was said.

@@ -189,6 +189,9 @@ func TestEachMetricIsDescribed(t *testing.T) {
 tracing: http://127.0.0.1:1
 log: {file: access.log}
 upstreams: {users: "http://users:8080"}
+bandwidth: 1MiB/s
+coalesce: {}
+fault: {delay: 1ms, share: 1%}
 compress: {}
 cors: "*"
 deprecation: 2026-01-01

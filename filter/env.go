@@ -35,6 +35,13 @@ type Env struct {
 	// nil where there is no target.
 	Again func(ex *Exchange) (*http.Response, error)
 
+	// Rest sends an exchange of the policy's own (Exchange.Detach) through the policies that come after it, and to the route's target, and
+	// returns the answer as it comes back to the policy. It is for policies that answer several exchanges with one answer, or ask for one
+	// in nobody's name, and may be called from a goroutine of theirs, in any phase, until Close has returned. Exchange.Err says why the
+	// answer is an error, as in a Response phase; where the gateway itself would answer, there is an error instead. Finish runs the
+	// Finish phases, and must be called once the body is closed, also after an error. Rest is nil where there is no target.
+	Rest func(ex *Exchange) (resp *http.Response, finish func(), err error)
+
 	slots          int
 	authentication *Authentication
 }

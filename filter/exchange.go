@@ -41,6 +41,9 @@ type Exchange struct {
 	// Limited says which limit refused the exchange, or would have in a dry run. Its zero value says that none did.
 	Limited Limited
 
+	// Fault is what was done to the exchange on purpose, as a test: "delay, abort". It is "" for all others.
+	Fault string
+
 	// Original is the request line as it came, before policies changed it.
 	Original Original
 
@@ -159,6 +162,51 @@ func (ex *Exchange) Child(req *http.Request) *Exchange {
 		Request: req, Route: ex.Route, Params: ex.Params, Client: ex.Client, Identity: ex.Identity, Priority: ex.Priority, Original: ex.Original,
 		ID: ex.ID, Start: ex.Start, Span: ex.Span, Dry: ex.Dry, slots: make([]any, len(ex.slots)),
 	}
+}
+
+// Detach returns an exchange for a copy of the request, without its body, that lives as long as a context and may outlive ex: nothing of it
+// is ex's. Whoever made it calls Release at its end.
+func (ex *Exchange) Detach(ctx context.Context) *Exchange {
+	r := ex.Request.Clone(ctx)
+	r.Body, r.GetBody, r.Trailer, r.TransferEncoding, r.ContentLength = http.NoBody, nil, nil, nil, 0
+	own := ex.Child(r)
+	own.Params = copyParams(ex.Params)
+	return own
+}
+
+// params are parameters of an exchange that may outlive the one that it was made of.
+type params []struct{ name, value string }
+
+// Get returns the value of the parameter with a name.
+func (p params) Get(name string) (string, bool) {
+	for i := range p {
+		if p[i].name == name {
+			return p[i].value, true
+		}
+	}
+	return "", false
+}
+
+// Len is how many there are.
+func (p params) Len() int { return len(p) }
+
+// At returns the name and the value of one.
+func (p params) At(i int) (name, value string) { return p[i].name, p[i].value }
+
+// copyParams copies parameters, whose memory is used again when the exchange has ended. Those of the router, and copies, can be gone through.
+func copyParams(from Params) Params {
+	l, ok := from.(interface {
+		Len() int
+		At(i int) (name, value string)
+	})
+	if !ok {
+		return nil
+	}
+	own := make(params, l.Len())
+	for i := range own {
+		own[i].name, own[i].value = l.At(i)
+	}
+	return own
 }
 
 // Prepare readies an exchange for a route whose policies use so many slots. The engine calls it.

@@ -10,7 +10,8 @@ import (
 // the policy is not in.
 type Filter struct {
 	// Request runs before the target, in the order of stages. It returns nil to pass; it sets ex.Response to answer, and then
-	// neither later filters nor the target run; it returns an error, best an *Error, to reject.
+	// neither later filters nor the target run; it returns an error, best an *Error, to reject. An *Error whose cause is
+	// http.ErrAbortHandler cuts the connection instead, without an answer.
 	Request func(ex *Exchange) error
 
 	// Response runs once there is a response head, also one that a filter or the gateway made, in reverse order, for the filters

@@ -93,3 +93,36 @@ func TestAChildHasItsOwnRequest(t *testing.T) {
 		t.Errorf("child %+v", child)
 	}
 }
+
+// listed are parameters that can be gone through, as those of the router can.
+type listed struct{ name, value string }
+
+func (l *listed) Get(string) (string, bool)   { return l.value, true }
+func (l *listed) Len() int                    { return 1 }
+func (l *listed) At(int) (name, value string) { return l.name, l.value }
+
+func TestWhatIsDetachedOutlivesItsExchange(t *testing.T) {
+	env := &filter.Env{}
+	slot := filter.NewSlot[int](env)
+	r, _ := http.NewRequest("POST", "/x", http.NoBody)
+	r.Header.Set("A", "1")
+	r.ContentLength = 5
+	params := &listed{"id", "7"}
+	ex := &filter.Exchange{Request: r, ID: "1", Params: params}
+	ex.Prepare(env.Slots())
+	ctx, cancel := context.WithCancel(context.Background())
+	own := ex.Detach(ctx)
+	r.Header.Set("A", "2")
+	params.value = "8"
+	ex.Release()
+	n := 1
+	slot.Set(own, &n)
+	again := own.Detach(ctx)
+	if own.Request.Header.Get("A") != "1" || own.Param("id") != "7" || own.Param("other") != "" || own.ID != "1" || own.Request.ContentLength != 0 || again.Param("id") != "7" {
+		t.Errorf("%+v", own)
+	}
+	cancel()
+	if own.Context().Err() == nil {
+		t.Error("it has another context")
+	}
+}

@@ -67,6 +67,7 @@
 //	               the limit that refused it, whom it counted for, and whether it only would have
 //	error cause    why the gateway itself answered or broke off: the error's code, and what operators should know
 //	aborted        true when the answer was cut
+//	fault          what the policy fault did on purpose
 //
 // The formats common and combined are those of Apache; their text cannot be broken by what clients send, because quotes,
 // backslashes and all that is not printable ASCII is escaped.

@@ -52,6 +52,7 @@ var fields = [...]field{
 	{"error", writeError},
 	{"cause", writeCause},
 	{"aborted", writeAborted},
+	{"fault", func(l *line, e *entry, _ *redactor) { l.text("fault", e.ex.Fault) }},
 }
 
 // fieldNamed returns the field with a name, or nil.

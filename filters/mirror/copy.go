@@ -115,35 +115,3 @@ func (m *mirror) count(ctx context.Context, resp *http.Response, err error, begi
 		m.metrics.failed.Inc()
 	}
 }
-
-// params are path parameters that belong to the copy alone.
-type params []struct{ name, value string }
-
-// Get returns the value of the parameter with a name.
-func (p params) Get(name string) (string, bool) {
-	for i := range p {
-		if p[i].name == name {
-			return p[i].value, true
-		}
-	}
-	return "", false
-}
-
-// listed are parameters that can be gone through. Those of the router can.
-type listed interface {
-	Len() int
-	At(i int) (name, value string)
-}
-
-// copyParams copies parameters, whose memory is used again when the exchange has ended.
-func copyParams(from filter.Params) filter.Params {
-	l, ok := from.(listed)
-	if !ok {
-		return nil
-	}
-	own := make(params, l.Len())
-	for i := range own {
-		own[i].name, own[i].value = l.At(i)
-	}
-	return own
-}

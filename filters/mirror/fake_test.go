@@ -40,6 +40,19 @@ func results(t *testing.T, env *filter.Env) map[string]float64 {
 	return got
 }
 
+// params are parameters with their values.
+type params []struct{ name, value string }
+
+// Get returns the value of the parameter with a name.
+func (p params) Get(name string) (string, bool) {
+	for i := range p {
+		if p[i].name == name {
+			return p[i].value, true
+		}
+	}
+	return "", false
+}
+
 // routerParams are parameters as the router gives them.
 type routerParams struct{ params }
 

@@ -157,14 +157,12 @@ func (m *mirror) chosen(ex *filter.Exchange) bool {
 
 // copyOf returns an exchange for a copy of the request, without its body. It holds nothing that belongs to ex.
 func (m *mirror) copyOf(ex *filter.Exchange) *filter.Exchange {
-	r := ex.Request.Clone(m.ctx)
+	child := ex.Detach(m.ctx)
+	r := child.Request
 	r.Header[Mark] = []string{"true"}
-	r.Body, r.GetBody, r.Trailer, r.TransferEncoding, r.ContentLength = http.NoBody, nil, nil, nil, 0
 	delete(r.Header, "Content-Length")
 	delete(r.Header, "Trailer")
 	delete(r.Header, "Expect")
-	child := ex.Child(r)
-	child.Params = copyParams(ex.Params)
 	child.Span = observe.Span{}
 	child.Interim = nil
 	return child

@@ -6,15 +6,18 @@ import (
 	"cardea.dev/cardea/filters/apikey"
 	"cardea.dev/cardea/filters/authenticate"
 	"cardea.dev/cardea/filters/authorize"
+	"cardea.dev/cardea/filters/bandwidth"
 	"cardea.dev/cardea/filters/basic"
 	"cardea.dev/cardea/filters/bodylimit"
 	"cardea.dev/cardea/filters/cedar"
+	"cardea.dev/cardea/filters/coalesce"
 	"cardea.dev/cardea/filters/compress"
 	"cardea.dev/cardea/filters/concurrency"
 	"cardea.dev/cardea/filters/cors"
 	"cardea.dev/cardea/filters/csrf"
 	"cardea.dev/cardea/filters/deprecation"
 	"cardea.dev/cardea/filters/externalauth"
+	"cardea.dev/cardea/filters/fault"
 	"cardea.dev/cardea/filters/guard"
 	"cardea.dev/cardea/filters/headers"
 	"cardea.dev/cardea/filters/identityheaders"
@@ -77,10 +80,13 @@ func Builtin(extra ...filter.Kind) Kinds {
 			quota.Kind(),
 			priority.Kind(),
 			overload.Kind().OnByDefault(), // after priority, and before all limits: what is shed is not counted
+			bandwidth.Kind(),
+			coalesce.Kind(), // before compress: answers are encoded once for all
 			compress.Kind(),
 			rewrite.Kind(),
 			headers.Kind(),
 			identityheaders.Kind(),
+			fault.Kind(),
 			mirror.Kind(),
 			upstreamauth.Kind(), // after mirror: copies go elsewhere, without these credentials
 		}, extra...),

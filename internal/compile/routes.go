@@ -90,7 +90,7 @@ func (c *compiler) buildRoute(f *flatRoute) *engine.Route {
 	env := c.env(&route.Route)
 	env.Again = func(ex *filter.Exchange) (*http.Response, error) { return route.Target.Serve(ex) }
 	c.adrift = nil
-	route.Steps = c.steps(f, env, filter.Dispatch)
+	route.Steps = c.steps(f, env, filter.Dispatch, route)
 	route.TargetKind = f.kind
 	route.Target = c.buildTarget(f, env)
 	if f.adrift == nil {
@@ -100,8 +100,8 @@ func (c *compiler) buildRoute(f *flatRoute) *engine.Route {
 	return route
 }
 
-// steps builds the policies of a route up to a stage, in the order in which they run.
-func (c *compiler) steps(f *flatRoute, env *filter.Env, last filter.Stage) []engine.Step {
+// steps builds the policies of a route up to a stage, in the order in which they run. Those of a route with a target may send exchanges there.
+func (c *compiler) steps(f *flatRoute, env *filter.Env, last filter.Stage, route *engine.Route) []engine.Step {
 	var steps, early []engine.Step
 	for _, kind := range c.order {
 		p, ok := f.policies[kind.Name()]
@@ -109,6 +109,9 @@ func (c *compiler) steps(f *flatRoute, env *filter.Env, last filter.Stage) []eng
 			continue
 		}
 		env.Expr, env.Scope = c.expressions(p.node), p.scope
+		if route != nil {
+			env.Rest = func(ex *filter.Exchange) (*http.Response, func(), error) { return route.Rest(kind.Name(), c.Log, ex) }
+		}
 		built, err := kind.Build(env, p.node)
 		if err != nil {
 			f.errs = append(f.errs, p.node.Locate(err)...)
@@ -178,7 +181,7 @@ func (c *compiler) guard(route *engine.Route) config.Errors {
 	root := c.root()
 	root.errs = nil // flatten has told them
 	env := c.env(&route.Route)
-	route.Steps = c.steps(root, env, filter.Guard)
+	route.Steps = c.steps(root, env, filter.Guard, nil)
 	route.Slots = env.Slots()
 	return root.errs
 }

@@ -19,6 +19,13 @@ import (
 func (x *exchange) send() {
 	defer x.stopped()
 	resp := x.Response
+	if x.Err != nil && errors.Is(x.Err, http.ErrAbortHandler) { // a policy wants no answer at all
+		x.Aborted = true
+		if resp.Body != nil {
+			_ = resp.Body.Close()
+		}
+		return
+	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		x.upgrade(resp)
 		return
