@@ -23,10 +23,9 @@ type rule struct {
 
 var dataPlane = []string{
 	"internal/engine/...", "internal/http1/...", "internal/router/...", "internal/upstream/...", "internal/expr/...", "internal/keep/...",
-	"internal/consumers/...", "internal/fresh/...", "internal/geoip/...", "internal/issuer/...", "internal/oauth/...", "internal/password/...", "internal/place/...", "internal/redis/...", "internal/limit/...", "internal/line/...", "internal/sharedlimit/...",
-	"internal/consumers/...", "internal/fresh/...", "internal/geoip/...", "internal/issuer/...", "internal/oauth/...", "internal/password/...", "internal/place/...", "internal/redis/...", "internal/limit/...", "internal/quota/...", "internal/sharedlimit/...",
-	"internal/consumers/...", "internal/fresh/...", "internal/geoip/...", "internal/issuer/...", "internal/oauth/...", "internal/overload/...", "internal/password/...", "internal/place/...", "internal/redis/...", "internal/limit/...", "internal/sharedlimit/...",
-	"internal/consumers/...", "internal/fresh/...", "internal/geoip/...", "internal/issuer/...", "internal/oauth/...", "internal/password/...", "internal/place/...", "internal/redis/...", "internal/limit/...", "internal/pace/...", "internal/coalesce/...", "internal/sharedlimit/...",
+	"internal/coalesce/...", "internal/consumers/...", "internal/fresh/...", "internal/geoip/...", "internal/issuer/...", "internal/limit/...",
+	"internal/line/...", "internal/oauth/...", "internal/overload/...", "internal/pace/...", "internal/password/...", "internal/place/...",
+	"internal/quota/...", "internal/redis/...", "internal/sharedlimit/...",
 	"internal/signingkey/...", "internal/token/...",
 	"filters/...", "targets/...", "filter", "target", "observe",
 }

@@ -198,7 +198,7 @@ deprecation: 2026-01-01
 identity_headers: {token: {key: internal.pem, issuer: gateway}}
 guard: {}
 concurrency: 10
-rate_limit: 100/min
+rate_limit: {limits: 100/min, store: "redis://127.0.0.1:1"}
 quota: {quotas: 100/day, file: off}
 oidc: {issuer: "https://idp.example.com/", client_id: gateway, client_secret: a-secret-of-the-test}
 external_auth: http://127.0.0.1:1/check

@@ -27,10 +27,10 @@ import (
 	"cardea.dev/cardea/filters/mirror"
 	"cardea.dev/cardea/filters/mtls"
 	"cardea.dev/cardea/filters/oidc"
-	"cardea.dev/cardea/filters/ratelimit"
-	"cardea.dev/cardea/filters/quota"
-	"cardea.dev/cardea/filters/priority"
 	"cardea.dev/cardea/filters/overload"
+	"cardea.dev/cardea/filters/priority"
+	"cardea.dev/cardea/filters/quota"
+	"cardea.dev/cardea/filters/ratelimit"
 	"cardea.dev/cardea/filters/rewrite"
 	"cardea.dev/cardea/filters/securityheaders"
 	"cardea.dev/cardea/filters/signature"
@@ -75,11 +75,11 @@ func Builtin(extra ...filter.Kind) Kinds {
 			authorize.DenyKind(),
 			authorize.AllowKind(),
 			cedar.Kind(),
-			ratelimit.Kind(),
-			concurrency.Kind(),
-			quota.Kind(),
 			priority.Kind(),
 			overload.Kind().OnByDefault(), // after priority, and before all limits: what is shed is not counted
+			ratelimit.Kind(),
+			concurrency.Kind(),
+			quota.Kind(), // the last that refuses: what others refuse does not count
 			bandwidth.Kind(),
 			coalesce.Kind(), // before compress: answers are encoded once for all
 			compress.Kind(),
