@@ -67,5 +67,6 @@
 //
 // cardea_quota_requests_total{route,quota,outcome} counts the requests that quotas were asked about: allowed, refused, would_refuse (in a dry
 // run). cardea_quota_warnings_total{route,quota} is how often usage reached the share for warnings, cardea_quota_uncounted_total{route} the requests
-// that could not be counted, cardea_quota_store_failures_total how often the store or the file failed.
+// that could not be counted, cardea_quota_store_failures_total how often the store or the file failed,
+// cardea_quota_unusable_costs_total{route} costs that were no numbers.
 package quota

@@ -15,8 +15,9 @@ import (
 // KeyConfig says what is counted by. Policies have it inline.
 type KeyConfig struct {
 	// Per is what is counted by: variables or CEL expressions, such as "address", "identity", "jwt.sub", "identity.tags.plan", "header.x-user",
-	// "route" or "path.id". Several count each combination by itself. "address" counts IPv6 by /64; "all" counts everything together. By default
-	// it is who calls: the identity where the route authenticates callers, and else the address.
+	// "route" or "path.id". Several count each combination by itself. "address" counts IPv6 by /64; "all" counts everything together. Cookies, and
+	// fields and parameters that are called like credentials ("header.x-api-key"), are remembered and shown as their digests. By default it is who
+	// calls: the identity where the route authenticates callers, and else the address.
 	Per []string `yaml:"per"`
 
 	// Absent is what becomes of a request that has not all of it: "address" (it counts by its address instead), "together" (all such requests
@@ -68,10 +69,15 @@ const maxText = 128
 // NewID returns the ID of a text.
 func NewID(text string) ID {
 	if len(text) > maxText {
-		sum := sha256.Sum256([]byte(text))
-		text = "sha256:" + hex.EncodeToString(sum[:])
+		return digestID(text)
 	}
 	return ID{text: text}
+}
+
+// digestID returns the ID of a text that must not be shown, or is too long for it.
+func digestID(text string) ID {
+	sum := sha256.Sum256([]byte(text))
+	return ID{text: "sha256:" + hex.EncodeToString(sum[:])}
 }
 
 // AddressID returns the ID of an address: IPv6 by its /64. An invalid one, as of a Unix socket's peer, is the text "-".
@@ -113,6 +119,7 @@ type part struct {
 	address bool // the address itself
 	caller  bool // the identity, or else the address
 	value   filter.Value
+	secret  bool // the value must not be shown
 }
 
 // known are the variables that say the same before authentication as after it, beside those of the path's parameters.
@@ -144,7 +151,7 @@ func NewKey(env *filter.Env, c KeyConfig) (*Key, error) {
 			if err != nil {
 				errs = append(errs, config.FieldErrorf("per", "%w", err))
 			}
-			p.value = value
+			p.value, p.secret = value, secret(source)
 		}
 		k.early = k.early && (slices.Contains(known, source) || strings.HasPrefix(source, "path."))
 		k.parts = append(k.parts, p)
@@ -212,7 +219,21 @@ func (p *part) of(ex *filter.Exchange) (ID, bool) {
 	if !ok || text == "" {
 		return ID{}, false
 	}
+	if p.secret {
+		return digestID(text), true
+	}
 	return NewID(text), true
+}
+
+// secret says whether a value may be a credential, by where it is from: a cookie, or a field or parameter that is called like one.
+func secret(source string) bool {
+	source = strings.ToLower(source)
+	if !strings.Contains(source, "header") && !strings.Contains(source, "query") {
+		return strings.Contains(source, "cookie")
+	}
+	return slices.ContainsFunc([]string{"cookie", "auth", "key", "token", "secret", "passw", "session", "signature", "credential"}, func(word string) bool {
+		return strings.Contains(source, word)
+	})
 }
 
 // callerID is who calls, or else the address.

@@ -69,6 +69,29 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// TestKeysHideCredentials: what may be a credential is not remembered as it is.
+func TestKeysHideCredentials(t *testing.T) {
+	for source, hidden := range map[string]bool{
+		"header.authorization": true, "header.x-api-key": true, "cookie.sid": true, `cookie["sid"]`: true, `header["x-api-key"] + "x"`: true,
+		"query.access_token": true, "header.x-user": false, "path.key": false, "query.q": false, `header["x-user"] + request.host`: false,
+	} {
+		env := filtertest.NewEnv(t, "r")
+		key, err := limit.NewKey(env, limit.KeyConfig{Per: []string{source}, Absent: "address"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest("GET", "/?access_token=value&q=value", nil)
+		for _, name := range []string{"Authorization", "X-Api-Key", "X-User"} {
+			r.Header.Set(name, "value")
+		}
+		r.Header.Set("Cookie", "sid=value")
+		id, _ := key.Of(&filter.Exchange{Request: r, Route: env.Route, Params: filtertest.Params{"key": "value"}})
+		if text := id.String(); strings.HasPrefix(text, "sha256:") != hidden || !hidden && !strings.HasPrefix(text, "value") {
+			t.Errorf("%s: %s", source, text)
+		}
+	}
+}
+
 // TestCallers: without a key it is who calls.
 func TestCallers(t *testing.T) {
 	env := filtertest.NewEnv(t, "r")
