@@ -36,7 +36,7 @@ type contender struct {
 	connections int // 0 is what the flag says
 	all         bool
 	checks      string // which credentials it checks: "key" or "jwt"; "": none
-	limits      string // what it limits by user, so high that nobody gets there: "rate" or "concurrency"; "": nothing
+	limits      string // what it limits by user, so high that nobody gets there: "rate", "rate, fields" (which tell of it) or "concurrency"; "": nothing
 }
 
 // called is its label.
@@ -88,6 +88,8 @@ var cases = []benchCase{
 			{peer: "haproxy", label: "haproxy+rate", limits: "rate"},
 			{peer: "cardea"},
 			{peer: "cardea", label: "cardea+concurrency", limits: "concurrency"},
+			{peer: "cardea", label: "cardea+rate", limits: "rate"},
+			{peer: "cardea", label: "cardea+rate+fields", limits: "rate, fields"},
 		},
 	},
 	{

@@ -31,10 +31,12 @@ func haproxyLimit(s *setup) string {
 	http-request deny deny_status 429 if { sc_http_req_rate(0) gt 1000000 }`
 }
 
-// cardeaLimits limits the rate, or how many requests are under way.
+// cardeaLimits limits the rate, and tells clients of it or not, or how many requests are under way.
 func cardeaLimits(s *setup) string {
 	switch s.limits {
 	case "rate":
+		return "rate_limit: {limits: 1000000/s per header.x-user, headers: off}\n"
+	case "rate, fields":
 		return "rate_limit: 1000000/s per header.x-user\n"
 	case "concurrency":
 		return "concurrency: 100000 per header.x-user\n"
