@@ -68,10 +68,7 @@ func TestALinkToTheFile(t *testing.T) {
 		t.Error("the file can be used by two names at once")
 	}
 	b.want("day", "a", 5, 1, 1)
-	close(b.stop) // the test writes itself
-	<-b.done
-	b.stop, b.done = make(chan struct{}), make(chan struct{})
-	close(b.done)
+	b.alone()
 	if err := b.rewrite(); err != nil {
 		t.Fatal(err)
 	}
@@ -101,10 +98,19 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 	}
 }
 
+// alone ends the ledger's goroutine: the test writes itself, whenever it calls tick.
+func (b *bench) alone() {
+	close(b.stop)
+	<-b.done
+	b.stop, b.done = make(chan struct{}), make(chan struct{})
+	close(b.done)
+}
+
 // TestAFileIsWrittenAnew: it does not grow without bound, and nothing gets lost.
 func TestAFileIsWrittenAnew(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "quota.state")
 	b := newBench(t, path, "2026-11-30 12:00:00")
+	b.alone()
 	for round := range int64(60) {
 		for i := range 500 {
 			b.take("month", fmt.Sprintf("consumer %d of a long name, which takes room in the file", i), 1000, 1)
@@ -129,10 +135,7 @@ func TestAFileIsWrittenAnew(t *testing.T) {
 func TestADiskThatIsFull(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "quota.state")
 	b := newBench(t, path, "2026-11-30 12:00:00")
-	close(b.stop) // the test writes itself
-	<-b.done
-	b.stop, b.done = make(chan struct{}), make(chan struct{})
-	close(b.done)
+	b.alone()
 	b.want("month", "a", 10, 1, 1)
 	right := b.file.f
 	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
