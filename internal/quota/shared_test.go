@@ -20,12 +20,31 @@ import (
 // kept has a server keep what it is told.
 var kept = []string{"--appendonly", "yes", "--appendfsync", "always"} // never changed
 
+// logged keeps what is logged.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), text)
+}
+
 // gateway is one of those that share quotas.
 type gateway struct {
 	testing.TB
 	SharedCounter
 	now      time.Time
 	failures atomic.Int64
+	log      logged
 }
 
 func newGateway(t testing.TB, url, onFailure, now string) *gateway {
@@ -36,11 +55,8 @@ func newGateway(t testing.TB, url, onFailure, now string) *gateway {
 	}
 	g := &gateway{TB: t}
 	g.at(now)
-	s, err := NewShared(SharedOptions{Server: server, Log: slog.New(slog.DiscardHandler), Failed: func() { g.failures.Add(1) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.SharedCounter = SharedCounter{s, onFailure}
+	s := NewShared(SharedOptions{Server: server, Log: slog.New(slog.NewTextHandler(&g.log, nil)), Failed: func() { g.failures.Add(1) }})
+	g.SharedCounter = s.For(time.Second, onFailure)
 	t.Cleanup(func() {
 		_ = s.Close()
 		_ = server.Close()
@@ -190,7 +206,7 @@ func TestTheStoreIsAway(t *testing.T) {
 		})
 	}
 	for mode, g := range all {
-		r.Wait("be found again by "+mode, func() bool { return !g.down.Load() })
+		r.Wait("be found again by "+mode, func() bool { return !g.outage.Down() })
 	}
 	if got := all["deny"].take(5, "local", 1, "month"); got != -5 {
 		t.Errorf("another gateway sees %d", got)
@@ -217,7 +233,7 @@ func TestAStoreThatHangs(t *testing.T) {
 	r.Wait("count", func() bool { // what the store got while it hung counts twice: never less than was used
 		var n int
 		_, err := fmt.Sscanf(r.Must("GET", "cardea:quota:{test}::month:tk:20758"), "$1\r\n%d", &n)
-		return err == nil && n >= 3 && n <= 5 && !g.down.Load()
+		return err == nil && n >= 3 && n <= 5 && !g.outage.Down()
 	})
 }
 
