@@ -67,7 +67,7 @@ func newRules(env *filter.Env, c *Config) ([]rule, error) {
 				errs = append(errs, config.FieldErrorf(fmt.Sprintf("quotas[%d]", i), "two quotas count by %s per %s", key, r.period))
 			}
 		}
-		r.header = newHeaderTexts(name, c.CostResponse.Bytes())
+		r.bytes = c.CostResponse.Bytes()
 	}
 	return rules, errors.Join(errs...)
 }
