@@ -3,12 +3,15 @@ package quota
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"cardea.dev/cardea/internal/redis"
 	"cardea.dev/cardea/internal/redis/redistest"
 )
 
@@ -69,6 +72,66 @@ func TestOneKeyIsSpoilt(t *testing.T) {
 	}
 	if n := g.log.count("\n"); n != 1 {
 		t.Errorf("%d lines are logged:\n%s", n, g.log.text.String())
+	}
+}
+
+// TestSpoiltKeysHoldUpNobody: what the store is owed for a key that somebody else has spoilt keeps nothing else from it, nor the store from
+// coming back.
+func TestSpoiltKeysHoldUpNobody(t *testing.T) {
+	r := redistest.Start(t, kept...)
+	g := newGateway(t, r.URL(), "local", "2026-11-30 12:00:00")
+	r.Must("LPUSH", "cardea:quota:{test}::month:tlist:20758", "x")
+	r.Must("SET", "cardea:quota:{test}::month:ttext:20758", "x")
+	g.take(Unlimited, "k", 1, "month")
+	charge := func() {
+		for _, key := range []string{"list", "text", "k"} {
+			if err := g.Charge(g.now, g.asks(5, key, "month"), 1); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	owes := func() int {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return len(g.owed)
+	}
+	charge()
+	r.Wait("be told", func() bool { return owes() == 0 })
+	r.Kill()
+	r.Wait("be down", func() bool {
+		g.take(Unlimited, "other", 1, "month")
+		return g.outage.Down()
+	})
+	charge()
+	r.Run()
+	r.Wait("be up again", func() bool { return !g.outage.Down() && owes() == 0 })
+	if got := r.Must("GET", "cardea:quota:{test}::month:tk:20758"); got != "$1\r\n3\r\n" {
+		t.Errorf("the store says %q", got)
+	}
+}
+
+// TestCloseTells: what the store is owed at the end it is told of before the connection to it is closed.
+func TestCloseTells(t *testing.T) {
+	r := redistest.Start(t)
+	server, err := redis.New(r.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := redis.Attach(server, "quotas", func() *Shared {
+		return NewShared(SharedOptions{Server: server, Log: slog.New(slog.DiscardHandler)})
+	})
+	g := &gateway{TB: t, SharedCounter: s.For(time.Second, "deny")}
+	g.at("2026-11-30 12:00:00")
+	for i := range 2000 {
+		if err := g.Charge(g.now, g.asks(5, fmt.Sprint(i), "month"), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := server.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := r.Must("DBSIZE"); got != ":2001\r\n" && got != ":2000\r\n" { // with the key of the probe, where it came to it
+		t.Errorf("the store has %q keys", got)
 	}
 }
 

@@ -129,16 +129,30 @@ func (s *Shared) tell(ctx context.Context, client rueidis.Client, keys []string,
 	}
 	for i, result := range s.lua.ExecMulti(ctx, client, execs...) {
 		e := result.Error()
-		if e != nil && !strings.Contains(e.Error(), "WRONGTYPE") {
+		if e != nil && !spoilt(e) {
 			failed, err = keys[i], e
 			continue
 		}
-		if e != nil { // somebody else has the key: it will never do, and must not hold up the others
-			s.o.Log.Error("a key of the store of quotas is somebody else's", "key", keys[i])
+		if e != nil { // it will never do, and must not hold up the others
+			s.failed(keys[i], e)
 		}
 		s.paid(keys[i], debts[i].cost)
 	}
 	return failed, err
+}
+
+// spoilt says whether a key has something else in it, by somebody else.
+func spoilt(err error) bool {
+	answer, ok := rueidis.IsRedisErr(err)
+	if !ok {
+		return false
+	}
+	if _, down := redis.Classify(err); down || answer.IsTryAgain() || answer.IsClusterDown() {
+		return false
+	}
+	_, moved := answer.IsMoved()
+	_, ask := answer.IsAsk()
+	return !moved && !ask
 }
 
 // key is a quota's key in the store. The period of a calendar is part of it, so that none is begun twice when a clock is put back. What stands in
