@@ -43,19 +43,20 @@ type lost struct {
 	probes  atomic.Int64
 	keys    sync.Map
 	settled atomic.Int64
-	answer  func() error
+	answer  atomic.Pointer[func() error]
 }
 
 func newLost(t *testing.T, s *Server) *lost {
 	t.Helper()
-	l := &lost{answer: func() error { return nil }}
+	l := &lost{}
+	l.says(func() error { return nil })
 	l.up.Store(true)
 	l.Outage = NewOutage(OutageOptions{
 		Server: s, Log: slog.New(slog.NewTextHandler(&l.log, nil)), Lost: "is-lost", Back: "is-back", Refused: "is-refused",
 		Probe: func(_ context.Context, key string) error {
 			l.probes.Add(1)
 			l.keys.Store(key, true)
-			return l.answer()
+			return (*l.answer.Load())()
 		},
 		Settle: func(context.Context) error {
 			if l.settled.Add(1) == 1 {
@@ -70,12 +71,15 @@ func newLost(t *testing.T, s *Server) *lost {
 	return l
 }
 
+// says has probes get another answer.
+func (l *lost) says(answer func() error) { l.answer.Store(&answer) }
+
 // TestOutage: a server that is lost is probed by one, less and less often, and it is logged once.
 func TestOutage(t *testing.T) {
 	s := open(t, "redis://127.0.0.1:1")
 	synctest.Test(t, func(t *testing.T) {
 		l := newLost(t, s)
-		l.answer = func() error { return errors.New("no") }
+		l.says(func() error { return errors.New("no") })
 		for range 100 {
 			if reason := l.Failed("k", errors.New("broken")); reason != "connection" {
 				t.Error(reason)
@@ -96,7 +100,7 @@ func TestOutage(t *testing.T) {
 			}
 			return true
 		})
-		l.answer = func() error { return nil }
+		l.says(func() error { return nil })
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		if l.Down() || !l.up.Load() || l.settled.Load() != 2 {
@@ -148,13 +152,13 @@ func TestSlow(t *testing.T) {
 			t.Error("it is down")
 		}
 		l.Patience(time.Second) // is less than what was said
-		l.answer = func() error { time.Sleep(3 * time.Minute); return nil }
+		l.says(func() error { time.Sleep(3 * time.Minute); return nil })
 		l.Late("k")
 		time.Sleep(30 * time.Minute)
 		if !l.Down() {
 			t.Error("it is up, and answers too late")
 		}
-		l.answer = func() error { time.Sleep(time.Minute); return nil }
+		l.says(func() error { time.Sleep(time.Minute); return nil })
 		time.Sleep(30 * time.Minute)
 		synctest.Wait()
 		if l.Down() {
@@ -186,7 +190,7 @@ func TestRefused(t *testing.T) {
 		t.Errorf("down: %t, logged %s", l.Down(), l.log.text.String())
 	}
 	r.Must("REPLICAOF", "127.0.0.1", "1")
-	l.answer = func() error { return io.EOF }
+	l.says(func() error { return io.EOF })
 	if reason := l.Failed("k", ask("SET", "k", "v")); reason != "refused" || !l.Down() {
 		t.Errorf("%s, down: %t", reason, l.Down())
 	}
