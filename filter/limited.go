@@ -51,7 +51,7 @@ type LimiterInfo struct {
 	Scope  string `json:"scope,omitempty"` // where it is written; "": at the root
 	Limit  string `json:"limit"`           // as it is written
 	Per    string `json:"per"`             // what it counts by
-	Store  string `json:"store"`           // "memory", "redis exact", …
+	Store  string `json:"store"`           // where: "memory", "file /x", "redis exact" or "redis approximate"
 	Keys   int64  `json:"keys"`            // how many are counted here
 }
 

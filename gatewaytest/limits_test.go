@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -14,6 +15,7 @@ import (
 
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/gatewaytest"
+	"cardea.dev/cardea/internal/redis/redistest"
 )
 
 // tally is a limiter of a foreign policy. Its keys are fixed.
@@ -151,5 +153,37 @@ func TestOperatorsSeeLimits(t *testing.T) {
 	}
 	if log := g.Log(); strings.Count(log, `msg="a limit was reset"`) != 2 || !strings.Contains(log, `limit="tally b" key=full from=127.0.0.1`) {
 		t.Errorf("the log says\n%s", log)
+	}
+}
+
+// TestLimitsSayWhereTheyAre: in the same words, whatever policy they are of.
+func TestLimitsSayWhereTheyAre(t *testing.T) {
+	r := redistest.Start(t)
+	g := gatewaytest.New(t, fmt.Sprintf(`
+admin: 127.0.0.1:0
+store: %s
+routes:
+  - {match: /a, respond: a, rate_limit: 1/min per all, quota: 1/day per all}
+  - {match: /b, respond: b, rate_limit: {limits: 1/min per all, mode: approximate}}
+  - {match: /c, respond: c, rate_limit: {limits: 1/min per all, store: local}, quota: {quotas: 1/day per all, store: local, file: off}}
+`, r.URL()))
+	resp, err := g.Client.Get("http://" + g.AdminAddr() + "/limits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var all struct{ Limits []filter.LimiterInfo }
+	if err := json.NewDecoder(resp.Body).Decode(&all); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, l := range all.Limits {
+		got[l.Policy+" "+l.Scope] = l.Store
+	}
+	want := map[string]string{
+		"rate_limit /a": "redis exact", "quota /a": "redis exact", "rate_limit /b": "redis approximate", "rate_limit /c": "memory", "quota /c": "memory",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"cardea.dev/cardea/filters/oidc"
 	"cardea.dev/cardea/gatewaytest"
+	"cardea.dev/cardea/internal/redis/redistest"
 )
 
 // liar is a provider that says what the test wants.
@@ -271,8 +272,8 @@ func TestLoginsAreGoodOnceWhateverTheProviderSays(t *testing.T) {
 }
 
 func TestSessionsThatEndWhileTheyAreRenewed(t *testing.T) {
-	r := startRedis(t)
-	for what, settings := range map[string]string{"cookies": "", "redis": ", session: 'redis://" + r.addr + "'"} {
+	r := redistest.Start(t)
+	for what, settings := range map[string]string{"cookies": "", "redis": ", session: '" + r.URL() + "'"} {
 		l, c := newLiar(t), &clock{}
 		l.refresh = "rt"
 		g := l.gatewayAt(c, settings)

@@ -2,9 +2,7 @@ package oidc_test
 
 import (
 	"fmt"
-	"net"
 	"net/http"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -14,69 +12,9 @@ import (
 	"cardea.dev/cardea/internal/redis/redistest"
 )
 
-// redisServer is a real Redis or Valkey.
-type redisServer struct {
-	t    *testing.T
-	addr string
-	dir  string
-	cmd  *exec.Cmd
-}
-
-// startRedis starts a server. It ends with the test.
-func startRedis(t *testing.T) *redisServer {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &redisServer{t: t, addr: l.Addr().String(), dir: t.TempDir()}
-	_ = l.Close()
-	r.start()
-	t.Cleanup(r.kill)
-	return r
-}
-
-func (r *redisServer) start() {
-	r.t.Helper()
-	program, err := exec.LookPath("redis-server")
-	if err != nil {
-		if program, err = exec.LookPath("valkey-server"); err != nil {
-			r.t.Fatal("the test needs redis-server or valkey-server: run scripts/deps redis-server")
-		}
-	}
-	_, port, _ := net.SplitHostPort(r.addr)
-	r.cmd = exec.Command(program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--dir", r.dir)
-	if err := r.cmd.Start(); err != nil {
-		r.t.Fatal(err)
-	}
-	for end := time.Now().Add(10 * time.Second); ; {
-		conn, err := net.DialTimeout("tcp", r.addr, time.Second)
-		if err == nil {
-			_, _ = conn.Write([]byte("PING\r\n"))
-			answer := make([]byte, 16)
-			n, _ := conn.Read(answer)
-			_ = conn.Close()
-			if strings.HasPrefix(string(answer[:n]), "+PONG") {
-				return
-			}
-		}
-		if time.Now().After(end) {
-			r.t.Fatal("redis does not start")
-		}
-	}
-}
-
-func (r *redisServer) kill() {
-	if r.cmd != nil {
-		_ = r.cmd.Process.Kill()
-		_ = r.cmd.Wait()
-		r.cmd = nil
-	}
-}
-
 func TestSessionsInRedis(t *testing.T) {
-	r := startRedis(t)
-	settings := fmt.Sprintf("secret: %s, forward: id_token, session: {store: 'redis://%s/0'}", secret, r.addr)
+	r := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	settings := fmt.Sprintf("secret: %s, forward: id_token, session: {store: '%s/0'}", secret, r.URL())
 	s := newSite(t, settings)
 	b := newBrowser(t)
 	b.login(s.URL + "/app/x")
@@ -110,23 +48,18 @@ func TestSessionsInRedis(t *testing.T) {
 		t.Errorf("%s refresh tokens were used", n)
 	}
 
-	r.kill()
+	r.Kill()
 	if resp, body := s.Get("/app/x", line); resp.StatusCode != 503 || !strings.Contains(body, "authentication_unavailable") {
 		t.Errorf("without the store: got %d %s", resp.StatusCode, body)
 	}
 	if resp, _ := s.Get("/app/x"); resp.StatusCode != 401 {
 		t.Errorf("without the store, and without a session: got %d", resp.StatusCode)
 	}
-	r.start()
-	for end := time.Now().Add(10 * time.Second); ; {
+	r.Run()
+	r.Wait("have the session", func() bool {
 		resp, _ := s.Get("/app/x", line)
-		if resp.StatusCode == 200 {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("the session is lost: %d", resp.StatusCode)
-		}
-	}
+		return resp.StatusCode == 200
+	})
 
 	if status, body := s.backchannel(s.logoutToken(`"sub":"id1"`)); status != 200 {
 		t.Fatalf("got %d %s", status, body)

@@ -1,6 +1,7 @@
 package quota
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -66,7 +67,7 @@ func newRules(env *filter.Env, c *Config) ([]rule, error) {
 				errs = append(errs, config.FieldErrorf(fmt.Sprintf("quotas[%d]", i), "two quotas count by %s per %s", key, r.period))
 			}
 		}
-		r.header = newHeaderTexts(name, c.CostResponse.Bytes())
+		r.bytes = c.CostResponse.Bytes()
 	}
 	return rules, errors.Join(errs...)
 }
@@ -124,16 +125,16 @@ func newCounter(env *filter.Env, c *Config) (quota.Counter, string, error) {
 		l, err := ledger(env, "")
 		return l, "", err
 	}
-	sum := sha256.Sum256([]byte(url.Reveal()))
-	place := "quota:redis:" + hex.EncodeToString(sum[:])
 	server, err := redis.Kept(env, url)
 	if err != nil {
 		return nil, "", config.FieldErrorf("store", "%w", err)
 	}
-	shared, err := filter.Keep(env, place, func() (*quota.Shared, error) {
+	shared := redis.Attach(server, "quotas", func() *quota.Shared {
 		return quota.NewShared(quota.SharedOptions{Server: server, Log: env.Log, Failed: failures(env)})
 	})
-	return quota.SharedCounter{Shared: shared, OnFailure: c.OnStoreFailure}, place, err
+	sum := sha256.Sum256([]byte(url.Reveal()))
+	timeout := cmp.Or(c.StoreTimeout.Std(), redis.DefaultTimeout)
+	return shared.For(timeout, c.OnStoreFailure), "redis " + hex.EncodeToString(sum[:]), nil
 }
 
 // failures counts when a store or file fails.

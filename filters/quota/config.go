@@ -61,6 +61,9 @@ type Config struct {
 	// "deny" (503 limits_unavailable) or "allow". What passes meanwhile the store is told of when it is back. By default "local".
 	OnStoreFailure string `yaml:"on_store_failure" enum:"allow,deny,local"`
 
+	// StoreTimeout is how long a request waits for the store before OnStoreFailure holds. By default 100ms. 0 is the default.
+	StoreTimeout config.Duration `yaml:"store_timeout"`
+
 	// File is the file that usage is kept in, so that it survives a restart, or "off": in memory alone. One gateway uses it at a time. By default
 	// "quota.state" in the folder that systemd keeps for the service (StateDirectory=), or else "cardea/quota.state" where the user's
 	// programs keep their data ($XDG_DATA_HOME, or ~/.local/share).

@@ -39,6 +39,7 @@
 //	  cost_response: bytes
 //	  store: redis://redis:6379
 //	  on_store_failure: deny
+//	  store_timeout: 50ms
 //
 // # Counting
 //

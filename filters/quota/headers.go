@@ -3,65 +3,50 @@ package quota
 import (
 	"math"
 	"net/http"
-	"strconv"
 	"time"
 
+	"cardea.dev/cardea/internal/limit"
 	"cardea.dev/cardea/internal/quota"
 )
 
-// headerTexts are the parts of fields that are the same for all answers.
-type headerTexts struct {
-	item string // the quota's name
-	unit string
-}
+const (
+	warningField   = "Quota-Warning"
+	fieldsEstimate = 64 // bytes of one quota in a field
+)
 
-func newHeaderTexts(name string, bytes bool) *headerTexts {
-	h := &headerTexts{item: `"` + name + `"`}
-	if bytes {
-		h.unit = `;qu="content-bytes"`
-	}
-	return h
-}
-
-// tell adds to the fields RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-10), which are lists: what is there stays. Where usage
-// is near the quota there is a Quota-Warning, too.
+// tell adds to the fields RateLimit-Policy and RateLimit. Where usage is near the quota there is a Quota-Warning, too.
 func (p *policy) tell(h http.Header, v *visit) {
 	now := p.now()
+	var rooms [3][2 * fieldsEstimate]byte
+	policies, left, warnings := rooms[0][:0], rooms[1][:0], rooms[2][:0]
 	for i := range v.asks {
 		q, r := &v.asks[i], v.rules[i]
 		if q.Amount == quota.Unlimited {
 			continue
 		}
-		left, reset := max(0, q.Amount-q.Used), q.Reset
-		if left == 0 && !q.Retry.IsZero() {
+		rest, reset := max(0, q.Amount-q.Used), q.Reset
+		if rest == 0 && !q.Retry.IsZero() {
 			reset = q.Retry
 		}
-		var room [96]byte
 		if p.headers {
-			b := append(room[:0], r.header.item...)
-			b = strconv.AppendInt(append(b, ";q="...), q.Amount, 10)
-			b = append(b, r.header.unit...)
-			b = strconv.AppendInt(append(b, ";w="...), int64(r.window(q)/time.Second), 10)
-			add(h, "Ratelimit-Policy", b)
-			b = append(room[:0], r.header.item...)
-			b = strconv.AppendInt(append(b, ";r="...), left, 10)
-			b = strconv.AppendInt(append(b, ";t="...), seconds(reset.Sub(now)), 10)
-			add(h, "Ratelimit", b)
+			policies = limit.AppendPolicy(policies, r.name, q.Amount, r.bytes, r.window(q))
+			left = limit.AppendLeft(left, r.name, rest, reset.Sub(now))
 		}
 		if p.warnAt > 0 && q.Used >= p.threshold(q) {
-			b := append(room[:0], r.header.item...)
-			b = strconv.AppendInt(append(b, ";used="...), q.Used, 10)
-			b = strconv.AppendInt(append(b, ";limit="...), q.Amount, 10)
-			b = strconv.AppendInt(append(b, ";t="...), seconds(reset.Sub(now)), 10)
-			add(h, "Quota-Warning", b)
+			warnings = limit.AppendParameter(limit.AppendMember(warnings, r.name), "used", q.Used)
+			warnings = limit.AppendParameter(warnings, "limit", q.Amount)
+			warnings = limit.AppendParameter(warnings, "t", limit.Seconds(reset.Sub(now)))
 		}
 	}
+	add(h, limit.PolicyField, policies)
+	add(h, limit.LeftField, left)
+	add(h, warningField, warnings)
 }
 
-// add adds a member to a list, in memory of its own: what is there may be a part of something longer.
-func add(h http.Header, name string, value []byte) {
-	own := h[name]
-	h[name] = append(own[:len(own):len(own)], string(value))
+func add(h http.Header, name string, members []byte) {
+	if len(members) > 0 {
+		limit.AddField(h, name, []string{string(members)})
+	}
 }
 
 // window is how long the period is.
@@ -79,6 +64,3 @@ func (p *policy) threshold(q *quota.Ask) int64 {
 	}
 	return max(1, int64(math.Ceil(float64(q.Amount)*p.warnAt)))
 }
-
-// seconds is a time in whole seconds, rounded up: who waits so long does not come too early.
-func seconds(d time.Duration) int64 { return max(0, int64((d+time.Second-1)/time.Second)) }

@@ -49,7 +49,7 @@ type rule struct {
 	series    *quota.Series
 	overrides []override
 	span      atomic.Pointer[quota.Span] // the one that it was last
-	header    *headerTexts
+	bytes     bool                       // are what is counted, as clients are told
 	allowed   prometheus.Counter
 	refused   prometheus.Counter
 	warnings  prometheus.Counter
@@ -159,7 +159,7 @@ func (p *policy) refuse(ex *filter.Exchange, r *rule, q *quota.Ask, now time.Tim
 	}
 	e := filter.Reject(filter.QuotaExceeded, "").Because(errors.New(reason(r, q, now)))
 	if !q.Retry.IsZero() {
-		e = e.With("Retry-After", strconv.FormatInt(seconds(q.Retry.Sub(now)), 10))
+		e = e.With("Retry-After", strconv.FormatInt(limit.Seconds(q.Retry.Sub(now)), 10))
 	}
 	return e
 }

@@ -156,7 +156,7 @@ func TestHeadersOfAnswers(t *testing.T) {
 	b.want("passes", b.exchange("me"))
 	ex = b.exchange("me")
 	b.want("quota_exceeded 39600", ex)
-	if got := ex.Response.Header.Get("RateLimit"); got != `"monthly";r=0;t=39600` {
+	if got := ex.Response.Header.Get("RateLimit"); got != `"monthly";r=0;t=39600, "1h";r=96;t=3660` {
 		t.Errorf("got %s", got)
 	}
 }

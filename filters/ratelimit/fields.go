@@ -1,19 +1,15 @@
 package ratelimit
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
-	"time"
 
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/limit"
 )
 
-// The fields, as http.Header has them.
+// The older fields, as http.Header has them.
 const (
-	policyField    = "Ratelimit-Policy"
-	leftField      = "Ratelimit"
 	legacyLimit    = "X-Ratelimit-Limit"
 	legacyLeft     = "X-Ratelimit-Remaining"
 	legacyReset    = "X-Ratelimit-Reset"
@@ -29,30 +25,19 @@ func newFields(headers string) fields {
 
 // policies is RateLimit-Policy for groups, or nil where there are none. It is shared by all answers.
 func (f fields) policies(all ...[]*group) []string {
-	var items []string
+	var b []byte
 	for _, groups := range all {
 		for _, g := range groups {
 			for i := range g.limits {
-				items = append(items, g.policyItem(&g.limits[i]))
+				l := &g.limits[i]
+				b = limit.AppendPolicy(b, l.name, l.rule.Count, g.cost.OfBytes(), l.rule.Per)
 			}
 		}
 	}
-	if len(items) == 0 {
+	if len(b) == 0 {
 		return nil
 	}
-	return []string{strings.Join(items, ", ")}
-}
-
-// policyItem describes a limit. A window is told in whole seconds; where it is shorter than one it is left out.
-func (g *group) policyItem(l *shown) string {
-	item := fmt.Sprintf(`"%s";q=%d`, l.name, l.rule.Count)
-	if g.cost.OfBytes() {
-		item += `;qu="content-bytes"`
-	}
-	if l.rule.Per >= time.Second {
-		item += fmt.Sprintf(";w=%d", seconds(l.rule.Per))
-	}
-	return item
+	return []string{string(b)}
 }
 
 // write adds the fields to the answer. RateLimit fields of the service's own stay, as those of further limits; X-RateLimit fields, of which
@@ -69,38 +54,18 @@ func (f fields) write(ex *filter.Exchange, s *state) {
 		var buffer [2 * fieldsEstimate]byte
 		b := buffer[:0]
 		for i := range s.taken {
-			b = s.taken[i].appendLeft(b)
+			t := &s.taken[i]
+			b = limit.AppendLeft(b, t.group.limits[t.decision.Rule].name, t.decision.Remaining, t.decision.Reset)
 		}
-		add(h, leftField, []string{string(b)})
-		add(h, policyField, s.plan.policyField)
+		limit.AddField(h, limit.LeftField, []string{string(b)})
+		limit.AddField(h, limit.PolicyField, s.plan.policyField)
 	}
 	if f.legacy {
 		t := least(s.taken)
 		h[legacyLimit] = []string{strconv.FormatInt(t.group.limits[t.decision.Rule].rule.Most(), 10)}
 		h[legacyLeft] = []string{strconv.FormatInt(t.decision.Remaining, 10)}
-		h[legacyReset] = []string{strconv.FormatInt(seconds(t.decision.Reset), 10)}
+		h[legacyReset] = []string{strconv.FormatInt(limit.Seconds(t.decision.Reset), 10)}
 	}
-}
-
-// add adds values to a field. The slice is not changed afterwards by who appends to it: it has no room.
-func add(h http.Header, name string, values []string) {
-	if own := h[name]; len(own) > 0 {
-		values = append(own[:len(own):len(own)], values...)
-	}
-	h[name] = values[:len(values):len(values)]
-}
-
-// appendLeft appends a member of RateLimit: how much is left, and in how many seconds all will be.
-func (t *taken) appendLeft(b []byte) []byte {
-	if len(b) > 0 {
-		b = append(b, ", "...)
-	}
-	b = append(b, '"')
-	b = append(b, t.group.limits[t.decision.Rule].name...)
-	b = append(b, `";r=`...)
-	b = strconv.AppendInt(b, t.decision.Remaining, 10)
-	b = append(b, ";t="...)
-	return strconv.AppendInt(b, seconds(t.decision.Reset), 10)
 }
 
 // least is the one that has the least left.
@@ -113,6 +78,3 @@ func least(all []taken) *taken {
 	}
 	return found
 }
-
-// seconds rounds up to whole seconds. It is at least 1 for what is above 0.
-func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }

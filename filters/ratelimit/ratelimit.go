@@ -205,7 +205,7 @@ func (t *taken) refusal(key string) *filter.Error {
 		return filter.Reject(filter.RateLimited, "The request counts for %d, and %s never lets pass so much at once.", t.cost, shown.public).
 			Because(fmt.Errorf("%s asks for %d of %s", key, t.cost, shown.text))
 	}
-	wait := max(seconds(d.Retry), 1)
+	wait := max(limit.Seconds(d.Retry), 1)
 	unit := "seconds"
 	if wait == 1 {
 		unit = "second"

@@ -40,7 +40,7 @@ func newCounter(env *filter.Env, c *Config, name string, rules []limit.Rule) (ma
 		o.Local = newTable(env, c, name, rules)
 	}
 	made, err = sharedlimit.New(server, name, rules, o)
-	return made, "redis, " + c.Mode, err
+	return made, "redis " + c.Mode, err
 }
 
 // newTable makes a counter in this gateway's memory.

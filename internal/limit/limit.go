@@ -1,6 +1,7 @@
 // Package limit counts what callers do, by key, against rules such as 100/min: in the memory of this gateway, bounded whatever comes. It says
-// what keys there are (Key), what a rule is and what comes of asking (Rule, Decision). Where gateways count together it is package
-// sharedlimit that does. Policies import it; it knows none of them.
+// what keys there are (Key), what a rule is and what comes of asking (Rule, Decision), and what a request costs (Cost), and writes the fields
+// that tell clients how they stand. Where gateways count together it is package sharedlimit that does. Policies import it; it knows none of
+// them.
 package limit
 
 import (

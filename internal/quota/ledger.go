@@ -122,21 +122,30 @@ const none = -1 << 62
 
 // Open opens a ledger, and begins its file if there is none.
 func Open(o Options) (*Ledger, error) {
+	l := newLedger(o)
+	if o.File != "" {
+		if err := l.openFile(); err != nil {
+			return nil, err
+		}
+	}
+	l.begin()
+	return l, nil
+}
+
+func newLedger(o Options) *Ledger {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	if o.Failed == nil {
 		o.Failed = func() {}
 	}
-	l := &Ledger{o: o, names: map[string]*Series{}, taken: map[int]bool{}, stop: make(chan struct{}), done: make(chan struct{})}
-	if o.File != "" {
-		if err := l.openFile(); err != nil {
-			return nil, err
-		}
-	}
-	l.sweeper.last = o.Now()
+	return &Ledger{o: o, names: map[string]*Series{}, taken: map[int]bool{}, stop: make(chan struct{}), done: make(chan struct{})}
+}
+
+// begin starts the goroutine.
+func (l *Ledger) begin() {
+	l.sweeper.last = l.o.Now()
 	go l.run()
-	return l, nil
 }
 
 // Series returns the counts with a name and a period, or begins them.

@@ -19,7 +19,9 @@ func TestMain(m *testing.M) {
 	if dieIfAsked() {
 		return
 	}
-	goleak.VerifyTestMain(m)
+	// The library asks again who is in a cluster after some seconds, closed or not, and ends then.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"),
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
 }
 
 var utc = Calendar{time.UTC, 1, time.Monday}

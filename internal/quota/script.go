@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"cardea.dev/cardea/internal/redis"
 )
 
 // script counts in all keys, or in none, in one step. A calendar's key is a number; a rolling period's is a hash of its slots. It answers the
@@ -65,23 +67,58 @@ end
 return answer
 `
 
-// exec runs the script for quotas.
-func (s *Shared) exec(ctx context.Context, client rueidis.Client, asks []Ask, cost, need int64) ([]int64, error) {
-	keys, args := make([]string, 0, len(asks)), make([]string, 0, 2+4*len(asks))
-	args = append(args, strconv.FormatInt(cost, 10), strconv.FormatInt(need, 10))
+// question is a run of the script.
+type question struct{ keys, args []string }
+
+func newQuestion(asks []Ask, cost, need int64) question {
+	q := question{make([]string, 0, len(asks)), make([]string, 0, 2+4*len(asks))}
+	q.args = append(q.args, strconv.FormatInt(cost, 10), strconv.FormatInt(need, 10))
 	for i := range asks {
 		amount, more := asks[i].Amount, asks[i].args()
 		if amount == Unlimited {
 			amount = -1
 		}
-		keys = append(keys, asks[i].key())
-		args = append(append(args, strconv.FormatInt(amount, 10)), more[:]...)
+		q.keys = append(q.keys, asks[i].key())
+		q.args = append(append(q.args, strconv.FormatInt(amount, 10)), more[:]...)
 	}
-	return s.lua.Exec(ctx, client, keys, args).AsIntSlice()
+	return q
 }
 
-// tell adds what the store is owed.
-func (s *Shared) tell(ctx context.Context, client rueidis.Client, keys []string, debts []debt) error {
+// exec runs the script. It asks once more where the connection was closed: servers close idle ones.
+func (s *Shared) exec(ctx context.Context, client rueidis.Client, q question) ([]int64, error) {
+	result := s.lua.Exec(ctx, client, q.keys, q.args)
+	if result.NonRedisError() != nil && ctx.Err() == nil {
+		result = s.lua.Exec(ctx, client, q.keys, q.args)
+	}
+	answer, err := result.AsIntSlice()
+	if err == nil && len(answer) != 1+3*len(q.keys) {
+		return nil, redis.ErrAnswer
+	}
+	return answer, err
+}
+
+// probed is a key that nothing is counted in.
+const probed = "cardea:quota:{probe}:"
+
+// probe counts where a key is, as requests do: what a server can only read does not do.
+func (s *Shared) probe(ctx context.Context, key string) error {
+	place, _, _ := strings.Cut(key, "}")
+	q := question{[]string{place + "}:probe"}, []string{"1", "0", "-1", "", "0", milliseconds(time.Minute)}}
+	err := s.o.Server.Ask(ctx, func(ctx context.Context, client rueidis.Client) error {
+		_, err := s.exec(ctx, client, q)
+		return err
+	})
+	if err == nil {
+		return nil
+	}
+	if _, down := redis.Classify(err); down {
+		return err
+	}
+	return nil // of the key alone, which is no one's
+}
+
+// tell adds what the store is owed. It returns a key that it failed at.
+func (s *Shared) tell(ctx context.Context, client rueidis.Client, keys []string, debts []debt) (failed string, err error) {
 	execs := make([]rueidis.LuaExec, len(keys))
 	for i, key := range keys {
 		d := debts[i]
@@ -90,19 +127,32 @@ func (s *Shared) tell(ctx context.Context, client rueidis.Client, keys []string,
 			Args: []string{strconv.FormatInt(d.cost, 10), "0", "-1", d.args[0], d.args[1], d.args[2]},
 		}
 	}
-	var errs []error
 	for i, result := range s.lua.ExecMulti(ctx, client, execs...) {
-		err := result.Error()
-		if err != nil && !strings.Contains(err.Error(), "WRONGTYPE") {
-			errs = append(errs, err)
+		e := result.Error()
+		if e != nil && !spoilt(e) {
+			failed, err = keys[i], e
 			continue
 		}
-		if err != nil { // somebody else has the key: it will never do, and must not hold up the others
-			s.o.Log.Error("a key of the store of quotas is somebody else's", "key", keys[i])
+		if e != nil { // it will never do, and must not hold up the others
+			s.failed(keys[i], e)
 		}
 		s.paid(keys[i], debts[i].cost)
 	}
-	return errors.Join(errs...)
+	return failed, err
+}
+
+// spoilt says whether a key has something else in it, by somebody else.
+func spoilt(err error) bool {
+	answer, ok := rueidis.IsRedisErr(err)
+	if !ok {
+		return false
+	}
+	if _, down := redis.Classify(err); down || answer.IsTryAgain() || answer.IsClusterDown() {
+		return false
+	}
+	_, moved := answer.IsMoved()
+	_, ask := answer.IsAsk()
+	return !moved && !ask
 }
 
 // key is a quota's key in the store. The period of a calendar is part of it, so that none is begun twice when a clock is put back. What stands in

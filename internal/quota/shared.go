@@ -1,12 +1,12 @@
 package quota
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -19,11 +19,8 @@ import (
 var ErrUnavailable = errors.New("the store of quotas cannot be reached")
 
 const (
-	patience = 250 * time.Millisecond // with the store, for one request
-	again    = 500 * time.Millisecond // between two tries while it cannot be reached
-	backlog  = 1 << 20                // keys whose usage the store is not told of yet
-	push     = 256                    // of them at once
-	quietly  = time.Minute            // between two lines that say so
+	backlog = 1 << 20 // keys whose usage the store is not told of yet
+	pushed  = 256     // of them at once
 )
 
 // SharedOptions are what a Shared is made with.
@@ -37,20 +34,17 @@ type SharedOptions struct {
 // Shared counts in a Redis or Valkey, where gateways count together. What this gateway heard of is in memory as well, so that it can count on
 // by itself while the store is away; what it counts then the store is told of when it is back. One goroutine does that; Close ends it.
 type Shared struct {
-	o     SharedOptions
-	local *Ledger
-	lua   *rueidis.Lua
+	o      SharedOptions
+	local  *Ledger
+	lua    *rueidis.Lua
+	outage *redis.Outage
+	wake   chan struct{}
+	stop   context.CancelFunc
+	group  sync.WaitGroup // the goroutine, and questions
 
-	down  atomic.Bool
-	first chan struct{} // closed once the store was tried
-	wake  chan struct{}
-	stop  context.CancelFunc
-	done  chan struct{}
-
-	mu     sync.Mutex
-	owed   map[string]debt // what the store is not told of, by key
-	failed bool            // it was logged that the store is away
-	told   time.Time       // when
+	settling sync.Mutex // the store is told by one at a time
+	mu       sync.Mutex
+	owed     map[string]debt // what the store is not told of, by key
 }
 
 // debt is usage that the store is not told of yet.
@@ -60,36 +54,49 @@ type debt struct {
 }
 
 // NewShared makes a Shared, which begins to connect.
-func NewShared(o SharedOptions) (*Shared, error) {
+func NewShared(o SharedOptions) *Shared {
 	if o.Failed == nil {
 		o.Failed = func() {}
 	}
-	local, err := Open(Options{Log: o.Log, Now: o.Now})
-	if err != nil {
-		return nil, err
-	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Shared{o: o, local: local, lua: rueidis.NewLuaScript(script), first: make(chan struct{}), wake: make(chan struct{}, 1), stop: stop, done: make(chan struct{}), owed: map[string]debt{}}
-	s.down.Store(true)
-	go s.run(ctx)
-	return s, nil
+	s := &Shared{
+		o: o, local: newLedger(Options{Log: o.Log, Now: o.Now}), lua: rueidis.NewLuaScript(script),
+		wake: make(chan struct{}, 1), stop: stop, owed: map[string]debt{},
+	}
+	s.local.begin()
+	s.outage = redis.NewOutage(redis.OutageOptions{
+		Server: o.Server, Log: o.Log, Probe: s.probe, Settle: s.settle, Changed: func(bool) { s.rouse() },
+		Lost:    "the store of quotas cannot be reached",
+		Back:    "the store of quotas can be reached again",
+		Refused: "the store refuses to count a quota",
+	})
+	s.group.Go(func() { s.run(ctx) })
+	return s
 }
 
-// SharedCounter is a Shared, with what becomes of requests while the store is away.
+// For returns the counter of one policy: how long its requests wait for the store, and what becomes of them while it is away: "allow", "deny"
+// or "local".
+func (s *Shared) For(timeout time.Duration, onFailure string) SharedCounter {
+	s.outage.Patience(timeout)
+	return SharedCounter{s, timeout, onFailure}
+}
+
+// SharedCounter is a Shared as one policy uses it.
 type SharedCounter struct {
 	*Shared
-	OnFailure string // "allow", "deny" or "local"
+	timeout   time.Duration
+	onFailure string
 }
 
 // Take counts a cost in the store, in one round trip, if all quotas let it pass.
 func (c SharedCounter) Take(ctx context.Context, now time.Time, asks []Ask, cost, need int64) (int, error) {
-	refused, err := c.ask(ctx, now, asks, cost, need)
+	refused, err := c.ask(ctx, now, asks, cost, need, c.timeout)
 	switch {
 	case err == nil || ctx.Err() != nil:
 		return refused, err
-	case c.OnFailure == "allow":
+	case c.onFailure == "allow":
 		return -1, c.Charge(now, asks, cost)
-	case c.OnFailure == "deny":
+	case c.onFailure == "deny":
 		return -1, err
 	}
 	refused, err = c.local.Take(ctx, now, asks, cost, need)
@@ -127,34 +134,16 @@ func (s *Shared) Series(name string, p Period, maxKeys int) *Series {
 }
 
 // Store describes where the counts are.
-func (*Shared) Store() string { return "redis" }
+func (*Shared) Store() string { return "redis exact" }
 
 // ask counts in the store.
-func (s *Shared) ask(ctx context.Context, now time.Time, asks []Ask, cost, need int64) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	select {
-	case <-s.first:
-	case <-ctx.Done():
+func (s *Shared) ask(ctx context.Context, now time.Time, asks []Ask, cost, need int64, timeout time.Duration) (int, error) {
+	if s.outage.Down() {
 		return -1, ErrUnavailable
 	}
-	if s.down.Load() {
-		return -1, ErrUnavailable
-	}
-	var answer []int64
-	err := s.o.Server.Ask(ctx, func(ctx context.Context, client rueidis.Client) error {
-		var err error
-		answer, err = s.exec(ctx, client, asks, cost, need)
-		return err
-	})
-	if err == nil && len(answer) != 1+3*len(asks) {
-		err = fmt.Errorf("%d numbers are no answer", len(answer))
-	}
+	answer, err := s.wait(ctx, newQuestion(asks, cost, need), timeout)
 	if err != nil {
-		if !errors.Is(ctx.Err(), context.Canceled) { // the client has left, which says nothing of the store
-			s.lost(err)
-		}
-		return -1, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return -1, err
 	}
 	refused := -1
 	for i := range asks {
@@ -167,6 +156,45 @@ func (s *Shared) ask(ctx context.Context, now time.Time, asks []Ask, cost, need 
 	}
 	s.local.learn(asks, cost, refused)
 	return refused, nil
+}
+
+// wait asks the store and waits for the answer, but no longer than the timeout: the library may take longer, where it connects.
+func (s *Shared) wait(ctx context.Context, q question, timeout time.Duration) ([]int64, error) {
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	var answer []int64
+	done := make(chan error, 1)
+	s.group.Go(func() {
+		done <- s.o.Server.Ask(limited, func(ctx context.Context, client rueidis.Client) error {
+			var err error
+			answer, err = s.exec(ctx, client, q)
+			return err
+		})
+	})
+	var err error
+	select {
+	case err = <-done:
+	case <-limited.Done():
+		err = limited.Err()
+	}
+	switch {
+	case err == nil:
+		s.outage.InTime()
+		return answer, nil
+	case ctx.Err() != nil: // the client has left, which says nothing of the store
+	case limited.Err() != nil:
+		s.o.Failed()
+		s.outage.Late(q.keys[0])
+	default:
+		s.failed(q.keys[0], err)
+	}
+	return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// failed notes that the store did not do what it was asked.
+func (s *Shared) failed(key string, err error) {
+	s.o.Failed()
+	s.outage.Failed(key, err)
 }
 
 // answered takes in what the store says: what is used, and of a rolling period the first slot and the one whose falling out leaves enough.
@@ -234,111 +262,47 @@ func (s *Shared) rouse() {
 	}
 }
 
-// lost notes that the store cannot be reached.
-func (s *Shared) lost(err error) {
-	s.down.Store(true)
-	s.o.Failed()
-	s.mu.Lock()
-	tell := !s.failed && time.Since(s.told) > quietly
-	if tell {
-		s.failed, s.told = true, time.Now()
-	}
-	s.mu.Unlock()
-	if tell {
-		s.o.Log.Error("the store of quotas cannot be reached", "error", err)
-	}
-	s.rouse()
-}
-
-// run tells the store what it is owed, and tries it while it is away.
+// run tells the store what it is owed. While the store is away, the probe does.
 func (s *Shared) run(ctx context.Context) {
-	defer close(s.done)
-	t := time.NewTicker(again)
-	defer t.Stop()
-	began := false
+	key, err := probed, s.probe(ctx, probed) // so that the first request finds it connected
 	for {
-		err := s.settle(ctx)
-		if err == nil && began && s.down.Load() {
-			err = s.refresh(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.failed(key, err)
 		}
-		if err == nil {
-			s.found()
-		} else if ctx.Err() == nil {
-			s.lost(err)
-		}
-		if !began {
-			close(s.first)
-			began = true
-		}
-		if !s.rest(ctx, t, err != nil) {
-			return
-		}
-	}
-}
-
-// rest waits for the next time to look. It says whether there is one.
-func (s *Shared) rest(ctx context.Context, t *time.Ticker, failed bool) bool {
-	wake := s.wake
-	if failed {
-		wake = nil // a store that is away is tried at its times
-	}
-	for {
 		select {
 		case <-ctx.Done():
-			return false
-		case <-wake:
-			return true
-		case <-t.C:
-			if failed || s.down.Load() {
-				return true
-			}
+			return
+		case <-s.wake:
+		}
+		if key, err = "", nil; !s.outage.Down() {
+			key, err = s.push(ctx)
 		}
 	}
 }
 
-// found notes that the store is there.
-func (s *Shared) found() {
-	s.mu.Lock()
-	told := s.failed
-	s.failed = false
-	s.mu.Unlock()
-	s.down.Store(false)
-	if told {
-		s.o.Log.Info("the store of quotas can be reached again")
-	}
+// settle tells the store all that it is owed.
+func (s *Shared) settle(ctx context.Context) error {
+	_, err := s.push(ctx)
+	return err
 }
 
-// settle tells the store all that it is owed. Without debts it is asked for a sign of life.
-func (s *Shared) settle(ctx context.Context) error {
+// push tells the store all that it is owed. It returns a key that it failed at.
+func (s *Shared) push(ctx context.Context) (key string, err error) {
+	s.settling.Lock()
+	defer s.settling.Unlock()
 	for {
 		keys, debts := s.some()
-		err := s.o.Server.Ask(ctx, func(ctx context.Context, client rueidis.Client) error {
-			if len(keys) == 0 {
-				return client.Do(ctx, client.B().Ping().Build()).Error()
-			}
-			return s.tell(ctx, client, keys, debts)
-		})
-		if err != nil || len(keys) == 0 {
+		if len(keys) == 0 {
+			return "", nil
+		}
+		err = s.o.Server.Ask(ctx, func(ctx context.Context, client rueidis.Client) (err error) {
+			key, err = s.tell(ctx, client, keys, debts)
 			return err
+		})
+		if err != nil {
+			return cmp.Or(key, keys[0]), err
 		}
 	}
-}
-
-// refresh has the client find out which of its connections are dead. It has a few, takes one of them by chance, and each one that died fails
-// one question: that shall not be a request's.
-func (s *Shared) refresh(ctx context.Context) error {
-	return s.o.Server.Ask(ctx, func(ctx context.Context, client rueidis.Client) error {
-		for right, all := 0, 0; right < 32; all++ {
-			err := client.Do(ctx, client.B().Exists().Key("cardea:quota:").Build()).Error() // what names no key goes over one of them alone
-			if right++; err != nil {
-				right = 0
-			}
-			if err != nil && all >= 64 {
-				return err
-			}
-		}
-		return nil
-	})
 }
 
 // some returns a part of what is owed.
@@ -347,7 +311,7 @@ func (s *Shared) some() (keys []string, debts []debt) {
 	defer s.mu.Unlock()
 	for key, d := range s.owed {
 		keys, debts = append(keys, key), append(debts, d)
-		if len(keys) == push {
+		if len(keys) == pushed {
 			break
 		}
 	}
@@ -369,9 +333,10 @@ func (s *Shared) paid(key string, cost int64) {
 // Close tells the store what it is owed, if it is there, and ends the goroutine.
 func (s *Shared) Close() error {
 	s.stop()
-	<-s.done
-	if !s.down.Load() {
+	err := s.outage.Close()
+	s.group.Wait()
+	if !s.outage.Down() {
 		_ = s.settle(context.Background())
 	}
-	return s.local.Close()
+	return errors.Join(err, s.local.Close())
 }

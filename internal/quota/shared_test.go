@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,69 +14,28 @@ import (
 
 	"cardea.dev/cardea/internal/limit"
 	"cardea.dev/cardea/internal/redis"
+	"cardea.dev/cardea/internal/redis/redistest"
 )
 
-// redisServer is a real Redis or Valkey.
-type redisServer struct {
-	t    testing.TB
-	addr string
-	dir  string
-	cmd  *exec.Cmd
+// kept has a server keep what it is told.
+var kept = []string{"--appendonly", "yes", "--appendfsync", "always"} // never changed
+
+// logged keeps what is logged.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
 }
 
-func startRedis(t testing.TB) *redisServer {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &redisServer{t: t, addr: l.Addr().String(), dir: t.TempDir()}
-	_ = l.Close()
-	r.start()
-	t.Cleanup(r.kill)
-	return r
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
 }
 
-func (r *redisServer) start() {
-	r.t.Helper()
-	program, err := exec.LookPath("redis-server")
-	if err != nil {
-		if program, err = exec.LookPath("valkey-server"); err != nil {
-			r.t.Fatal("the test needs redis-server or valkey-server: run scripts/deps redis-server")
-		}
-	}
-	_, port, _ := net.SplitHostPort(r.addr)
-	r.cmd = exec.Command(program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--dir", r.dir)
-	if err := r.cmd.Start(); err != nil {
-		r.t.Fatal(err)
-	}
-	for end := time.Now().Add(20 * time.Second); !strings.HasPrefix(r.say("PING"), "+PONG"); {
-		if time.Now().After(end) {
-			r.t.Fatal("redis does not start")
-		}
-	}
-}
-
-// say sends a command and returns the beginning of the answer.
-func (r *redisServer) say(command string) string {
-	conn, err := net.DialTimeout("tcp", r.addr, time.Second)
-	if err != nil {
-		return ""
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
-	_, _ = conn.Write([]byte(command + "\r\n"))
-	answer := make([]byte, 4096)
-	n, _ := conn.Read(answer)
-	return string(answer[:n])
-}
-
-func (r *redisServer) kill() {
-	if r.cmd != nil {
-		_ = r.cmd.Process.Kill()
-		_ = r.cmd.Wait()
-		r.cmd = nil
-	}
+func (l *logged) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), text)
 }
 
 // gateway is one of those that share quotas.
@@ -86,21 +44,19 @@ type gateway struct {
 	SharedCounter
 	now      time.Time
 	failures atomic.Int64
+	log      logged
 }
 
-func newGateway(t testing.TB, addr, onFailure string, now string) *gateway {
+func newGateway(t testing.TB, url, onFailure, now string) *gateway {
 	t.Helper()
-	server, err := redis.New("redis://" + addr)
+	server, err := redis.New(url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	g := &gateway{TB: t}
 	g.at(now)
-	s, err := NewShared(SharedOptions{Server: server, Log: slog.New(slog.DiscardHandler), Failed: func() { g.failures.Add(1) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.SharedCounter = SharedCounter{s, onFailure}
+	s := NewShared(SharedOptions{Server: server, Log: slog.New(slog.NewTextHandler(&g.log, nil)), Failed: func() { g.failures.Add(1) }})
+	g.SharedCounter = s.For(time.Second, onFailure)
 	t.Cleanup(func() {
 		_ = s.Close()
 		_ = server.Close()
@@ -140,8 +96,8 @@ func (g *gateway) take(amount int64, key string, cost int64, periods ...string) 
 }
 
 func TestGatewaysShare(t *testing.T) {
-	r := startRedis(t)
-	a, b := newGateway(t, r.addr, "deny", "2026-11-30 12:00:30"), newGateway(t, r.addr, "deny", "2026-11-30 12:00:30")
+	r := redistest.Start(t, kept...)
+	a, b := newGateway(t, r.URL(), "deny", "2026-11-30 12:00:30"), newGateway(t, r.URL(), "deny", "2026-11-30 12:00:30")
 	var passed atomic.Int64
 	var wg sync.WaitGroup
 	for i := range 8 {
@@ -169,7 +125,7 @@ func TestGatewaysShare(t *testing.T) {
 	if got := a.at("2026-11-30 23:59:59").take(100, "k", 1, "month"); got != -100 {
 		t.Errorf("the clock is put back: %d", got)
 	}
-	if ttl := r.say("PTTL cardea:quota:{test}::day:tj:20787"); len(ttl) < 9 || ttl[0] != ':' {
+	if ttl := r.Must("PTTL", "cardea:quota:{test}::day:tj:20787"); len(ttl) < 9 || ttl[0] != ':' {
 		t.Errorf("the key does not expire: %q", ttl)
 	}
 	for want, key := range map[bool]string{true: "j", false: "nobody"} {
@@ -184,8 +140,8 @@ func TestGatewaysShare(t *testing.T) {
 
 // TestSharedRollingQuotas: they count as those in memory do.
 func TestSharedRollingQuotas(t *testing.T) {
-	r := startRedis(t)
-	g := newGateway(t, r.addr, "deny", "2026-11-30 12:00:30")
+	r := redistest.Start(t, kept...)
+	g := newGateway(t, r.URL(), "deny", "2026-11-30 12:00:30")
 	b := newBench(t, "", "2026-11-30 12:00:30")
 	for i, c := range []struct {
 		at   string
@@ -222,15 +178,15 @@ func TestSharedRollingQuotas(t *testing.T) {
 
 // TestTheStoreIsAway: what becomes of requests then is as it was said, and what was counted meanwhile the store is told of.
 func TestTheStoreIsAway(t *testing.T) {
-	r := startRedis(t)
+	r := redistest.Start(t, kept...)
 	all := map[string]*gateway{}
 	for _, mode := range []string{"allow", "deny", "local"} {
-		all[mode] = newGateway(t, r.addr, mode, "2026-11-30 12:00:00")
+		all[mode] = newGateway(t, r.URL(), mode, "2026-11-30 12:00:00")
 		for range 3 {
 			all[mode].take(5, mode, 1, "month")
 		}
 	}
-	r.kill()
+	r.Kill()
 	for mode, want := range map[string][]int{"allow": {-1, -1, -1}, "deny": {-2, -2, -2}, "local": {-1, -1, 0}} {
 		for i, want := range want {
 			g := all[mode]
@@ -243,21 +199,14 @@ func TestTheStoreIsAway(t *testing.T) {
 			}
 		}
 	}
-	r.start()
+	r.Run()
 	for mode, want := range map[string]string{"allow": "$1\r\n6", "deny": "$1\r\n3", "local": "$1\r\n5"} {
-		command := fmt.Sprintf("GET cardea:quota:{test}::month:t%s:20758", mode)
-		for end := time.Now().Add(30 * time.Second); !strings.HasPrefix(r.say(command), want); {
-			if time.Now().After(end) {
-				t.Fatalf("%s: the store says %q, want %q", mode, r.say(command), want)
-			}
-		}
+		r.Wait("be told of "+mode, func() bool {
+			return strings.HasPrefix(r.Must("GET", "cardea:quota:{test}::month:t"+mode+":20758"), want)
+		})
 	}
 	for mode, g := range all {
-		for end := time.Now().Add(30 * time.Second); g.down.Load(); {
-			if time.Now().After(end) {
-				t.Fatal(mode, " does not find the store again")
-			}
-		}
+		r.Wait("be found again by "+mode, func() bool { return !g.outage.Down() })
 	}
 	if got := all["deny"].take(5, "local", 1, "month"); got != -5 {
 		t.Errorf("another gateway sees %d", got)
@@ -266,14 +215,12 @@ func TestTheStoreIsAway(t *testing.T) {
 
 // TestAStoreThatHangs: requests do not wait for it for long, and count here.
 func TestAStoreThatHangs(t *testing.T) {
-	r := startRedis(t)
-	g := newGateway(t, r.addr, "local", "2026-11-30 12:00:00")
+	r := redistest.Start(t, kept...)
+	g := newGateway(t, r.URL(), "local", "2026-11-30 12:00:00")
 	if got := g.take(3, "k", 1, "month"); got != 1 {
 		t.Fatalf("got %d", got)
 	}
-	if err := r.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	r.Signal(syscall.SIGSTOP)
 	for _, want := range []int64{2, 3, -3, -3} {
 		if got := g.take(3, "k", 1, "month"); got != want {
 			t.Errorf("got %d, want %d", got, want)
@@ -282,50 +229,38 @@ func TestAStoreThatHangs(t *testing.T) {
 	if g.failures.Load() == 0 {
 		t.Error("it was asked, and did not fail")
 	}
-	if err := r.cmd.Process.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
-	for end := time.Now().Add(30 * time.Second); ; { // what the store got while it hung counts twice: never less than was used
+	r.Signal(syscall.SIGCONT)
+	r.Wait("count", func() bool { // what the store got while it hung counts twice: never less than was used
 		var n int
-		answer := r.say("GET cardea:quota:{test}::month:tk:20758")
-		if _, err := fmt.Sscanf(answer, "$1\r\n%d", &n); err == nil && n >= 3 && n <= 5 && !g.down.Load() {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("the store says %q", answer)
-		}
-	}
+		_, err := fmt.Sscanf(r.Must("GET", "cardea:quota:{test}::month:tk:20758"), "$1\r\n%d", &n)
+		return err == nil && n >= 3 && n <= 5 && !g.outage.Down()
+	})
 }
 
 func TestChargesReachTheStore(t *testing.T) {
-	r := startRedis(t)
-	g := newGateway(t, r.addr, "deny", "2026-11-30 12:00:00")
+	r := redistest.Start(t, kept...)
+	g := newGateway(t, r.URL(), "deny", "2026-11-30 12:00:00")
 	if err := g.Charge(g.now, g.asks(5, "k", "month", "1h"), 4); err != nil {
 		t.Fatal(err)
 	}
 	if err := g.Charge(g.now, g.asks(5, "k", "month", "1h"), 3); err != nil {
 		t.Fatal(err)
 	}
-	other := newGateway(t, r.addr, "deny", "2026-11-30 12:00:00")
-	for end := time.Now().Add(30 * time.Second); ; {
+	other := newGateway(t, r.URL(), "deny", "2026-11-30 12:00:00")
+	r.Wait("know of it", func() bool {
 		asks := other.asks(5, "k", "month", "1h")
 		refused, err := other.Take(t.Context(), other.now, asks, 0, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if refused >= 0 && asks[0].Used == 7 && asks[1].Used == 7 {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatal("the store does not know of it")
-		}
-	}
+		return refused >= 0 && asks[0].Used == 7 && asks[1].Used == 7
+	})
 }
 
 // TestWhatCannotBeCounted: neither costs without end nor keys of somebody else keep the others from the store.
 func TestWhatCannotBeCounted(t *testing.T) {
-	r := startRedis(t)
-	g := newGateway(t, r.addr, "deny", "2026-11-30 12:00:00")
+	r := redistest.Start(t, kept...)
+	g := newGateway(t, r.URL(), "deny", "2026-11-30 12:00:00")
 	for range 3 {
 		for _, period := range []string{"month", "1h"} {
 			if got := g.take(Unlimited, "huge", Most-1, period); got < Most-1 || got > Most {
@@ -333,21 +268,17 @@ func TestWhatCannotBeCounted(t *testing.T) {
 			}
 		}
 	}
-	r.say("LPUSH cardea:quota:{test}::month:tother:20758 x")
+	r.Must("LPUSH", "cardea:quota:{test}::month:tother:20758", "x")
 	if _, err := g.Take(t.Context(), g.now, g.asks(5, "other", "month"), 1, 1); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 	if err := g.Charge(g.now, g.asks(5, "other", "month"), 4); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(30 * time.Second); ; {
-		if _, err := g.Take(t.Context(), g.now, g.asks(5, "k", "month"), 0, 1); err == nil {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatal("the store is not used again")
-		}
-	}
+	r.Wait("be used again", func() bool {
+		_, err := g.Take(t.Context(), g.now, g.asks(5, "k", "month"), 0, 1)
+		return err == nil
+	})
 }
 
 func TestNobodyIsThere(t *testing.T) {
@@ -356,7 +287,7 @@ func TestNobodyIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close() // it takes connections, and says nothing
-	g := newGateway(t, l.Addr().String(), "local", "2026-11-30 12:00:00")
+	g := newGateway(t, "redis://"+l.Addr().String(), "local", "2026-11-30 12:00:00")
 	for _, want := range []int64{1, 2, -2} {
 		if got := g.take(2, "k", 1, "month"); got != want {
 			t.Errorf("got %d, want %d", got, want)
@@ -365,8 +296,8 @@ func TestNobodyIsThere(t *testing.T) {
 }
 
 func BenchmarkShared(b *testing.B) {
-	r := startRedis(b)
-	g := newGateway(b, r.addr, "deny", "2026-11-30 12:00:00")
+	r := redistest.Start(b, kept...)
+	g := newGateway(b, r.URL(), "deny", "2026-11-30 12:00:00")
 	asks := g.asks(Unlimited, "k", "month", "30d")
 	b.ReportAllocs()
 	for b.Loop() {

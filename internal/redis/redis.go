@@ -1,6 +1,7 @@
 // Package redis connects to Redis and Valkey: single servers, clusters, and masters that sentinels watch over. It knows URLs, buffers of a
 // sensible size, bounded waits, a connection that is made when it is first needed and again after it broke, and guards the program against
-// answers that no Redis gives. What is stored there, and what becomes of a request when it cannot be, is for its users to say: sessions,
+// answers that no Redis gives. Who asks for each request has an Outage besides, which remembers that a server is down, so that no request waits
+// for it. What is stored there, and what becomes of a request when it cannot be, is for its users to say: sessions,
 // certificates, and whatever gateways share.
 package redis
 

@@ -203,7 +203,7 @@ func TestLeastRights(t *testing.T) {
 			if found, err := c.Reset(t.Context(), string(mode)); err != nil || !found {
 				t.Errorf("%s: reset: %t %v", url, found, err)
 			}
-			if !c.link.answers(prefix + "other") {
+			if c.link.probe(t.Context(), prefix+"other") != nil {
 				t.Errorf("%s: it may not be probed", url)
 			}
 		}

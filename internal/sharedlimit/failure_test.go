@@ -76,7 +76,7 @@ func breakDown(t *testing.T, r *redistest.Server, c *Counter) {
 	t.Helper()
 	r.Wait("be down", func() bool {
 		_, _ = c.Take(t.Context(), limit.NewID("fresh"), 1)
-		return c.link.down.Load()
+		return c.link.outage.Down()
 	})
 }
 
@@ -127,7 +127,7 @@ func TestOutages(t *testing.T) {
 					t.Errorf("%s: it is up", mode)
 				}
 				outage.end(r)
-				r.Wait("be up again", func() bool { return !c.link.down.Load() })
+				r.Wait("be up again", func() bool { return !c.link.outage.Down() })
 				r.Wait("count", func() bool {
 					d, err := c.Take(t.Context(), limit.NewID("again"), 1)
 					return err == nil && d.Remaining > 1000
@@ -251,7 +251,7 @@ func TestOneKeyIsSpoilt(t *testing.T) {
 				}
 			}
 		}
-		if d, err := c.Take(t.Context(), limit.NewID(string(mode)), 1); err != nil || !d.Allowed || c.link.down.Load() {
+		if d, err := c.Take(t.Context(), limit.NewID(string(mode)), 1); err != nil || !d.Allowed || c.link.outage.Down() {
 			t.Errorf("%s: another key: %+v %v", mode, d, err)
 		}
 		if n := logged.count("\n"); n != 1 {
@@ -295,7 +295,7 @@ func TestNonsense(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for range slowCalls + 1 {
+			for range redis.SlowAnswers + 1 {
 				if d, err := c.Take(t.Context(), key, 1); err == nil {
 					t.Errorf("%q: %+v", text, d)
 				}
@@ -376,7 +376,7 @@ func TestPartOfClusterIsLost(t *testing.T) {
 	}
 	probed, lost := servers[slot*3/16384], servers[(slot*3/16384+1)%3]
 	lost.Kill()
-	probed.Wait("be down", func() bool { all(); return c.link.down.Load() })
+	probed.Wait("be down", func() bool { all(); return c.link.outage.Down() })
 	probed.Wait("be probed", func() bool {
 		all()
 		stats := probed.Must("INFO", "commandstats")

@@ -105,7 +105,7 @@ func (l *leases) take(ctx context.Context, id limit.ID, cost int64) (limit.Decis
 			return l.said(id, d), nil
 		}
 	}
-	if l.c.link.down.Load() {
+	if l.c.link.outage.Down() {
 		s.mu.Unlock()
 		return l.c.without(ctx, id, cost, errDown)
 	}
@@ -209,7 +209,7 @@ func (l *leases) local(s *shard, k *lessee, cost int64, now time.Duration, count
 	left -= cost
 	if count {
 		l.use(k, cost, now)
-		if left < k.want/2 && k.asking == nil && now >= max(k.full, k.refused) && !l.c.link.down.Load() {
+		if left < k.want/2 && k.asking == nil && now >= max(k.full, k.refused) && !l.c.link.outage.Down() {
 			l.ask(s, k, 0, false)
 		}
 	}
@@ -267,7 +267,7 @@ func (l *leases) answered(s *shard, k *lessee, a *asking, q *call, began time.Du
 		return
 	}
 	if now-began <= l.c.o.Timeout {
-		l.c.link.slow.Store(0)
+		l.c.link.outage.InTime()
 	}
 	l.c.link.m.duration.Observe((now - began).Seconds())
 	a.d = q.answer.decision()

@@ -17,14 +17,12 @@ const (
 	workers   = 4    // which send at the same time; what comes meanwhile goes together
 	batchSize = 64   // decisions that are sent together
 	queueSize = 4096 // decisions that wait; more are not waited for
-	slowCalls = 5    // answers that came too late, one after the other, make a server one that is down
 )
 
 var (
-	errDown  = errors.New("the store is down")
-	errBusy  = errors.New("too much waits for the store")
-	errShape = errors.New("the answer is not one of the script")
-	errLate  = errors.New("the store does not answer in time")
+	errDown = errors.New("the store is down")
+	errBusy = errors.New("too much waits for the store")
+	errLate = errors.New("the store does not answer in time")
 )
 
 // answer is what the script returns.
@@ -56,23 +54,18 @@ type call struct {
 	wait *time.Timer
 }
 
-// link sends the decisions of all counters of a server, many at a time, and knows when the server is down: then nobody waits for it, and one
-// probe at a time finds out when it is back.
+// link sends the decisions of all counters of a server, many at a time, and knows when the server is down: then nobody waits for it.
 type link struct {
 	server *redis.Server
 	script source
-	log    *slog.Logger
+	outage *redis.Outage
 	m      *metrics
 	ctx    context.Context
 	end    context.CancelFunc
 	queue  chan *call
 	later  chan *call // what nobody waits for
 
-	down       atomic.Bool
-	slow       atomic.Int32
-	complained atomic.Int64 // when, in s
-	limit      atomic.Int64 // how long an answer may take
-	calls      sync.Pool
+	calls sync.Pool
 
 	mu      sync.Mutex // guards goroutines' starting
 	started atomic.Bool
@@ -83,7 +76,7 @@ type link struct {
 func newLink(server *redis.Server, script source, log *slog.Logger, m *metrics) *link {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &link{
-		server: server, script: script, log: log, m: m, ctx: ctx, end: cancel,
+		server: server, script: script, m: m, ctx: ctx, end: cancel,
 		queue: make(chan *call, queueSize), later: make(chan *call, queueSize),
 	}
 	l.calls.New = func() any {
@@ -91,6 +84,12 @@ func newLink(server *redis.Server, script source, log *slog.Logger, m *metrics) 
 		wait.Stop()
 		return &call{done: make(chan struct{}, 1), wait: wait}
 	}
+	l.outage = redis.NewOutage(redis.OutageOptions{
+		Server: server, Log: log, Probe: l.probe, Changed: l.changed,
+		Lost:    "limits cannot be counted in the store; what is configured for that holds until it is back",
+		Back:    "limits are counted in the store again",
+		Refused: "the store refuses to count a limit",
+	})
 	m.up.Set(1)
 	return l
 }
@@ -117,6 +116,7 @@ func (l *link) Close() error {
 	l.closed = true
 	l.mu.Unlock()
 	l.end()
+	err := l.outage.Close()
 	l.group.Wait()
 	for {
 		select {
@@ -125,14 +125,14 @@ func (l *link) Close() error {
 		case c := <-l.later:
 			l.finish(c, errDown)
 		default:
-			return nil
+			return err
 		}
 	}
 }
 
 // ask sends a call and waits for the answer, but no longer than timeout. A call with an answer goes back by l.calls.Put.
 func (l *link) ask(ctx context.Context, c *call, timeout time.Duration) error {
-	if l.down.Load() {
+	if l.outage.Down() {
 		return errDown
 	}
 	if !l.start() {
@@ -151,7 +151,7 @@ func (l *link) ask(ctx context.Context, c *call, timeout time.Duration) error {
 		c.wait.Stop()
 		l.m.duration.Observe(time.Since(began).Seconds())
 		if c.err == nil {
-			l.slow.Store(0)
+			l.outage.InTime()
 		}
 		return c.err
 	case <-ctx.Done():
@@ -167,14 +167,12 @@ func (l *link) ask(ctx context.Context, c *call, timeout time.Duration) error {
 // late notes that an answer did not come in time.
 func (l *link) late(key string) {
 	l.m.failed("timeout")
-	if l.slow.Add(1) >= slowCalls {
-		l.fail(key, errLate)
-	}
+	l.outage.Late(key)
 }
 
 // post sends a call that nobody waits for. False: there is no room, or no server.
 func (l *link) post(c *call) bool {
-	if l.down.Load() || !l.start() {
+	if l.outage.Down() || !l.start() {
 		l.m.dropped.Inc()
 		return false
 	}
@@ -328,7 +326,7 @@ func (c *call) read(r rueidis.RedisResult) error {
 		return err
 	}
 	if len(v) != 7 || v[1] < 0 || v[1] >= int64(max(1, len(c.rules))) {
-		return errShape
+		return redis.ErrAnswer
 	}
 	c.answer = answer{
 		allowed: v[0] == 1, rule: int(v[1]), left: max(0, v[2]), reset: micros(v[3]), retry: micros(v[4]), granted: v[5], at: v[6],
@@ -348,29 +346,13 @@ func micros(n int64) time.Duration {
 func (l *link) finish(c *call, err error) {
 	c.err = err
 	if err != nil && l.ctx.Err() == nil && !errors.Is(err, errDown) {
-		reason, down := classify(err)
-		l.m.failed(reason)
-		if down {
-			l.fail(c.key, err)
-		} else {
-			l.complain(err)
-		}
+		l.m.failed(l.outage.Failed(c.key, err))
 	}
 	if c.then != nil {
 		c.then(c)
 		return
 	}
 	c.done <- struct{}{}
-}
-
-// patience makes the server one that may take this long for an answer.
-func (l *link) patience(timeout time.Duration) {
-	for {
-		old := l.limit.Load()
-		if old >= int64(timeout) || l.limit.CompareAndSwap(old, int64(timeout)) {
-			return
-		}
-	}
 }
 
 // get returns a call to fill in.

@@ -104,7 +104,7 @@ const closing = 2 * time.Second
 // last gives a lease back at the end: it waits for room.
 func (l *leases) last(ctx context.Context, k *lessee, e lease, sent *sync.WaitGroup) {
 	link := l.c.link
-	if e.left == 0 || link.down.Load() || !link.start() {
+	if e.left == 0 || link.outage.Down() || !link.start() {
 		return
 	}
 	q := l.c.call(k.id, "back", e.left)

@@ -72,9 +72,6 @@ type Options struct {
 	script *source // for tests
 }
 
-// DefaultTimeout is how long a decision waits for the store by default.
-const DefaultTimeout = 100 * time.Millisecond
-
 // Check says what is wrong with rules that are to be shared.
 func Check(rules []limit.Rule) error {
 	_, err := compile(rules, 0)
@@ -127,7 +124,7 @@ func New(server *redis.Server, name string, rules []limit.Rule, o Options) (*Cou
 		}
 		return newLink(server, script, o.Log, newMetrics(o.Metrics, server.Name()))
 	})
-	c.link.patience(o.Timeout)
+	c.link.outage.Patience(o.Timeout)
 	if lease > 0 {
 		c.leases = newLeases(c, lease)
 	}
@@ -138,7 +135,7 @@ func New(server *redis.Server, name string, rules []limit.Rule, o Options) (*Cou
 func (o *Options) complete() error {
 	orElse(&o.Mode, Exact)
 	orElse(&o.OnFailure, Allow)
-	orElse(&o.Timeout, DefaultTimeout)
+	orElse(&o.Timeout, redis.DefaultTimeout)
 	orElse(&o.Lease, time.Second)
 	orElse(&o.MaxShare, 100)
 	orElse(&o.MaxKeys, 100_000)
@@ -246,7 +243,7 @@ func (c *Counter) Look(id limit.ID, cost int64) (limit.Decision, bool) {
 			return d, true
 		}
 	}
-	if !c.link.down.Load() {
+	if !c.link.outage.Down() {
 		return limit.Decision{}, false
 	}
 	switch c.o.OnFailure {

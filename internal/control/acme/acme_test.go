@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"cardea.dev/cardea/internal/control/acme"
+	"cardea.dev/cardea/internal/redis/redistest"
 )
 
 const soon = 50 * time.Millisecond
@@ -339,8 +339,8 @@ func TestBoundAccount(t *testing.T) {
 
 func TestTwoGatewaysWithRedis(t *testing.T) {
 	w := newWorld(t, worldOptions{})
-	port := acme.FreePort(t)
-	text := whole(w.acme("[a.example, b.example]", fmt.Sprintf("redis://:sesame@127.0.0.1:%d", port)))
+	store := redistest.New(t, "--requirepass", "sesame")
+	text := whole(w.acme("[a.example, b.example]", "redis://:sesame@"+store.Addr))
 	one := w.gateway(soon, text)
 	eventually(t, "the storage is missed", func() bool {
 		return strings.Contains(one.log.String(), "stored certificates cannot be loaded") && one.metric(`acme_failures{domain="a.example"}`) != "0"
@@ -351,7 +351,7 @@ func TestTwoGatewaysWithRedis(t *testing.T) {
 	if n := w.orders.Load(); n != 0 {
 		t.Errorf("%d orders for what cannot be kept", n)
 	}
-	acme.StartRedis(t, port, "--requirepass", "sesame")
+	store.Run()
 	two := w.gateway(soon, text)
 	w.reach(one, two)
 	for _, name := range []string{"a.example", "b.example"} {

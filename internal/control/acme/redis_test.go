@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os/exec"
 	"strconv"
 	"sync"
 	"testing"
@@ -14,47 +13,10 @@ import (
 	"cardea.dev/cardea/internal/redis/redistest"
 )
 
-// FreePort is a port that nobody listens on now.
-func FreePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-// StartRedis starts a Redis that ends with the test.
-func StartRedis(t *testing.T, port int, more ...string) {
-	t.Helper()
-	args := append([]string{"--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir()}, more...)
-	server := exec.Command("redis-server", args...)
-	if err := server.Start(); err != nil {
-		t.Fatalf("the tests need redis-server, which scripts/deps installs: %v", err)
-	}
-	t.Cleanup(func() {
-		_ = server.Process.Kill()
-		_ = server.Wait()
-	})
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
-	for end := time.Now().Add(10 * time.Second); ; <-look.C {
-		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			_ = c.Close()
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatal(err)
-		}
-	}
-}
-
 // connected returns a store in a Redis, with a connection of its own.
-func connected(t *testing.T, port int) *remote {
+func connected(t *testing.T, s *redistest.Server) *remote {
 	t.Helper()
-	r, err := newRemote(fmt.Sprintf("redis://127.0.0.1:%d/3", port))
+	r, err := newRemote(s.URL() + "/3")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,19 +24,19 @@ func connected(t *testing.T, port int) *remote {
 }
 
 func TestRedis(t *testing.T) {
-	port := FreePort(t)
-	r, ctx := connected(t, port), t.Context()
+	s := redistest.New(t)
+	r, ctx := connected(t, s), t.Context()
 	if _, err := r.load(ctx, "a"); err == nil || errors.Is(err, errNotStored) {
 		t.Errorf("without a server: %v", err)
 	}
-	StartRedis(t, port)
+	s.Run()
 	if _, err := r.load(ctx, "a"); !errors.Is(err, errNotStored) {
 		t.Errorf("got %v", err)
 	}
 	if err := r.save(ctx, "a", []byte("b\x00c")); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := connected(t, port).load(ctx, "a"); string(got) != "b\x00c" || err != nil {
+	if got, err := connected(t, s).load(ctx, "a"); string(got) != "b\x00c" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
 	for range 2 {
@@ -88,9 +50,8 @@ func TestRedis(t *testing.T) {
 }
 
 func TestRedisLocks(t *testing.T) {
-	port := FreePort(t)
-	StartRedis(t, port)
-	stores := []*remote{connected(t, port), connected(t, port)}
+	s := redistest.Start(t)
+	stores := []*remote{connected(t, s), connected(t, s)}
 	var all sync.WaitGroup
 	var inside sync.Mutex
 	for i := range 6 {

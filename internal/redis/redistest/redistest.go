@@ -31,11 +31,19 @@ type Server struct {
 // Start starts a server with further arguments, such as "--appendonly", "yes".
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	return start(t, "", args...)
+	s := New(t, args...)
+	s.Run()
+	return s
 }
 
-// start starts a server. A configuration file is one that it may write to, as sentinels do.
-func start(t testing.TB, file string, args ...string) *Server {
+// New is Start for a server that is not there before Run.
+func New(t testing.TB, args ...string) *Server {
+	t.Helper()
+	return prepare(t, "", args...)
+}
+
+// prepare prepares a server. A configuration file is one that it may write to, as sentinels do.
+func prepare(t testing.TB, file string, args ...string) *Server {
 	t.Helper()
 	s := &Server{t: t, Addr: freeAddress(t), Dir: t.TempDir()}
 	_, port, _ := net.SplitHostPort(s.Addr)
@@ -55,7 +63,6 @@ func start(t testing.TB, file string, args ...string) *Server {
 		s.args = []string{path, "--port", port, "--bind", "127.0.0.1", "--sentinel"}
 	}
 	t.Cleanup(s.Kill)
-	s.Run()
 	return s
 }
 
@@ -244,7 +251,8 @@ func Sentinel(t testing.TB) (url string, master, replica *Server, sentinels []*S
 	})
 	var hosts []string
 	for range 3 {
-		s := start(t, fmt.Sprintf("sentinel monitor mymaster %s %s 2\nsentinel down-after-milliseconds mymaster 1000\nsentinel failover-timeout mymaster 5000\n", host, port))
+		s := prepare(t, fmt.Sprintf("sentinel monitor mymaster %s %s 2\nsentinel down-after-milliseconds mymaster 1000\nsentinel failover-timeout mymaster 5000\n", host, port))
+		s.Run()
 		sentinels, hosts = append(sentinels, s), append(hosts, s.Addr)
 	}
 	for _, s := range sentinels {
