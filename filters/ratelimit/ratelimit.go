@@ -73,6 +73,9 @@ func newPolicy(env *filter.Env, c *Config) (*policy, error) {
 	p := &policy{dryRun: c.DryRun, slot: filter.NewSlot[state](env), fields: newFields(c.Headers)}
 	p.states.New = func() any { return new(state) }
 	b := &builder{env: env, config: c}
+	if err := b.checkInherited(); err != nil {
+		return nil, err
+	}
 	all, err := b.groups("limits", c.Limits, "")
 	errs := []error{err}
 	for _, g := range all {

@@ -308,12 +308,18 @@ func TestRefusedConfig(t *testing.T) {
 		"{limits: []}":                "no limit is written",
 		"{limits: {rate: 5/s per address, per: [path]}}":   "written in `rate` already",
 		"{limits: 5/s burst 9, algorithm: sliding_window}": "a burst has no meaning in a sliding window",
-		"5/100us":                                                            "at least 1ms",
-		"1/min burst 10000000000":                                            "more than a year",
-		"99999999999999999/s":                                                "a count is from 1 to",
-		"{limits: 5/s, cost: -1}":                                            "a cost is a whole number",
-		"{limits: 5/s, cost: 1.5}":                                           "a cost is a whole number",
-		"{limits: 5/s, cost: 1e300}":                                         "a cost is a whole number",
+		"5/100us":                                               "at least 1ms",
+		"1/min burst 10000000000":                               "more than a year",
+		"99999999999999999/s":                                   "a count is from 1 to",
+		"{limits: 5/s, cost: -1}":                               "a cost is a whole number",
+		"{limits: 5/s, cost: 1.5}":                              "a cost is a whole number",
+		"{limits: 5/s, cost: 1e300}":                            "a cost is a whole number",
+		"{limits: 5/s, cost: 1e400}":                            "a cost is a whole number",
+		"{limits: 5/s, cost: response.header.x-cost}":           "not known before the request has been answered",
+		"{limits: 5/s, cost: 'response.status == 200 ? 1 : 2'}": "not known before the request has been answered",
+		"5/s per status":                                        "not known before the request has been answered",
+		"{limits: 5/s per path, overrides: [{consumers: [nobody], limits: off}]}":    `there is no consumer "nobody"`,
+		"{limits: 5/s per path, overrides: [{when: 'error == \"x\"', limits: off}]}": "not known before the request has been answered",
 		"{limits: 5/s, cost: NaN}":                                           "a cost is a whole number",
 		"{limits: 5/s, cost: reqest.size}":                                   "reqest",
 		"{limits: 5/s, cost_response: {value: bytes, hide: true}}":           "names no field to hide",
@@ -330,6 +336,28 @@ func TestRefusedConfig(t *testing.T) {
 		_, err := Kind().Build(filtertest.NewEnv(t, "r"), filtertest.Parse(t, text))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// What is wrong with what all limits of a policy take is shown once, where it is written.
+func TestWhereErrorsAre(t *testing.T) {
+	for text, want := range map[string]string{
+		"{limits: [5/s, 9/h], cost: 1.5}":                                    "1:28",
+		"{limits: [5/s, 9/h], cost: nothing}":                                "1:28",
+		"{limits: [5/s, 9/h], cost_response: nothing}":                       "1:37",
+		"{limits: [5/s, 9/h], per: nothing}":                                 "1:27",
+		"{limits: [5/s, {rate: 9/h, cost: nothing}]}":                        "1:34",
+		"{limits: 5/s per path, overrides: [{consumers: [x], limits: off}]}": "1:49",
+	} {
+		node := filtertest.Parse(t, text)
+		_, err := Kind().Build(filtertest.NewEnv(t, "r"), node)
+		var got []string
+		for _, e := range node.Locate(err) {
+			got = append(got, fmt.Sprintf("%d:%d", e.Pos.Line, e.Pos.Column))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: at %v, want %s: %v", text, got, want, err)
 		}
 	}
 }

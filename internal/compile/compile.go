@@ -17,6 +17,7 @@ import (
 	"cardea.dev/cardea/internal/engine"
 	"cardea.dev/cardea/internal/expr"
 	"cardea.dev/cardea/internal/keep"
+	"cardea.dev/cardea/internal/redis"
 	"cardea.dev/cardea/internal/upstream"
 	"cardea.dev/cardea/observe"
 )
@@ -52,6 +53,7 @@ func Build(cfg *config.Config, o Options) (snapshot *engine.Snapshot, warnings c
 	callers, errs := consumers.New(cfg.Consumers, cfg.Self.Field("consumers"))
 	c.consumers, c.errs = callers, append(c.errs, errs...)
 	c.consumerFiles()
+	c.checkStore()
 	snapshot = &engine.Snapshot{Config: cfg, Held: c.scope, Answers: c.answers(), Start: c.start}
 	c.buildUpstreams()
 	c.buildTracer(snapshot)
@@ -83,6 +85,18 @@ func (c *compiler) consumerFiles() {
 	}
 }
 
+// checkStore checks the root's store, which policies take by default, also where none does. A wrong one is not shown again for each of them.
+func (c *compiler) checkStore() {
+	c.store = c.cfg.Store
+	if c.store == "" || c.store == "local" {
+		return
+	}
+	if _, err := redis.New(c.store.Reveal()); err != nil {
+		c.errs = append(c.errs, c.cfg.Self.Locate(config.FieldErrorf("store", "%w", err))...)
+		c.store = "local"
+	}
+}
+
 // compiler is the work on one configuration.
 type compiler struct {
 	Options
@@ -90,6 +104,7 @@ type compiler struct {
 	scope      *keep.Scope
 	expr       *expr.Expressions
 	consumers  *consumers.Consumers
+	store      config.Secret
 	empty      config.Node // an object that says nothing: all defaults
 	filters    map[string]filter.Kind
 	order      []filter.Kind  // by stage
@@ -119,7 +134,7 @@ func (c *compiler) kinds() {
 func (c *compiler) env(route *filter.Route) *filter.Env {
 	return &filter.Env{
 		Route: route, Dir: c.Dir, Log: c.Log, Metrics: c.Metrics, Expr: c.expr, Keeper: c.scope,
-		Upstream: c.upstream, Store: c.cfg.Store, Consumers: c.consumers, Offline: c.Offline,
+		Upstream: c.upstream, Store: c.store, Consumers: c.consumers, Offline: c.Offline,
 	}
 }
 
