@@ -206,6 +206,11 @@ func (failing) Take(context.Context, limit.ID, int64) (limit.Decision, error) {
 
 func (failing) Look(limit.ID, int64) (limit.Decision, bool) { return limit.Decision{}, false }
 
+// refusing is one that is known to refuse everybody.
+type refusing struct{ failing }
+
+func (refusing) Unavailable() bool { return true }
+
 // empty is a counter with nothing left that lets pass what costs nothing, as one may that asks another store.
 type empty struct{ limit.Counter }
 
@@ -261,6 +266,11 @@ func TestTheStoreIsGone(t *testing.T) {
 		}
 		if v := p.explainMain(exchange(env, "192.0.2.1", "X-User: me", "X-App: a")); v.Action != filter.Unknown {
 			t.Errorf("explain: %+v", v)
+		}
+		p.main.groups[1].counter.Counter = refusing{}
+		want := map[bool]filter.Action{false: filter.Rejects, true: filter.Passes}[dry]
+		if v := p.explainMain(exchange(env, "192.0.2.1", "X-User: me", "X-App: a")); v.Action != want || !strings.Contains(v.Note, "the store of the limits is lost") {
+			t.Errorf("explain, while everybody is refused: %+v", v)
 		}
 	}
 }
