@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -135,6 +136,22 @@ func TestLimitsWithDifferentKeys(t *testing.T) {
 	ex.Dry = true
 	if v := f.Explain(ex); v.Action != filter.Passes || v.Note != "me has 5 of 10/d per header.x-user left after this; c has 1 of 2/d per header.x-app left after this" {
 		t.Errorf("explain: %+v", v)
+	}
+}
+
+// TestTheLongestWait: who waits as long as Retry-After says is not told by the next limit to wait on.
+func TestTheLongestWait(t *testing.T) {
+	env := filtertest.NewEnv(t, "r")
+	f := newFilter(t, env, "[2/min per header.x-user, 2/d per header.x-app]")
+	passes(env, f, 2, "192.0.2.1", "X-User: me", "X-App: a")
+	for app, least := range map[string]int{"a": 12 * 3600, "b": 30} {
+		err := run(f, exchange(env, "192.0.2.1", "X-User: me", "X-App: "+app), 0)
+		if outcome(err) != "rate_limited" {
+			t.Fatalf("got %v", err)
+		}
+		if after, _ := strconv.Atoi(filter.AsError(err).Header.Get("Retry-After")); after > least || after < least-20 {
+			t.Errorf("application %s: Retry-After is %d, want %d", app, after, least)
+		}
 	}
 }
 
