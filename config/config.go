@@ -25,7 +25,7 @@ type Config struct {
 	ConsumerFiles []string `yaml:"consumer_files"`
 
 	// Store is where gateways share what they count: a Redis or Valkey, as in "redis://host:6379". Policies with a `store` of their own take
-	// this one by default. By default, or as "local", there is none, and each gateway counts by itself. See the manual for clusters, sentinels and TLS.
+	// this one by default. By default it is "local": each gateway counts by itself. See the manual for clusters, sentinels and TLS.
 	Store Secret `yaml:"store"`
 
 	// Errors changes the answers that the gateway itself makes, by error code ("route_not_found"), by status ("404") or by

@@ -59,6 +59,6 @@ type LimiterInfo struct {
 type KeyUsage struct {
 	Key     string `json:"key"`
 	Used    int64  `json:"used"`
-	Limit   int64  `json:"limit"`
+	Limit   int64  `json:"limit"`   // 0: none, as for those whom a quota does not limit
 	Refused int64  `json:"refused"` // requests, since the key was seen first
 }

@@ -32,7 +32,11 @@ func (c *tally) Limiter() filter.LimiterInfo {
 func (c *tally) Top(int) []filter.KeyUsage {
 	var all []filter.KeyUsage
 	for key, used := range c.used {
-		all = append(all, filter.KeyUsage{Key: key, Used: used, Limit: 10})
+		k := filter.KeyUsage{Key: key, Used: used, Limit: 10}
+		if key == "free" {
+			k.Limit = 0 // none
+		}
+		all = append(all, k)
 	}
 	return all
 }
@@ -54,7 +58,7 @@ func tallyKind() filter.Kind {
 	},
 	) (*filter.Filter, error) {
 		for _, c := range []*tally{
-			{name: "tally b", used: map[string]int64{"half": 5, "full": 10}}, {name: "tally a", used: map[string]int64{"one": 1}}, {name: "tally away", fails: true},
+			{name: "tally b", used: map[string]int64{"half": 5, "full": 10, "free": 99}}, {name: "tally a", used: map[string]int64{"one": 1}}, {name: "tally away", fails: true},
 		} {
 			if _, err := filter.Keep(env, c.name, func() (*tally, error) { return c, nil }); err != nil {
 				return nil, err
@@ -95,7 +99,7 @@ func TestOperatorsSeeLimits(t *testing.T) {
 	info := func(name string, keys int64) filter.LimiterInfo {
 		return filter.LimiterInfo{Name: name, Policy: "tally", Limit: "10", Per: "all", Store: "memory", Keys: keys}
 	}
-	if diff := cmp.Diff([]filter.LimiterInfo{info("tally a", 1), info("tally away", 0), info("tally b", 2)}, all.Limits); diff != "" {
+	if diff := cmp.Diff([]filter.LimiterInfo{info("tally a", 1), info("tally away", 0), info("tally b", 3)}, all.Limits); diff != "" {
 		t.Error(diff)
 	}
 	top := func(query string) string {
@@ -117,7 +121,7 @@ func TestOperatorsSeeLimits(t *testing.T) {
 		return strings.Join(keys, ", ")
 	}
 	for query, want := range map[string]string{
-		"": "tally b full, tally b half, tally a one", "?n=1": "tally b full", "?limit=tally+a": "tally a one", "?limit=tally+away": "", "?n=1&limit=tally+b": "tally b full",
+		"": "tally b full, tally b half, tally a one, tally b free", "?n=1": "tally b full", "?limit=tally+a": "tally a one", "?limit=tally+away": "", "?n=1&limit=tally+b": "tally b full",
 	} {
 		if got := top(query); got != want {
 			t.Errorf("%s: got %q, want %q", query, got, want)
@@ -148,7 +152,7 @@ func TestOperatorsSeeLimits(t *testing.T) {
 			t.Errorf("%s %.60s %.30s: got %d %s, want %d %s", c.method, c.path, c.body, status, body, c.status, c.want)
 		}
 	}
-	if got := top(""); got != "tally b half" {
+	if got := top(""); got != "tally b half, tally b free" {
 		t.Errorf("afterwards there are %s", got)
 	}
 	if log := g.Log(); strings.Count(log, `msg="a limit was reset"`) != 2 || !strings.Contains(log, `limit="tally b" key=full from=127.0.0.1`) {

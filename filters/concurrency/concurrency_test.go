@@ -31,6 +31,7 @@ type built struct {
 func newPolicy(t testing.TB, text string) *built {
 	t.Helper()
 	env := filtertest.NewEnv(t, "r")
+	env.Consumers = filtertest.Consumers(t, "{acme: {}}")
 	return rebuild(t, env, text)
 }
 
@@ -322,6 +323,7 @@ func TestRefusedConfig(t *testing.T) {
 		"0", "-1", "many", "10/s", "10 per ", "1 per nothing.x", "1000001", "{}", "{limit: 0}", "{limit: 1, wait: 0}", "{limit: 1, queue: -1}",
 		"{limit: 1, overrides: [{limit: 2}]}", "{limit: 1, overrides: [{groups: [g]}]}", "{limit: 1, overrides: [{tag: gold, limit: 2}]}",
 		"{limit: 1, dry_run: true, queue: 3}", "{limit: 1, absent: never}", "{limit: 1, upgraded: never}", "[]", `""`,
+		"{limit: 1, overrides: [{consumers: [nobody], limit: 2}]}", "1 per response.header.x",
 	} {
 		if _, err := Kind().Build(filtertest.NewEnv(t, "r"), filtertest.Parse(t, "c: "+text).Field("c")); err == nil {
 			t.Errorf("%s: no error", text)

@@ -23,6 +23,9 @@ func (p *policy) explain(ex *filter.Exchange) filter.Verdict {
 	if p.cost.HasAnswer() {
 		need = max(need, 1)
 	}
+	if u, shared := p.counter.(interface{ Unavailable() bool }); shared && u.Unavailable() {
+		return p.verdict("the store cannot be reached, and what cannot be counted is refused", true)
+	}
 	refused, known := p.counter.Look(now, v.asks, need)
 	if need == 0 {
 		refused = -1

@@ -37,6 +37,7 @@ func newBench(t testing.TB, text string) *bench {
 	t.Helper()
 	t.Setenv("STATE_DIRECTORY", t.TempDir())
 	b := &bench{TB: t, env: filtertest.NewEnv(t, "r"), time: time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)}
+	b.env.Consumers = filtertest.Consumers(t, "{c: {}, never: {}}")
 	c := new(Config)
 	if err := filtertest.Parse(t, text).Decode(c); err != nil {
 		t.Fatal(err)

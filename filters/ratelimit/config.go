@@ -147,6 +147,9 @@ func (c *Config) checkLimits(path string, limits []Limit) error {
 		case len(written) == 0:
 			l.Per = c.Per
 		}
+		if err := l.CostConfig.Check(); err != nil {
+			errs = append(errs, config.FieldErrorf(at, "%w", err))
+		}
 		l.Algorithm = cmp.Or(l.Algorithm, c.Algorithm)
 		l.Cost = cmp.Or(l.Cost, c.Cost)
 		l.CostResponse.Value, l.CostResponse.Hide = cmp.Or(l.CostResponse.Value, c.CostResponse.Value), l.CostResponse.Hide || c.CostResponse.Hide
@@ -154,9 +157,6 @@ func (c *Config) checkLimits(path string, limits []Limit) error {
 			errs = append(errs, config.FieldErrorf(at, "%w", err))
 		}
 		errs = append(errs, checkName(at+".name", l.Name))
-		if err := l.CostConfig.Check(); err != nil {
-			errs = append(errs, config.FieldErrorf(at, "%w", err))
-		}
 	}
 	return errors.Join(errs...)
 }

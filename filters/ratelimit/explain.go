@@ -56,6 +56,9 @@ func (g *group) explain(ex *filter.Exchange) (filter.Action, string) {
 		return filter.Passes, "the request is free"
 	}
 	d, ok := g.counter.Look(id, cost)
+	if u, shared := g.counter.Counter.(interface{ Unavailable() bool }); shared && !ok && u.Unavailable() {
+		return filter.Rejects, "the store of the limits is lost"
+	}
 	if !ok {
 		return filter.Unknown, fmt.Sprintf("what %s has left of %s is in the store", id, g.limits[0].text)
 	}

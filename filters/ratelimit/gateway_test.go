@@ -167,6 +167,7 @@ routes: [{match: /**, respond: ok}]
 
 func TestOverrides(t *testing.T) {
 	g := gatewaytest.New(t, `
+consumers: {bob: {}, joe: {}, eve: {}}
 test_caller: true
 rate_limit:
   limits: 1/h
@@ -190,6 +191,7 @@ routes: [{match: /**, respond: ok}]
 // TestOverridesCountForThemselves: though they are written like others.
 func TestOverridesCountForThemselves(t *testing.T) {
 	g := gatewaytest.New(t, `
+consumers: {ann: {}, joe: {}}
 test_caller: true
 rate_limit:
   limits: 1/h per header.x-team

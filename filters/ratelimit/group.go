@@ -61,6 +61,13 @@ func (b *builder) said(limits []Limit) bool {
 	return !slices.ContainsFunc(limits, func(l Limit) bool { return len(l.Per) == 0 })
 }
 
+// checkInherited checks what limits take from the policy, so that what is wrong with it is shown where it is written.
+func (b *builder) checkInherited() error {
+	_, keyErr := limit.NewKey(b.env, b.config.KeyConfig)
+	_, costErr := limit.NewCost(b.env, b.config.CostConfig, nil)
+	return errors.Join(keyErr, costErr)
+}
+
 // groups makes the groups of limits that are written at a path, for some callers or for all.
 func (b *builder) groups(path string, limits []Limit, who string) ([]*group, error) {
 	var errs []error

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
@@ -73,6 +74,9 @@ func newPolicy(env *filter.Env, c *Config) (*policy, error) {
 	p := &policy{dryRun: c.DryRun, slot: filter.NewSlot[state](env), fields: newFields(c.Headers)}
 	p.states.New = func() any { return new(state) }
 	b := &builder{env: env, config: c}
+	if err := b.checkInherited(); err != nil {
+		return nil, err
+	}
 	all, err := b.groups("limits", c.Limits, "")
 	errs := []error{err}
 	for _, g := range all {
@@ -133,7 +137,7 @@ func (p *policy) planFor(ex *filter.Exchange) *plan {
 func (p *policy) request(ex *filter.Exchange, s *state, pl *plan) error {
 	s.plan = pl
 	first := len(s.taken)
-	for _, g := range pl.groups {
+	for i, g := range pl.groups {
 		id, ok := g.key.Of(ex)
 		if !ok && !g.key.Refuses() {
 			continue
@@ -157,6 +161,7 @@ func (p *policy) request(ex *filter.Exchange, s *state, pl *plan) error {
 		}
 		s.taken = s.taken[:first]
 		if ok && err == nil {
+			t.decision.Retry = longest(ex, t.decision.Retry, pl.groups[i+1:])
 			s.taken = append(s.taken, t)
 			s.taken[first].cost = 0
 		}
@@ -166,6 +171,22 @@ func (p *policy) request(ex *filter.Exchange, s *state, pl *plan) error {
 		s.taken[first+i].group.count(allowed)
 	}
 	return nil
+}
+
+// longest is how long a request must wait that has to wait for one counter, where further ones would refuse it for longer, as far as that is
+// known at once.
+func longest(ex *filter.Exchange, retry time.Duration, groups []*group) time.Duration {
+	for _, g := range groups {
+		id, ok := g.key.Of(ex)
+		cost := g.cost.Of(ex)
+		if !ok || retry < 0 || cost == 0 && !g.cost.HasAnswer() {
+			continue
+		}
+		if d, known := g.counter.Look(id, cost); known && !d.Allowed {
+			retry = max(retry, d.Retry)
+		}
+	}
+	return retry
 }
 
 // refuse makes the refusal, or, in a dry run, tells of it.

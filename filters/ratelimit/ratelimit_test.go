@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -138,6 +139,22 @@ func TestLimitsWithDifferentKeys(t *testing.T) {
 	}
 }
 
+// TestTheLongestWait: who waits as long as Retry-After says is not told by the next limit to wait on.
+func TestTheLongestWait(t *testing.T) {
+	env := filtertest.NewEnv(t, "r")
+	f := newFilter(t, env, "[2/min per header.x-user, 2/d per header.x-app]")
+	passes(env, f, 2, "192.0.2.1", "X-User: me", "X-App: a")
+	for app, least := range map[string]int{"a": 12 * 3600, "b": 30} {
+		err := run(f, exchange(env, "192.0.2.1", "X-User: me", "X-App: "+app), 0)
+		if outcome(err) != "rate_limited" {
+			t.Fatalf("got %v", err)
+		}
+		if after, _ := strconv.Atoi(filter.AsError(err).Header.Get("Retry-After")); after > least || after < least-20 {
+			t.Errorf("application %s: Retry-After is %d, want %d", app, after, least)
+		}
+	}
+}
+
 func TestLimitsOfOneKeyHoldTogether(t *testing.T) {
 	env := filtertest.NewEnv(t, "r")
 	f := newFilter(t, env, "[10/d, 2/d]")
@@ -206,6 +223,11 @@ func (failing) Take(context.Context, limit.ID, int64) (limit.Decision, error) {
 
 func (failing) Look(limit.ID, int64) (limit.Decision, bool) { return limit.Decision{}, false }
 
+// refusing is one that is known to refuse everybody.
+type refusing struct{ failing }
+
+func (refusing) Unavailable() bool { return true }
+
 // empty is a counter with nothing left that lets pass what costs nothing, as one may that asks another store.
 type empty struct{ limit.Counter }
 
@@ -262,6 +284,11 @@ func TestTheStoreIsGone(t *testing.T) {
 		if v := p.explainMain(exchange(env, "192.0.2.1", "X-User: me", "X-App: a")); v.Action != filter.Unknown {
 			t.Errorf("explain: %+v", v)
 		}
+		p.main.groups[1].counter.Counter = refusing{}
+		want := map[bool]filter.Action{false: filter.Rejects, true: filter.Passes}[dry]
+		if v := p.explainMain(exchange(env, "192.0.2.1", "X-User: me", "X-App: a")); v.Action != want || !strings.Contains(v.Note, "the store of the limits is lost") {
+			t.Errorf("explain, while everybody is refused: %+v", v)
+		}
 	}
 }
 
@@ -308,12 +335,18 @@ func TestRefusedConfig(t *testing.T) {
 		"{limits: []}":                "no limit is written",
 		"{limits: {rate: 5/s per address, per: [path]}}":   "written in `rate` already",
 		"{limits: 5/s burst 9, algorithm: sliding_window}": "a burst has no meaning in a sliding window",
-		"5/100us":                                                            "at least 1ms",
-		"1/min burst 10000000000":                                            "more than a year",
-		"99999999999999999/s":                                                "a count is from 1 to",
-		"{limits: 5/s, cost: -1}":                                            "a cost is a whole number",
-		"{limits: 5/s, cost: 1.5}":                                           "a cost is a whole number",
-		"{limits: 5/s, cost: 1e300}":                                         "a cost is a whole number",
+		"5/100us":                                               "at least 1ms",
+		"1/min burst 10000000000":                               "more than a year",
+		"99999999999999999/s":                                   "a count is from 1 to",
+		"{limits: 5/s, cost: -1}":                               "a cost is a whole number",
+		"{limits: 5/s, cost: 1.5}":                              "a cost is a whole number",
+		"{limits: 5/s, cost: 1e300}":                            "a cost is a whole number",
+		"{limits: 5/s, cost: 1e400}":                            "a cost is a whole number",
+		"{limits: 5/s, cost: response.header.x-cost}":           "not known before the request has been answered",
+		"{limits: 5/s, cost: 'response.status == 200 ? 1 : 2'}": "not known before the request has been answered",
+		"5/s per status":                                        "not known before the request has been answered",
+		"{limits: 5/s per path, overrides: [{consumers: [nobody], limits: off}]}":    `there is no consumer "nobody"`,
+		"{limits: 5/s per path, overrides: [{when: 'error == \"x\"', limits: off}]}": "not known before the request has been answered",
 		"{limits: 5/s, cost: NaN}":                                           "a cost is a whole number",
 		"{limits: 5/s, cost: reqest.size}":                                   "reqest",
 		"{limits: 5/s, cost_response: {value: bytes, hide: true}}":           "names no field to hide",
@@ -330,6 +363,28 @@ func TestRefusedConfig(t *testing.T) {
 		_, err := Kind().Build(filtertest.NewEnv(t, "r"), filtertest.Parse(t, text))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// What is wrong with what all limits of a policy take is shown once, where it is written.
+func TestWhereErrorsAre(t *testing.T) {
+	for text, want := range map[string]string{
+		"{limits: [5/s, 9/h], cost: 1.5}":                                    "1:28",
+		"{limits: [5/s, 9/h], cost: nothing}":                                "1:28",
+		"{limits: [5/s, 9/h], cost_response: nothing}":                       "1:37",
+		"{limits: [5/s, 9/h], per: nothing}":                                 "1:27",
+		"{limits: [5/s, {rate: 9/h, cost: nothing}]}":                        "1:34",
+		"{limits: 5/s per path, overrides: [{consumers: [x], limits: off}]}": "1:49",
+	} {
+		node := filtertest.Parse(t, text)
+		_, err := Kind().Build(filtertest.NewEnv(t, "r"), node)
+		var got []string
+		for _, e := range node.Locate(err) {
+			got = append(got, fmt.Sprintf("%d:%d", e.Pos.Line, e.Pos.Column))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: at %v, want %s: %v", text, got, want, err)
 		}
 	}
 }

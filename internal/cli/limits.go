@@ -94,8 +94,11 @@ func (a *app) showTop(running *adminFlags, path string) error {
 		return nil
 	}
 	return a.table("USED\tOF\tREFUSED\tKEY\tLIMIT", len(top.Top), func(w io.Writer, i int) {
-		u := top.Top[i]
-		fmt.Fprintf(w, "%d\t%d\t%d\t%s\t%s\n", u.Used, u.Limit, u.Refused, plain(u.Key), plain(u.Name))
+		u, limit := top.Top[i], "-"
+		if u.Limit > 0 {
+			limit = strconv.FormatInt(u.Limit, 10)
+		}
+		fmt.Fprintf(w, "%d\t%s\t%d\t%s\t%s\n", u.Used, limit, u.Refused, plain(u.Key), plain(u.Name))
 	})
 }
 

@@ -40,8 +40,8 @@ type CostResponse struct {
 // Check refuses numbers that are no cost. Its errors are config.FieldErrorf's.
 func (c *CostConfig) Check() error {
 	n, err := strconv.ParseFloat(c.Cost, 64)
-	if err == nil && (n != math.Trunc(n) || n < 0 || n > MaxCount) {
-		return config.FieldErrorf("cost", "a cost is a whole number from 0 on")
+	if (err == nil || errors.Is(err, strconv.ErrRange)) && (n != math.Trunc(n) || n < 0 || n > MaxCount) {
+		return config.FieldErrorf("cost", "a cost is a whole number from 0 to 2^53")
 	}
 	return nil
 }
@@ -81,15 +81,18 @@ type Cost struct {
 func NewCost(env *filter.Env, c CostConfig, unusable prometheus.Counter) (*Cost, error) {
 	made := &Cost{unusable: unusable, bytes: c.CostResponse.Bytes()}
 	var errs []error
-	compile := func(path, source string) filter.Value {
+	compile := func(path, source string, check func(*filter.Env, string) error) filter.Value {
 		value, err := env.Expr.Value(source)
+		if err == nil && check != nil {
+			err = check(env, source)
+		}
 		if err != nil {
 			errs = append(errs, config.FieldErrorf(path, "%w", err))
 		}
 		return value
 	}
 	if c.CostResponse.Value != "" && !made.bytes {
-		made.answer = compile("cost_response", c.CostResponse.Value)
+		made.answer = compile("cost_response", c.CostResponse.Value, nil)
 	}
 	if c.CostResponse.Hide {
 		made.hide = c.CostResponse.field()
@@ -97,7 +100,7 @@ func NewCost(env *filter.Env, c CostConfig, unusable prometheus.Counter) (*Cost,
 	if n, ok := number(c.Cost); ok {
 		made.request = n
 	} else if c.Cost != "" {
-		made.value = compile("cost", c.Cost)
+		made.value = compile("cost", c.Cost, notYet)
 	} else if c.CostResponse.Value == "" {
 		made.request = 1
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -148,6 +149,9 @@ func NewKey(env *filter.Env, c KeyConfig) (*Key, error) {
 		p := part{address: source == "address"}
 		if !p.address {
 			value, err := env.Expr.Value(source)
+			if err == nil {
+				err = notYet(env, source)
+			}
 			if err != nil {
 				errs = append(errs, config.FieldErrorf("per", "%w", err))
 			}
@@ -223,6 +227,17 @@ func (p *part) of(ex *filter.Exchange) (ID, bool) {
 		return digestID(text), true
 	}
 	return NewID(text), true
+}
+
+// notYet refuses an expression that looks at what there is only once a request has been let pass, such as its answer.
+func notYet(env *filter.Env, source string) error {
+	for _, name := range append(env.Expr.Names(source), source) {
+		switch first, _, _ := strings.Cut(name, "."); first {
+		case "response", "status", "error", "upstream", "endpoint":
+			return fmt.Errorf("%q is not known before the request has been answered", name)
+		}
+	}
+	return nil
 }
 
 // secret says whether a value may be a credential, by where it is from: a cookie, or a field or parameter that is called like one.

@@ -204,6 +204,14 @@ func mulBounded(cost, unit int64) int64 {
 	return int64(lo)
 }
 
+// longest is the longest wait that is told, of 146 years: a debt may take longer than a time.Duration holds, and who is told rounds up.
+const longest = math.MaxInt64 / 2
+
+// duration is a time of so many ticks.
+func duration(ticks int64) time.Duration {
+	return time.Duration(min(ticks, longest/int64(tick))) * tick
+}
+
 // ceilDiv divides and rounds up. B is above 0.
 func ceilDiv(a, b int64) int64 {
 	q := a / b

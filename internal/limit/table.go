@@ -146,13 +146,13 @@ func (t *Table) decide(w []int64, now, cost int64) Decision {
 		if m.allows(own, max(cost, 1)) {
 			if left := m.remaining(own) - cost; d.Allowed && (i == 0 || left < least) {
 				d.Rule, least = i, left
-				d.Remaining, d.Reset = left, time.Duration(m.resetAfter(own, now, cost))*tick
+				d.Remaining, d.Reset = left, duration(m.resetAfter(own, now, cost))
 			}
 			continue
 		}
 		retry := m.retry(own, now, max(cost, 1))
 		if d.Allowed || wait >= 0 && (retry < 0 || retry > wait) {
-			d, wait = Decision{Rule: i, Remaining: m.remaining(own), Reset: time.Duration(m.reset(own, now)) * tick, Retry: time.Duration(retry) * tick}, retry
+			d, wait = Decision{Rule: i, Remaining: m.remaining(own), Reset: duration(m.reset(own, now)), Retry: duration(retry)}, retry
 		}
 	}
 	return d

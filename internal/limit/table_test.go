@@ -36,6 +36,17 @@ type gauge struct{ v atomic.Int64 }
 
 func (g *gauge) Add(d float64) { g.v.Add(int64(d)) }
 
+// A debt may take longer to be paid than a time.Duration holds. It must not look as if it were paid, or as if no wait helped.
+func TestADebtOfAges(t *testing.T) {
+	table := limit.NewTable([]limit.Rule{{Algorithm: limit.GCRA, Count: 100, Per: time.Hour}}, limit.Options{Now: newClock().Now})
+	id := limit.NewID("me")
+	table.Charge(id, limit.MaxCount)
+	d := take(t, table, id, 1)
+	if ages := 100 * 365 * 24 * time.Hour; d.Allowed || d.Remaining != 0 || d.Reset < ages || d.Retry < ages || d.Reset+time.Hour < d.Reset {
+		t.Errorf("a debt of 2^53: %+v", d)
+	}
+}
+
 func TestAMinute(t *testing.T) {
 	for _, algorithm := range []limit.Algorithm{limit.GCRA, limit.SlidingWindow} {
 		at := newClock()

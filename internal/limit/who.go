@@ -2,6 +2,7 @@ package limit
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -36,14 +37,25 @@ func (w *Who) Check() error {
 }
 
 // Compile readies it for Fits. Its errors are config.FieldErrorf's.
-func (w *Who) Compile(env *filter.Env) (err error) {
+func (w *Who) Compile(env *filter.Env) error {
+	var errs []error
+	for i, name := range w.Consumers {
+		if env.Consumers.Named(name) == nil {
+			errs = append(errs, config.FieldErrorf(fmt.Sprintf("consumers[%d]", i), "there is no consumer %q", name))
+		}
+	}
 	if w.When == "" {
-		return nil
+		return errors.Join(errs...)
 	}
-	if w.when, err = env.Expr.Condition(w.When); err != nil {
-		return config.FieldErrorf("when", "%w", err)
+	when, err := env.Expr.Condition(w.When)
+	if err == nil {
+		err = notYet(env, w.When)
 	}
-	return nil
+	if err != nil {
+		errs = append(errs, config.FieldErrorf("when", "%w", err))
+	}
+	w.when = when
+	return errors.Join(errs...)
 }
 
 // Fits says whether a request is one of those.

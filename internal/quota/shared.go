@@ -95,7 +95,9 @@ func (c SharedCounter) Take(ctx context.Context, now time.Time, asks []Ask, cost
 	case err == nil || ctx.Err() != nil:
 		return refused, err
 	case c.onFailure == "allow":
-		return -1, c.Charge(now, asks, cost)
+		err := c.Charge(now, asks, cost)
+		c.local.Look(now, asks, 0) // what is told of it is what this gateway knows
+		return -1, err
 	case c.onFailure == "deny":
 		return -1, err
 	}
@@ -106,6 +108,21 @@ func (c SharedCounter) Take(ctx context.Context, now time.Time, asks []Ask, cost
 	return refused, err
 }
 
+// Unavailable says that Take refuses whoever asks: the store is known to be away, and that is to be done then.
+func (c SharedCounter) Unavailable() bool { return c.onFailure == "deny" && c.outage.Down() }
+
+// Look says what is known here. That is not all, unless the store is away: then it is what Take goes by.
+func (c SharedCounter) Look(now time.Time, asks []Ask, need int64) (int, bool) {
+	refused, _ := c.local.Look(now, asks, need)
+	if !c.outage.Down() {
+		return refused, false
+	}
+	if c.onFailure == "allow" {
+		refused = -1
+	}
+	return refused, true
+}
+
 // Charge counts a cost that was had already. The store is told of it in a moment.
 func (s *Shared) Charge(now time.Time, asks []Ask, cost int64) error {
 	if cost == 0 {
@@ -114,12 +131,6 @@ func (s *Shared) Charge(now time.Time, asks []Ask, cost int64) error {
 	_ = s.local.Charge(now, asks, cost) // when it is full, the store counts still
 	s.owe(asks, cost)
 	return nil
-}
-
-// Look says what is known here, which is not all.
-func (s *Shared) Look(now time.Time, asks []Ask, need int64) (int, bool) {
-	refused, _ := s.local.Look(now, asks, need)
-	return refused, false
 }
 
 // Top lists the keys that used most, as far as this gateway knows.

@@ -36,7 +36,7 @@ func TestURLs(t *testing.T) {
 		"valkey://h": true, "valkeys://h": true, "redis://h?timeout=300ms": true, "rediss://h?server_name=x": true, "redis://me:se%2Fcret@h:1/": true,
 		"redis+cluster://h:1,h2:2,[::1]:3": true, "rediss+cluster://me:secret@h,h2": true, "redis+sentinel://h,h2:7/3?master=m&sentinel_password=secret": true,
 		"redis://": false, "redis://h:1/x": false, "redis://h:1/-1": false, "redis://me:secret@h:port": false, "https://me:secret@h": false,
-		"redis://me:se%zzcret@h": false, "": false, "redis": false, "redis://h:0": false, "redis://h:65536": false, "redis://h,h2": false, "redis://h,": false,
+		"redis://me:se%zzcret@h": false, "": false, "redis": false, "redis://h:0": false, "redis://h:1:2": false, "redis://::1": false, "redis://h:65536": false, "redis://h,h2": false, "redis://h,": false,
 		"redis+cluster://h/1": false, "redis+cluster://h,,h2": false, "redis+sentinel://h": false, "redis+other://h": false, "redis+://h": false,
 		"redis://h?timeout=secret": false, "redis://h?timeout=0s": false, "redis://h?secret=1": false, "redis://h?ca=/x": false, "redis://h#secret": false,
 		"rediss://h?ca=/does/not/exist": false, "rediss://h?cert=/etc/passwd": false, "redis://h?timeout=1s&timeout=2s": false, "redis://h/1/2": false,

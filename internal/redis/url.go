@@ -95,7 +95,7 @@ func (t *target) addHosts(text string) error {
 	}
 	for host := range strings.SplitSeq(text, ",") {
 		u, err := url.Parse("redis://" + host)
-		if err != nil || u.Hostname() == "" || u.Host != host {
+		if err != nil || u.Hostname() == "" || u.Host != host || strings.Contains(u.Hostname(), ":") != strings.HasPrefix(host, "[") {
 			return errURL
 		}
 		p := u.Port()

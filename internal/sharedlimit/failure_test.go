@@ -177,6 +177,9 @@ func TestAllowAndDeny(t *testing.T) {
 	if _, ok := deny.Look(key, 1); ok {
 		t.Error("deny: it is known")
 	}
+	if allow.Unavailable() || !deny.Unavailable() {
+		t.Errorf("unavailable: allow %t, deny %t", allow.Unavailable(), deny.Unavailable())
+	}
 	if _, err := deny.Reset(t.Context(), "k"); err == nil {
 		t.Error("it is reset")
 	}

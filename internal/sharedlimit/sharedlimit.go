@@ -236,6 +236,9 @@ func (c *Counter) Charge(id limit.ID, cost int64) {
 	}
 }
 
+// Unavailable says that Take refuses whoever asks: the store is known to be down, and that is to be done then.
+func (c *Counter) Unavailable() bool { return c.o.OnFailure == Deny && c.link.outage.Down() }
+
 // Look says what Take would where that is known without asking: while the store is down, and from leases.
 func (c *Counter) Look(id limit.ID, cost int64) (limit.Decision, bool) {
 	if c.leases != nil {

@@ -68,7 +68,12 @@ func topOf(limiters []filter.Limiter, n int) []Usage {
 			all = append(all, Usage{name, k})
 		}
 	}
-	share := func(u Usage) float64 { return float64(u.Used) / float64(max(u.Limit, 1)) }
+	share := func(u Usage) float64 {
+		if u.Limit == 0 {
+			return 0
+		}
+		return float64(u.Used) / float64(u.Limit)
+	}
 	slices.SortStableFunc(all, func(x, y Usage) int { return cmp.Or(cmp.Compare(share(y), share(x)), cmp.Compare(y.Used, x.Used)) })
 	return all[:min(n, len(all))]
 }
