@@ -151,6 +151,8 @@ func TestWhatIsTheSame(t *testing.T) {
 		"another range":                   {"{fields: []}", []string{"Range: bytes=1-"}, nil, false},
 		"the same token":                  {"{}", []string{"Authorization: a"}, []string{"Authorization: a"}, true},
 		"another token":                   {"{}", []string{"Authorization: a"}, []string{"Authorization: b"}, false},
+		"another deadline":                {"{fields: []}", []string{"X-Request-Deadline: 2026-05-04T10:20:30.250Z"}, nil, false},
+		"another deadline of gRPC":        {"{fields: []}", []string{"Grpc-Timeout: 1n"}, nil, false},
 		"another cookie":                  {"{fields: []}", []string{"Cookie: a=1"}, []string{"Cookie: a=2"}, false},
 		"a key in a field of its own":     {"{}", []string{"X-Api-Key: a"}, []string{"X-Api-Key: b"}, false},
 		"another identity":                {"{fields: []}", []string{"ada"}, []string{"bob"}, false},

@@ -12,7 +12,7 @@ import (
 // Config says which requests are the same, and how long they wait for each other.
 type Config struct {
 	// Fields are the fields of the request that tell requests apart, beside those that always do: Accept, Accept-Encoding, Authorization, Cookie,
-	// Cache-Control, Range and the conditional ones. With an empty list it is those alone. By default all fields do, but for those that say nothing
+	// Cache-Control, Pragma, Range, the conditional ones, and those that say a deadline. With an empty list it is those alone. By default all fields do, but for those that say nothing
 	// of what is wanted, such as User-Agent.
 	Fields *[]string `yaml:"fields"`
 

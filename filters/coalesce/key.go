@@ -25,10 +25,10 @@ type keyer struct {
 	across bool
 }
 
-// always are the fields that tell requests apart whatever is configured.
+// always are the fields that tell requests apart whatever is configured. Deadlines are among them so that nobody's request ends with another's time.
 var always = [...]string{
-	"Accept", "Accept-Encoding", "Authorization", "Cookie", "Cache-Control", "If-Match", "If-Modified-Since", "If-None-Match", "If-Range",
-	"If-Unmodified-Since", "Pragma", "Range",
+	"Accept", "Accept-Encoding", "Authorization", "Cookie", "Cache-Control", "Grpc-Timeout", "If-Match", "If-Modified-Since", "If-None-Match",
+	"If-Range", "If-Unmodified-Since", "Pragma", "Range", "X-Request-Deadline",
 }
 
 // idle are fields that say nothing of what is wanted: of the client, of its way here, or of the request as such.

@@ -166,6 +166,7 @@ func (f *injector) abort(ex *filter.Exchange, d *injected) error {
 	f.metrics.abort.Inc()
 	d.add("abort")
 	f.tell(ex, d)
+	refused = refused.With(Mark, d.what) // under coalesce the error does not come back through response
 	if a.GRPCStatus == 0 || !isGRPC(ex.Request) {
 		return refused
 	}

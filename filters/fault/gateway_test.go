@@ -108,6 +108,16 @@ func get(c *http.Client, url, fault string) (status int, n int64, err error) {
 	return resp.StatusCode, n, err
 }
 
+// The field is there also where an error does not come back through this policy.
+func TestFaultsUnderCoalesce(t *testing.T) {
+	up, asked := service(t)
+	g := gatewaytest.New(t, "upstreams: {a: "+up+"}\nroutes: [{match: /**, to: a, coalesce: {}, fault: {delay: 1ms, abort: 503}}]")
+	resp, body := g.Get("/x")
+	if v := resp.Header["Cardea-Fault"]; resp.StatusCode != 503 || len(v) != 1 || v[0] != "delay, abort" || asked.Load() != 0 {
+		t.Errorf("%d %v %s, asked %d times", resp.StatusCode, resp.Header, body, asked.Load())
+	}
+}
+
 func TestResetsOfHTTP2(t *testing.T) {
 	up, asked := service(t)
 	g := gatewaytest.New(t, `

@@ -22,7 +22,7 @@ type Config struct {
 
 	// MemoryLimit is how much memory the gateway may have. By default, and with 0, it is the least of GOMEMLIMIT, the limit of its control group
 	// (container), and what the machine has. Where it is less than the machine has and GOMEMLIMIT is not set, the Go runtime is told to keep to
-	// 95% of it.
+	// 95% of it. At least 32MiB.
 	MemoryLimit config.Size `yaml:"memory_limit"`
 
 	// Delay is how long work may wait for a processor, as nine in ten waits do not exceed it, for a second on end. By default 200ms. 0 does
@@ -41,6 +41,17 @@ type Config struct {
 // Default is what the fields say.
 func (c *Config) Default() {
 	c.Memory, c.Delay = .9, config.Duration(200*time.Millisecond)
+}
+
+// leastMemory is what the gateway can do with, hardly.
+const leastMemory = 32 << 20
+
+// Validate checks that the gateway can live.
+func (c *Config) Validate() error {
+	if c.MemoryLimit > 0 && c.MemoryLimit < leastMemory {
+		return config.FieldErrorf("memory_limit", "%s is less than the gateway itself needs; write 32MiB or more", c.MemoryLimit)
+	}
+	return nil
 }
 
 // Kind is the kind of this policy. Its stage is that of limits, so that its part before authentication runs after the one of `priority`.

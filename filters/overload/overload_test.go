@@ -172,3 +172,12 @@ func BenchmarkRequest(b *testing.B) {
 		}
 	})
 }
+
+func TestMemoryThatIsTooLittle(t *testing.T) {
+	for text, ok := range map[string]bool{"{memory_limit: 1KiB}": false, "{memory_limit: 0}": true, "{memory_limit: 32MiB}": true} {
+		err := filtertest.Parse(t, "overload: "+text).Field("overload").Decode(new(Config))
+		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "memory_limit: 1KiB is less than the gateway itself needs") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

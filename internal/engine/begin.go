@@ -36,6 +36,9 @@ func (x *exchange) begin(e *Engine, s *Snapshot, edge *listen.Edge, w http.Respo
 	}
 	x.Original.Path = r.URL.EscapedPath()
 	x.beginSpan(r)
+	if r.ContentLength == 0 && len(r.Trailer) == 0 {
+		r.Body = http.NoBody // HTTP/2 gives an empty one, which could be anything to policies and upstreams
+	}
 	if r.Body != nil && r.Body != http.NoBody {
 		listen.StripTrailer(r.Trailer)
 		x.body = &countedBody{ReadCloser: r.Body, trailer: r.Trailer}

@@ -57,14 +57,24 @@ func (x *call) clientDeadline() (until time.Time, ok bool) {
 			until = until.Add(left)
 		}
 	default:
-		var err error
-		until, err = time.Parse(time.RFC3339, v[0])
-		ok = err == nil
+		until, ok = parseDeadline(v[0])
 	}
 	if !ok {
 		delete(x.out.Header, name)
 	}
 	return until, ok
+}
+
+// parseDeadline reads a time as RFC 3339 writes it. It is never the zero time, which is no limit.
+func parseDeadline(text string) (until time.Time, ok bool) {
+	until, err := time.Parse(time.RFC3339, text)
+	switch {
+	case err != nil || until.UTC().Year() > 9999: // RFC 3339 has no such year
+		return time.Time{}, false
+	case until.IsZero():
+		return until.Add(1), true
+	}
+	return until, true
 }
 
 // passDeadline tells the endpoint how much time is left now.

@@ -63,6 +63,7 @@ func TestDeadlinesArePassedOn(t *testing.T) {
 		{"the client's by gRPC, later", tenSeconds, 0, []string{"Content-Type", grpcType, grpcTimeout, "99999999H"}, true, 10 * time.Second},
 		{"what cannot be read", nil, 0, []string{requestDeadline, "tomorrow"}, false, 0},
 		{"what cannot be read, with a timeout", tenSeconds, 0, []string{requestDeadline, "1764171234"}, false, 10 * time.Second},
+		{"a year that cannot be passed on", nil, 0, []string{requestDeadline, "9999-12-31T23:59:59-23:59"}, false, 0},
 		{"two of them", nil, 0, []string{requestDeadline, in(8 * time.Second), requestDeadline, in(9 * time.Second)}, false, 0},
 		{"what cannot be read by gRPC", nil, 0, []string{"Content-Type", grpcType, grpcTimeout, "123456789m"}, true, 0},
 		{"off", func(u *config.Upstream) { tenSeconds(u); u.Timeout.Propagate = false }, 0, nil, false, 0},
@@ -109,6 +110,9 @@ func TestOffLeavesFieldsAlone(t *testing.T) {
 func TestTooLateToSend(t *testing.T) {
 	for _, fields := range [][]string{
 		{requestDeadline, "2001-01-01T00:00:00Z"},
+		{requestDeadline, "0001-01-01T00:00:00Z"}, // which is what Go takes for no time at all
+		{requestDeadline, "0001-01-01T01:00:00+01:00"},
+		{requestDeadline, "0000-01-01T00:00:00Z"},
 		{"Content-Type", grpcType, grpcTimeout, "0n"},
 	} {
 		got, r := asks(t, func(u *config.Upstream) { u.Limits.Requests = 1 }, 0, fields...)

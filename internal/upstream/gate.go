@@ -32,6 +32,8 @@ type gate struct {
 	lines   [classes][]*waiter // by class; the first of each is its next
 	waiting int                // in all lines
 	seen    [classes]int64     // when a request of a class came last; 0: never
+	begun   int64              // since when requests have been under way without a pause
+	since   int                // how many have ended since
 }
 
 // classes is how many classes of importance there are.
@@ -92,6 +94,7 @@ func (g *gate) enter(ctx context.Context, p filter.Priority, until time.Time, no
 	class := classOf(p)
 	g.mu.Lock()
 	g.seen[class] = max(1, now)
+	g.begin(now)
 	if g.waiting == 0 && g.roomFor(class, now) {
 		g.active++
 		g.mu.Unlock()
@@ -223,8 +226,16 @@ func (g *gate) try(p filter.Priority, now int64) bool {
 	if g.waiting > 0 || !g.roomFor(classOf(p), now) {
 		return false
 	}
+	g.begin(now)
 	g.active++
 	return true
+}
+
+// begin notes when the first request comes after a pause. The lock is held.
+func (g *gate) begin(now int64) {
+	if g.active == 0 {
+		g.begun, g.since = now, 0
+	}
 }
 
 // leave ends a request. Those next in line take its place. A time of 0 is the last that is known.
@@ -234,6 +245,7 @@ func (g *gate) leave(now int64) {
 	g.active--
 	if now > 0 {
 		g.ended.Add(now, 1, 0)
+		g.since++
 	}
 	if g.waiting > 0 {
 		for _, at := range g.seen {
@@ -260,15 +272,22 @@ const (
 )
 
 // retryAfter is how many seconds someone who is refused should wait: the time in which those who are under way and in line will be done, at the rate of
-// the last ten seconds, and up to as much again by chance, so that not all come back at once.
+// the last ten seconds, or since there was nothing to do if that is not so long ago, and up to as much again by chance, so that not all come back at once.
 func (g *gate) retryAfter(now int64) string {
 	done, _ := g.ended.Sum(now)
-	active, waiting := g.counts()
+	g.mu.Lock()
+	left, span := g.active+g.waiting, endedWindow
+	young := time.Duration(now - g.begun)
+	if young < span {
+		span, done = max(young, time.Millisecond), int64(g.since)
+	}
+	g.mu.Unlock()
 	seconds := float64(retryMost)
-	if done > 0 {
-		seconds = float64(active+waiting) * endedWindow.Seconds() / float64(done)
-	} else if young := time.Duration(now); young < endedWindow {
-		seconds = young.Seconds()
+	switch {
+	case done > 0:
+		seconds = float64(left) * span.Seconds() / float64(done)
+	case young < endedWindow:
+		seconds = span.Seconds()
 	}
 	least := min(max(int(math.Ceil(seconds)), retryLeast), retryMost)
 	return strconv.Itoa(least + rand.IntN(least+1))

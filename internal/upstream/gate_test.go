@@ -172,6 +172,16 @@ func TestRetryAfter(t *testing.T) {
 		_ = g.enterNow(t.Context())
 	}
 	within(g, 60*second, 2, 4) // ten at five a second
+	g = newGate(10, 10, 0)
+	for range 10 {
+		_ = g.enter(t.Context(), filter.Normal, time.Time{}, 100*second)
+	}
+	within(g, 100*second+second/10, 1, 2) // after a pause nothing can have ended yet
+	for range 5 {
+		g.leave(102 * second)
+		_ = g.enter(t.Context(), filter.Normal, time.Time{}, 102*second)
+	}
+	within(g, 102*second, 4, 8)
 }
 
 func TestBudget(t *testing.T) {
