@@ -186,7 +186,7 @@ func TestLeastRequestLevels(t *testing.T) {
 		ms[p.Pick(Query{})].Load.Begin()
 	}
 	for i, m := range ms {
-		if a := m.Load.Active(); a < 15 || a > 24 {
+		if a := m.Load.Active(); a < 8 || a > 25 { // at random, without a look at the load, some have over 30
 			t.Errorf("member %d has %d of 20 on average", i, a)
 		}
 	}
