@@ -49,9 +49,9 @@ func TestOutages(t *testing.T) {
 			r.Wait("know of it", func() bool {
 				return r.Must("GET", "cardea:quota:{test}::month:tk:20758") == "$2\r\n20\r\n"
 			})
-			r.Wait("log", func() bool { return g.log.count("level=INFO") > 0 })
-			if lost, back := g.log.count("level=ERROR"), g.log.count("level=INFO"); lost != back || lost > 2 { // 2: the machine may be slow just then
-				t.Errorf("logged %d outages and %d ends of them:\n%s", lost, back, g.log.text.String())
+			r.Wait("log", func() bool { return g.log.Count("level=INFO") > 0 })
+			if lost, back := g.log.Count("level=ERROR"), g.log.Count("level=INFO"); lost != back || lost > 2 { // 2: the machine may be slow just then
+				t.Errorf("logged %d outages and %d ends of them:\n%s", lost, back, g.log.String())
 			}
 		})
 	}
@@ -70,8 +70,8 @@ func TestOneKeyIsSpoilt(t *testing.T) {
 			t.Errorf("got %d, down: %t", got, g.outage.Down())
 		}
 	}
-	if n := g.log.count("\n"); n != 1 {
-		t.Errorf("%d lines are logged:\n%s", n, g.log.text.String())
+	if n := g.log.Count("\n"); n != 1 {
+		t.Errorf("%d lines are logged:\n%s", n, g.log.String())
 	}
 }
 
@@ -145,8 +145,8 @@ func TestClosedConnections(t *testing.T) {
 		}
 		r.Must("CLIENT", "KILL", "TYPE", "normal")
 	}
-	if n := g.log.count("\n"); n > 0 {
-		t.Errorf("logged %s", g.log.text.String())
+	if n := g.log.Count("\n"); n > 0 {
+		t.Errorf("logged %s", g.log.String())
 	}
 }
 
@@ -204,8 +204,8 @@ func TestCluster(t *testing.T) {
 			t.Error("a server has nothing")
 		}
 	}
-	if n := a.log.count("\n") + b.log.count("\n"); n > 0 {
-		t.Errorf("logged %s%s", a.log.text.String(), b.log.text.String())
+	if n := a.log.Count("\n") + b.log.Count("\n"); n > 0 {
+		t.Errorf("logged %s%s", a.log.String(), b.log.String())
 	}
 
 	all := func() {

@@ -20,31 +20,13 @@ import (
 // kept has a server keep what it is told.
 var kept = []string{"--appendonly", "yes", "--appendfsync", "always"} // never changed
 
-// logged keeps what is logged.
-type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logged) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), text)
-}
-
 // gateway is one of those that share quotas.
 type gateway struct {
 	testing.TB
 	SharedCounter
 	now      time.Time
 	failures atomic.Int64
-	log      logged
+	log      redistest.Log
 }
 
 func newGateway(t testing.TB, url, onFailure, now string) *gateway {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,28 +16,10 @@ import (
 	"cardea.dev/cardea/internal/redis/redistest"
 )
 
-// logged keeps what is logged.
-type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logged) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), text)
-}
-
 // lost is an outage with what it says of itself.
 type lost struct {
 	*Outage
-	log     logged
+	log     redistest.Log
 	up      atomic.Bool
 	probes  atomic.Int64
 	keys    sync.Map
@@ -106,8 +87,8 @@ func TestOutage(t *testing.T) {
 		if l.Down() || !l.up.Load() || l.settled.Load() != 2 {
 			t.Errorf("it is down, settled %d times", l.settled.Load())
 		}
-		if l.log.count("is-lost") != 1 || l.log.count("is-back") != 1 || l.log.count("\n") != 2 {
-			t.Errorf("logged %s", l.log.text.String())
+		if l.log.Count("is-lost") != 1 || l.log.Count("is-back") != 1 || l.log.Count("\n") != 2 {
+			t.Errorf("logged %s", l.log.String())
 		}
 		if err := l.Close(); err != nil {
 			t.Error(err)
@@ -128,7 +109,7 @@ func TestFlapping(t *testing.T) {
 		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
 			l.Failed("k", errors.New("broken"))
 		}
-		if n := l.log.count("is-lost"); n < 2 || n > 130 {
+		if n := l.log.Count("is-lost"); n < 2 || n > 130 {
 			t.Errorf("logged %d times in a minute", n)
 		}
 		_ = l.Close()
@@ -186,8 +167,8 @@ func TestRefused(t *testing.T) {
 			t.Error(reason)
 		}
 	}
-	if l.Down() || l.log.count("is-refused") != 1 || l.log.count("\n") != 1 {
-		t.Errorf("down: %t, logged %s", l.Down(), l.log.text.String())
+	if l.Down() || l.log.Count("is-refused") != 1 || l.log.Count("\n") != 1 {
+		t.Errorf("down: %t, logged %s", l.Down(), l.log.String())
 	}
 	r.Must("REPLICAOF", "127.0.0.1", "1")
 	l.says(func() error { return io.EOF })

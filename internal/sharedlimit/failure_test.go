@@ -20,24 +20,6 @@ import (
 	"cardea.dev/cardea/observe"
 )
 
-// lines keep what is logged.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), text)
-}
-
 // mine is a counter of this gateway alone, which lets so many pass.
 type mine struct {
 	limit.Counter
@@ -92,7 +74,7 @@ func TestOutages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, mode := range []Mode{Exact, Approximate} {
 				r := redistest.Start(t)
-				logged := &lines{}
+				logged := &redistest.Log{}
 				metrics := observe.NewMetrics()
 				local := &mine{left: 3}
 				c := counter(t, r.URL(), Options{
@@ -132,9 +114,9 @@ func TestOutages(t *testing.T) {
 					d, err := c.Take(t.Context(), limit.NewID("again"), 1)
 					return err == nil && d.Remaining > 1000
 				})
-				r.Wait("log", func() bool { return logged.count("again") > 0 })
-				if down, up := logged.count("level=ERROR"), logged.count("level=INFO"); down != up || down > 2 { // 2: the machine may be slow just then
-					t.Errorf("%s: logged %d outages and %d ends of them:\n%s", mode, down, up, logged.text.String())
+				r.Wait("log", func() bool { return logged.Count("again") > 0 })
+				if down, up := logged.Count("level=ERROR"), logged.Count("level=INFO"); down != up || down > 2 { // 2: the machine may be slow just then
+					t.Errorf("%s: logged %d outages and %d ends of them:\n%s", mode, down, up, logged.String())
 				}
 				if n := value(t, metrics, "cardea_limit_store_fallbacks_total"); n == 0 {
 					t.Errorf("%s: no decision was made without the store", mode)
@@ -205,7 +187,7 @@ func TestLeaveEarly(t *testing.T) {
 func TestClosedConnections(t *testing.T) {
 	for _, mode := range []Mode{Exact, Approximate} {
 		r := redistest.Start(t)
-		logged := &lines{}
+		logged := &redistest.Log{}
 		c := counter(t, r.URL(), Options{Mode: mode, Log: slog.New(slog.NewTextHandler(logged, nil))}, hour(1000))
 		for i := range 20 {
 			if d, err := c.Take(t.Context(), limit.NewID(fmt.Sprint(i)), 1); err != nil || !d.Allowed {
@@ -213,8 +195,8 @@ func TestClosedConnections(t *testing.T) {
 			}
 			r.Must("CLIENT", "KILL", "TYPE", "normal")
 		}
-		if n := logged.count("\n"); n > 0 {
-			t.Errorf("%s: logged %s", mode, logged.text.String())
+		if n := logged.Count("\n"); n > 0 {
+			t.Errorf("%s: logged %s", mode, logged.String())
 		}
 	}
 }
@@ -243,7 +225,7 @@ func TestCrowd(t *testing.T) {
 func TestOneKeyIsSpoilt(t *testing.T) {
 	r := redistest.Start(t)
 	for _, mode := range []Mode{Exact, Approximate} {
-		logged := &lines{}
+		logged := &redistest.Log{}
 		c := counter(t, r.URL(), Options{Mode: mode, Log: slog.New(slog.NewTextHandler(logged, nil))}, hour(7))
 		r.Must("SET", c.prefix+"k", "text")
 		r.Must("HSET", c.prefix+"k2", "b", "x", "s1", "y", "c1", "z")
@@ -257,7 +239,7 @@ func TestOneKeyIsSpoilt(t *testing.T) {
 		if d, err := c.Take(t.Context(), limit.NewID(string(mode)), 1); err != nil || !d.Allowed || c.link.outage.Down() {
 			t.Errorf("%s: another key: %+v %v", mode, d, err)
 		}
-		if n := logged.count("\n"); n != 1 {
+		if n := logged.Count("\n"); n != 1 {
 			t.Errorf("%s: %d lines are logged", mode, n)
 		}
 	}
@@ -356,7 +338,7 @@ func TestCloseWhileLost(t *testing.T) {
 // TestPartOfClusterIsLost: while a server of a cluster is lost, its limits are not counted, and that is logged once.
 func TestPartOfClusterIsLost(t *testing.T) {
 	url, servers := redistest.Cluster(t)
-	logged := &lines{}
+	logged := &redistest.Log{}
 	c := counter(t, url, Options{Timeout: time.Second, Log: slog.New(slog.NewTextHandler(logged, nil))}, hour(1000))
 	for _, r := range servers { // so that the others go on
 		r.Must("CONFIG", "SET", "cluster-require-full-coverage", "no")
@@ -390,7 +372,7 @@ func TestPartOfClusterIsLost(t *testing.T) {
 	})
 	lost.Run()
 	probed.Wait("count again", func() bool { return all() == 0 })
-	if n := logged.count("level=ERROR"); n > 3 {
-		t.Errorf("%d outages are logged:\n%s", n, logged.text.String())
+	if n := logged.Count("level=ERROR"); n > 3 {
+		t.Errorf("%d outages are logged:\n%s", n, logged.String())
 	}
 }
