@@ -229,7 +229,7 @@ func TestTheServiceDiesInTheMiddle(t *testing.T) {
 func TestAClientThatTakesNothing(t *testing.T) {
 	large := strings.Repeat("0123456789abcdef", 2<<20) // 32 MiB, more than sockets hold
 	s := newService(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, large) })
-	g := gatewaytest.New(t, "upstreams: {a: "+s.URL+"}\nroutes: [{match: /**, to: a, coalesce: {wait: 10m, patience: 100ms}}]")
+	g := gatewaytest.New(t, "upstreams: {a: "+s.URL+"}\nroutes: [{match: /**, to: a, coalesce: {wait: 10m, patience: 3s}}]")
 	var all sync.WaitGroup
 	stuck := make(chan *http.Response, 1)
 	all.Go(func() {

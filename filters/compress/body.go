@@ -12,13 +12,15 @@ type body struct {
 	known bool   // the length of src is known: it is all there soon, so nothing is flushed on the way
 	parts *parts // nil before the first read and after the last
 	err   error  // what the reader is told once all that was encoded is read
+	form  *form  // of the body, for others; nil: it is not kept
+	read  int64  // bytes of src
 }
 
 // buffered is a body that can say how many bytes may be read from it without waiting.
 type buffered interface{ Buffered() int }
 
-func newBody(src io.ReadCloser, c *coding, known bool) *body {
-	return &body{src: src, c: c, known: known}
+func newBody(src io.ReadCloser, c *coding, known bool, form *form) *body {
+	return &body{src: src, c: c, known: known, form: form}
 }
 
 // Read returns encoded bytes. It reads from the source until there are some.
@@ -43,7 +45,7 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 }
 
-// fill reads from the source once, and encodes what came. What it returns ends the body.
+// fill has some of the source encoded. What it returns ends the body. What was encoded before has been read.
 func (b *body) fill() error {
 	if b.parts == nil {
 		parts, err := b.c.pool.get()
@@ -52,8 +54,22 @@ func (b *body) fill() error {
 		}
 		b.parts = parts
 	}
+	err := b.encode()
+	if b.form != nil && (err != nil && err != io.EOF || !b.form.add(b.parts.out.b)) {
+		b.form = nil
+	}
+	if b.form != nil && err == io.EOF {
+		b.form.keep(b.read)
+		b.form = nil
+	}
+	return err
+}
+
+// encode reads from the source once, and encodes what came.
+func (b *body) encode() error {
 	n, err := b.src.Read(b.parts.in[:])
 	if n > 0 {
+		b.read += int64(n)
 		b.c.in.Add(float64(n))
 		if _, err := b.parts.enc.Write(b.parts.in[:n]); err != nil {
 			return err
@@ -90,6 +106,7 @@ func (b *body) release() {
 // Close gives the encoder back and closes the source.
 func (b *body) Close() error {
 	b.release()
+	b.form = nil
 	b.err = http.ErrBodyReadAfterClose
 	return b.src.Close()
 }

@@ -83,12 +83,14 @@ type coding struct {
 	name    string
 	pool    *pool
 	encoded prometheus.Counter
+	kept    prometheus.Counter
 	in, out prometheus.Counter
 }
 
 func build(env *filter.Env, c *Config) (*filter.Filter, error) {
 	f := &compressor{chosen: filter.NewSlot[coding](env), min: int64(c.Min)}
-	encoded := env.Metrics.Counter("compress_responses_total", "Responses that were encoded.", "route", "encoding")
+	encoded := env.Metrics.Counter("compress_responses_total", "Responses that were sent encoded.", "route", "encoding")
+	kept := env.Metrics.Counter("compress_kept_total", "Responses whose encoded form was kept by the cache, so that nothing had to be encoded.", "route", "encoding")
 	bytes := env.Metrics.Counter("compress_bytes_total", "Bytes of bodies before (in) and after (out) encoding.", "route", "direction")
 	for _, name := range c.Algorithms {
 		p, err := keptPool(env, name, c.Level)
@@ -96,7 +98,7 @@ func build(env *filter.Env, c *Config) (*filter.Filter, error) {
 			return nil, err
 		}
 		f.codings = append(f.codings, &coding{
-			name: name, pool: p, encoded: encoded.WithLabelValues(env.Route.Name, name),
+			name: name, pool: p, encoded: encoded.WithLabelValues(env.Route.Name, name), kept: kept.WithLabelValues(env.Route.Name, name),
 			in: bytes.WithLabelValues(env.Route.Name, "in"), out: bytes.WithLabelValues(env.Route.Name, "out"),
 		})
 	}
@@ -133,13 +135,16 @@ func (f *compressor) response(ex *filter.Exchange) error {
 	resp.Header["Content-Encoding"] = []string{chosen.name}
 	forgetBytes(resp.Header)
 	weaken(resp.Header)
-	length := resp.ContentLength
-	resp.ContentLength, resp.Uncompressed = -1, false
+	resp.Uncompressed = false
 	chosen.encoded.Inc()
 	if resp.Body == nil || resp.Body == http.NoBody || ex.Original.Method == http.MethodHead {
+		resp.ContentLength = -1
 		return nil
 	}
-	resp.Body = newBody(resp.Body, chosen, length >= 0)
+	if !chosen.takeKept(resp) {
+		resp.Body = newBody(resp.Body, chosen, resp.ContentLength >= 0, newForm(resp, chosen.name))
+		resp.ContentLength = -1
+	}
 	return nil
 }
 

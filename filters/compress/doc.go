@@ -39,6 +39,13 @@
 // an encoder: about 1 MiB for gzip and br, 2 MiB for zstd. A body that breaks off breaks off encoded, too; it never ends
 // as if it were whole.
 //
+// # Encoded once
+//
+// Where a cache keeps the body (filter.EncodedForms), it keeps the encoded forms, too: a body of known length is encoded for the first client that
+// takes an algorithm, and while that is sent, the form is put aside. Later clients get it as it is, with a Content-Length. Only the form of a whole
+// body that was encoded to its end is kept, up to the length that the cache allows. Clients that come together while there is no form encode each
+// for themselves. A form stays as long as the body does; another `level` is for bodies that come after.
+//
 // # Security
 //
 // Over TLS, the length of an encoded page betrays a secret in it to someone who can put his own text into the same page and see
@@ -51,6 +58,7 @@
 //
 // # Metrics
 //
-//	cardea_compress_responses_total{route,encoding}   responses encoded
-//	cardea_compress_bytes_total{route,direction}      bytes before (in) and after (out) encoding
+//	cardea_compress_responses_total{route,encoding}   responses sent encoded
+//	cardea_compress_kept_total{route,encoding}        those of them whose form was kept by the cache
+//	cardea_compress_bytes_total{route,direction}      bytes before (in) and after (out) encoding; kept forms do not count
 package compress

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -283,6 +284,67 @@ type readerFunc func(p []byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
+// TestWhatAllHavePassedIsLetGo looks at the heap while somebody still reads, or was cut and has yet to learn of it.
+func TestWhatAllHavePassedIsLetGo(t *testing.T) {
+	const size = 64 << 20
+	for name, test := range map[string]struct{ still, kept bool }{
+		"all read":                           {},
+		"one stands still":                   {still: true},
+		"a store keeps it":                   {kept: true},
+		"a store keeps it, one stands still": {true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := &group{Options: options}
+				joined := make(chan struct{})
+				run := func(f *fetch) {
+					<-joined
+					if test.kept {
+						f.Keep("head", Keeping{Memory: 1 << 20, Size: -1, Store: zeros{}})
+					} else {
+						f.Answer("head")
+					}
+					_ = f.Copy(io.LimitReader(zeros{}, size))
+				}
+				r, _ := join(g, "a", run)
+				other, _ := join(g, "a", run)
+				if !test.still {
+					_ = other.Close()
+				}
+				before := heap()
+				close(joined)
+				if n, err := io.CopyN(io.Discard, r, size); n != size || err != nil {
+					t.Fatalf("%d bytes, %v", n, err)
+				}
+				if n := heap() - before; n > size/8 {
+					t.Errorf("%d bytes are held of %d that were read", n, size)
+				}
+				if n, err := io.Copy(io.Discard, other); test.still && test.kept && (n != size || err != nil) {
+					t.Errorf("the one that stood still: %d bytes, %v", n, err)
+				}
+				_ = r.Close()
+				_ = other.Close()
+				g.Wait()
+			})
+		})
+	}
+}
+
+// heap is how many bytes are in use.
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// zeros is a body without an end, and a store of it.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error)            { return len(p), nil }
+func (zeros) Write(p []byte) (int, error)           { return len(p), nil }
+func (zeros) ReadAt(p []byte, _ int64) (int, error) { return len(p), nil }
+
 func TestBytesComeAsTheyCome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &group{Options: options}
@@ -394,24 +456,4 @@ func TestReadersSeeTheSame(t *testing.T) {
 			rt.Fatal(found)
 		}
 	})
-}
-
-func BenchmarkJoinAndRead(b *testing.B) {
-	g := &group{Options: options}
-	body := text(1024)
-	buf := make([]byte, 4096)
-	b.ReportAllocs()
-	for b.Loop() {
-		r, _ := join(g, "a", func(f *fetch) { f.Answer("head"); _ = f.Copy(bytes.NewReader(body)) })
-		if _, err := r.Head(b.Context(), 0); err != nil {
-			b.Fatal(err)
-		}
-		for {
-			if _, err := r.Read(buf); err != nil {
-				break
-			}
-		}
-		_ = r.Close()
-	}
-	g.Wait()
 }

@@ -1,9 +1,10 @@
 // Package coalesce makes one fetch of many that ask for the same at once: the first starts it, all read its answer while it comes in, each at
 // its own pace, from memory that is bounded. The fetch belongs to none of them: it goes on until its end, or until the last reader has left.
 //
-// Readers may join until the answer's head is known, so that no answer is older than the request that gets it. It stores nothing beyond what
-// its slowest reader has yet to read, and knows nothing of HTTP: what may be shared is for those who import it, which are the policies that
-// coalesce and cache.
+// Readers may join until the answer's head is known, so that no answer is older than the request that gets it, and no more is in memory than the
+// slowest of them has yet to read. An answer that is kept, for a cache, may be joined for longer, and is read to its end for the cache's sake: its
+// readers read from memory or a store at whatever pace. The package knows nothing of HTTP: what may be shared or kept is for those who import it,
+// which are the policies that coalesce and cache.
 package coalesce
 
 import (
@@ -48,7 +49,11 @@ type Fetch[K comparable, H any] struct {
 	head   H
 	err    error
 	body   stream
-	users  int // readers that have not left; guarded by the group
+
+	users   int    // readers that have not left; guarded by the group, as the following
+	kept    bool   // it goes on without readers
+	ended   bool   // what carried it out has returned
+	release func() // what is to be told when nobody needs the store any more
 }
 
 var (
@@ -69,17 +74,18 @@ func (g *Group[K, H]) Join(key K, begin func(*Fetch[K, H]) (run func())) (r *Rea
 	if g.isApart(key) {
 		return nil, false
 	}
-	f := g.open[key]
-	if f == nil {
-		f, leads = g.begin(key), true
-		run := begin(f)
-		g.all.Go(func() { // ends with the answer, or when the last reader has left
-			defer f.finish()
-			run()
-		})
+	if f := g.open[key]; f != nil {
+		if r := f.join(); r != nil {
+			return r, false
+		}
 	}
-	f.users++
-	return &Reader[K, H]{fetch: f, cursor: f.body.join()}, leads
+	f := g.begin(key)
+	run := begin(f)
+	g.all.Go(func() { // ends with the answer, or when nobody wants it any more
+		defer f.finish()
+		run()
+	})
+	return f.join(), true
 }
 
 func (g *Group[K, H]) begin(key K) *Fetch[K, H] {
@@ -139,19 +145,33 @@ func (f *Fetch[K, H]) Fail(head H, err error) { f.settle(head, err) }
 
 func (f *Fetch[K, H]) settle(head H, err error) {
 	f.once.Do(func() {
-		f.close()
+		f.Seal()
 		f.head, f.err = head, err
 		close(f.ready)
 	})
 }
 
-// close has nobody join any more.
-func (f *Fetch[K, H]) close() {
+// Seal has nobody join any more.
+func (f *Fetch[K, H]) Seal() {
 	f.group.mu.Lock()
 	defer f.group.mu.Unlock()
+	f.seal()
+}
+
+func (f *Fetch[K, H]) seal() {
 	if f.group.open[f.key] == f {
 		delete(f.group.open, f.key)
 	}
+}
+
+// join returns a new reader, or nil where the beginning is not to be had any more.
+func (f *Fetch[K, H]) join() *Reader[K, H] {
+	r := &Reader[K, H]{fetch: f}
+	if !f.body.join(&r.cursor) {
+		return nil
+	}
+	f.users++
+	return r
 }
 
 // finish is the end, however it came.
@@ -160,17 +180,25 @@ func (f *Fetch[K, H]) finish() {
 	f.settle(none, errUnfinished)
 	f.body.end(errUnfinished)
 	f.cancel()
+	f.group.mu.Lock()
+	f.seal()
+	f.ended = true
+	release := f.released()
+	f.group.mu.Unlock()
+	release()
 }
 
-// leave is a reader's end. The last one's is the fetch's.
+// leave is a reader's end. The last one's is the fetch's, unless it is kept.
 func (f *Fetch[K, H]) leave() {
 	f.group.mu.Lock()
 	f.users--
-	last := f.users == 0
-	if last && f.group.open[f.key] == f {
-		delete(f.group.open, f.key)
+	last := f.users == 0 && !f.kept
+	if last {
+		f.seal()
 	}
+	release := f.released()
 	f.group.mu.Unlock()
+	release()
 	if last {
 		f.cancel()
 		f.body.wake()

@@ -1,13 +1,13 @@
 package coalesce
 
 import (
+	"bytes"
 	"io"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
-// stream is a body that one writes and many read. It is a list of blocks, which readers go along; what all have passed is garbage.
+// stream is a body that one writes and many read. It is a list of blocks, which readers go along; what all have passed is let go of.
 type stream struct {
 	limit    int
 	patience time.Duration
@@ -16,66 +16,64 @@ type stream struct {
 	more    sync.Cond // readers wait for it
 	room    sync.Cond // the writer waits for it
 	first   *block    // where readers begin
-	front   *block    // the oldest that somebody has yet to pass
-	last    *block
-	window  int // bytes of the blocks from front on
+	front   *block    // the oldest that is not gone
+	last    *block    // where the next bytes go; it is not full
+	window  int       // bytes of the blocks from front on
+	total   int64     // bytes written
 	readers map[*cursor]struct{}
 	waiting int       // readers that have read all there is
-	written uint64    // how often something was written
 	begun   time.Time // when the first bytes came
 	cuts    int       // readers that were cut
 	behind  []*cursor // readers that are furthest behind, when it was looked last
 	ended   bool
 	err     error // io.EOF: the body is whole
+	kept
 }
 
-// block is a piece of the body. What is in it does not change; more may come behind.
+// block is a piece of the body. What is in it does not change; more may come behind. Once it is full, there is a next one.
 type block struct {
-	b       []byte // up to its capacity
-	pending int    // readers that have yet to pass it
+	b       []byte // up to its capacity; nil before there is anything, and when it is gone
+	start   int64  // where in the body it begins
+	readers int    // that are at it
+	gone    bool   // it is not in memory any more, and leads nowhere
 	next    *block
 }
 
-// cursor is where a reader is.
-type cursor struct {
-	at     *block
-	off    int
-	passed bool // the block at is read, and full
-	err    error
-	held   time.Duration // for how long it has held others up
-
-	reading atomic.Bool // it reads, or waits for it
-}
-
-// allowance is the part of the time, one in so many, for which readers may hold others up beyond their patience: none is always as fast as
-// the others.
-const allowance = 4
+// end is where in the body it ends, as far as it is there.
+func (b *block) end() int64 { return b.start + int64(len(b.b)) }
 
 const (
 	firstBlock = 4 << 10 // most answers are small
 	blockSize  = 16 << 10
+	exactBlock = 64 << 10 // the largest where the length is known, and memory keeps it
 )
 
 func (s *stream) begin(o Options) {
 	s.limit, s.patience = max(o.Buffer, 2*blockSize), o.Patience
 	s.more.L, s.room.L = &s.mu, &s.mu
 	s.readers = map[*cursor]struct{}{}
-	s.first = &block{} // of no length, so that there is a place to begin
-	s.last = s.first
+	s.first = &block{}
+	s.front, s.last = s.first, s.first
+	s.length = -1
 }
 
-// join returns a reader's place, at the beginning. Nothing may have been written yet.
-func (s *stream) join() *cursor {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := &cursor{at: s.first, passed: true}
-	s.readers[c] = struct{}{}
-	return c
-}
-
-// pump writes what a source has, as it comes. It ends early when nobody reads any more.
-func (s *stream) pump(src io.Reader) error {
+// pump writes what a source has, as it comes, and tells when it is kept no longer, or nobody can join any more. It ends early when nobody wants it.
+func (s *stream) pump(src io.Reader, lost func()) error {
 	for {
+		if s.brimful() {
+			n, err := src.Read(s.probe[:])
+			switch {
+			case n > 0: // there is more than was said, or than memory keeps
+				s.overflow()
+				lost()
+				src = io.MultiReader(bytes.NewReader(s.probe[:n:n]), &after{err, src})
+			case err != nil:
+				s.end(err)
+				s.drain()
+				return err
+			}
+			continue
+		}
 		space, ok := s.space()
 		if !ok {
 			s.end(errUnfinished)
@@ -83,93 +81,80 @@ func (s *stream) pump(src io.Reader) error {
 		}
 		n, err := src.Read(space)
 		s.wrote(n)
+		if n > 0 && s.write(space[:n]) {
+			lost()
+		}
 		if err != nil {
 			s.end(err)
+			s.drain()
 			return err
 		}
 	}
+}
+
+// after is what comes after the first bytes of a source.
+type after struct {
+	err error // that came with them
+	src io.Reader
+}
+
+func (a *after) Read(p []byte) (int, error) {
+	if a.err != nil {
+		return 0, a.err
+	}
+	return a.src.Read(p)
 }
 
 // space returns where the next bytes go: behind those that are there, which nobody else touches. It waits for slow readers.
 func (s *stream) space() ([]byte, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l := s.last; len(l.b) < cap(l.b) {
-		return l.b[len(l.b):cap(l.b)], len(s.readers) > 0
+	if s.last.b == nil {
+		s.extend()
 	}
-	size := blockSize
-	if s.last == s.first {
-		size = firstBlock
+	l := s.last
+	return l.b[len(l.b):cap(l.b)], s.wanted()
+}
+
+// extend gives the last block its room, when there is some.
+func (s *stream) extend() {
+	if s.total == 0 {
 		s.begun = time.Now()
 	}
-	for s.window+size > s.limit && len(s.readers) > 0 {
-		s.stall()
-	}
-	if len(s.readers) == 0 {
-		return nil, false
-	}
-	next := &block{b: make([]byte, 0, size), pending: len(s.readers)}
-	s.last.next = next
-	s.last = next
-	s.window += size
-	if s.front == nil {
-		s.front = next
-	}
-	return next.b[:size], true
-}
-
-// stall waits for the readers that are furthest behind, or cuts those that have held others up for too long.
-func (s *stream) stall() {
-	if s.waiting == 0 {
-		s.room.Wait()
-		return
-	}
-	begin := time.Now()
-	least := s.hindmost(begin)
-	if least <= 0 && len(s.behind) > 0 {
-		s.cut(begin)
-		return
-	}
-	timer := time.AfterFunc(least, s.wake)
-	s.room.Wait()
-	timer.Stop()
-	took := time.Since(begin)
-	for _, c := range s.behind {
-		c.held += took
-	}
-}
-
-// hindmost finds the readers that are furthest behind. It returns for how long one of them may still hold others up, at least.
-func (s *stream) hindmost(now time.Time) time.Duration {
-	s.behind = s.behind[:0]
-	least := s.patience/4 + 10*time.Millisecond // then it is looked again
-	for c := range s.readers {
-		behind := c.at == s.front && !c.passed || c.at.next == s.front && c.passed
-		if behind && !c.reading.Load() { // else it is not slow: it has not got its turn yet
-			s.behind = append(s.behind, c)
-			least = min(least, s.allowed(c, now))
+	size := s.size()
+	for !s.whole && s.window+size > s.limit && s.wanted() {
+		if s.evicts() {
+			s.evict()
+		} else {
+			s.stall()
 		}
 	}
-	return least
-}
-
-// allowed is for how long a reader may still hold others up. With each that was cut it is half as long, so that many of them cannot take turns.
-func (s *stream) allowed(c *cursor, now time.Time) time.Duration {
-	return (s.patience+now.Sub(s.begun)/allowance)>>min(s.cuts, 62) - c.held
-}
-
-// cut ends the readers among those furthest behind that have held others up for too long.
-func (s *stream) cut(now time.Time) {
-	cuts := 0
-	for _, c := range s.behind {
-		if s.allowed(c, now) <= 0 {
-			c.err = ErrSlow
-			s.remove(c)
-			cuts++
-		}
+	if s.wanted() {
+		s.last.b = make([]byte, 0, size)
+		s.window += size
 	}
-	s.cuts += cuts // those that were behind together are judged alike
 }
+
+// size is how large the next block is. Where the length is known, the last one fits.
+func (s *stream) size() int {
+	size := int64(blockSize)
+	switch {
+	case s.whole && s.length >= 0:
+		size = exactBlock
+	case s.total == 0:
+		size = firstBlock
+	}
+	if s.length >= 0 {
+		size = min(size, s.length-s.total)
+	}
+	if s.whole {
+		size = min(size, s.memory-s.total)
+	}
+	return int(size)
+}
+
+// wanted says whether anybody wants more.
+func (s *stream) wanted() bool { return len(s.readers) > 0 || s.isKept() }
 
 // wrote says that so many bytes were written.
 func (s *stream) wrote(n int) {
@@ -178,10 +163,36 @@ func (s *stream) wrote(n int) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.last.b = s.last.b[:len(s.last.b)+n]
-	s.written++
+	l := s.last
+	l.b = l.b[:len(l.b)+n]
+	s.total += int64(n)
+	if len(l.b) == cap(l.b) {
+		l.next = &block{start: s.total}
+		s.last = l.next
+		s.trim()
+	}
 	s.waiting = 0
 	s.more.Broadcast()
+}
+
+// trim lets go of the blocks that all have passed.
+func (s *stream) trim() {
+	freed := false
+	for s.front != s.last && s.front.readers == 0 && s.spare() {
+		s.drop()
+		freed = true
+	}
+	if freed {
+		s.room.Signal()
+	}
+}
+
+// drop lets go of the front block. Readers that are at it find nothing there.
+func (s *stream) drop() {
+	b := s.front
+	s.window -= cap(b.b)
+	s.front = b.next
+	b.b, b.next, b.gone = nil, nil, true
 }
 
 // end ends the body, once.
@@ -200,119 +211,4 @@ func (s *stream) wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.room.Signal()
-}
-
-// read reads what there is, and waits where there is nothing.
-func (s *stream) read(c *cursor, p []byte) (int, error) {
-	c.reading.Store(true)
-	defer c.reading.Store(false)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(p) == 0 {
-		return 0, c.err
-	}
-	for {
-		if c.err != nil {
-			return 0, c.err
-		}
-		if b := s.ahead(c); len(b) > 0 {
-			s.mu.Unlock()
-			n := copy(p, b)
-			s.mu.Lock()
-			s.advance(c, n)
-			return n, nil
-		}
-		if s.ended {
-			return 0, s.err
-		}
-		s.wait()
-	}
-}
-
-// wait waits for more.
-func (s *stream) wait() {
-	s.waiting++
-	if s.waiting == 1 {
-		s.room.Signal() // the writer must know that slow readers hold somebody up
-	}
-	before := s.written
-	s.more.Wait()
-	if s.written == before { // else it counts as waiting no more since then
-		s.waiting--
-	}
-}
-
-// ahead returns what a reader has yet to read of the block that it is at.
-func (s *stream) ahead(c *cursor) []byte {
-	if c.passed {
-		if c.at.next == nil {
-			return nil
-		}
-		c.at, c.off, c.passed = c.at.next, 0, false
-	}
-	return c.at.b[c.off:]
-}
-
-// advance says that a reader has read on, unless it was cut in the meantime.
-func (s *stream) advance(c *cursor, n int) {
-	if c.err != nil {
-		return
-	}
-	c.off += n
-	if c.off == cap(c.at.b) {
-		c.passed = true
-		s.pass(c.at)
-	}
-}
-
-// pass says that one reader less has yet to pass a block.
-func (s *stream) pass(b *block) {
-	b.pending--
-	freed := false
-	for s.front != nil && s.front.pending == 0 && (s.front.next != nil || len(s.front.b) == cap(s.front.b)) {
-		s.window -= cap(s.front.b)
-		s.front, freed = s.front.next, true
-	}
-	if freed {
-		s.room.Signal()
-	}
-}
-
-// remove takes a reader out. The blocks that it has yet to pass do not wait for it.
-func (s *stream) remove(c *cursor) {
-	if _, ok := s.readers[c]; !ok {
-		return
-	}
-	delete(s.readers, c)
-	b := c.at
-	if c.passed {
-		b = b.next
-	}
-	for ; b != nil; b = b.next {
-		s.pass(b)
-	}
-	s.room.Signal()
-}
-
-// leave ends a reader for a reason.
-func (s *stream) leave(c *cursor, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c.err == nil {
-		c.err = err
-		s.more.Broadcast()
-	}
-	s.remove(c)
-	c.at = &block{} // nothing is held for it
-	c.off, c.passed = 0, true
-}
-
-// buffered is how many bytes a reader can read without waiting.
-func (s *stream) buffered(c *cursor) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c.err != nil {
-		return 0
-	}
-	return len(s.ahead(c))
 }
