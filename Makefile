@@ -10,7 +10,7 @@ TESTFLAGS ?=
 # Packages whose allocations have gates.
 GATED := ./filters/... ./gatewaytest ./targets/... ./observe ./internal/engine/... ./internal/expr ./internal/http1 ./internal/router ./internal/upstream/...
 
-.PHONY: run build test check fmt vet lint generate generated fuzz bench profile deps bench-deps clean
+.PHONY: run build test check fmt vet lint generate generated fuzz bench conformance profile deps bench-deps clean
 
 # Build the gateway and start the demo: sample services and a gateway in front of them.
 run: build
@@ -57,6 +57,10 @@ fuzz:
 bench: build bench-deps
 	$(GO) run ./bench/run $(BENCHFLAGS)
 
+# Test the cache by the RFCs, and other caches beside it.
+conformance: build bench-deps
+	$(GO) run ./bench/conformance $(CONFORMANCEFLAGS)
+
 # Take the profile anew that the compiler optimises the binary with.
 profile: build bench-deps
 	$(GO) run ./bench/run -cases get-1k,post-64k,policies -peers cardea -rounds 1 -time 12s -profile bin/profile
@@ -66,7 +70,7 @@ deps:
 	@./scripts/deps curl nginx openssl redis-server chromium
 
 bench-deps:
-	@./scripts/deps nginx haproxy
+	@./scripts/deps nginx haproxy varnishd squid traffic_server
 
 $(LINT):
 	@mkdir -p $(TOOLS)/lint && GOBIN=$(TOOLS)/lint $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 && mv $(TOOLS)/lint/golangci-lint $@

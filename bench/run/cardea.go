@@ -43,6 +43,7 @@ func prepareCardea(s *setup) (process.Program, error) {
 	}
 	b.WriteString(cardeaCredentials(s))
 	b.WriteString(cardeaLimits(s))
+	b.WriteString(cardeaCache(s))
 	fmt.Fprintf(&b, "upstreams: {u: http://%s}\nroutes:\n", s.origin)
 	switch {
 	case s.all:

@@ -36,6 +36,7 @@ type contender struct {
 	connections int // 0 is what the flag says
 	all         bool
 	checks      string // which credentials it checks: "key" or "jwt"; "": none
+	cache       bool   // whether it keeps answers
 	limits      string // what it limits by user, so high that nobody gets there: "rate", "rate, fields" (which tell of it) or "concurrency"; "": nothing
 }
 
@@ -92,6 +93,8 @@ var cases = []benchCase{
 			{peer: "cardea", label: "cardea+rate+fields", limits: "rate, fields"},
 		},
 	},
+	{name: "cache-1k", about: "GET, answer of 1 KiB that may be kept, connections kept; against Cardea without a cache", segment: "kept-1k", contenders: cached},
+	{name: "cache-16k", about: "GET, answer of 16 KiB that may be kept, connections kept; against Cardea without a cache", segment: "kept-16k", contenders: cached},
 	{
 		name: "routes", about: "GET, answer of 1 KiB, requests spread over 10 or 100,000 routes", segment: "1k", contenders: []contender{
 			{peer: "cardea", label: "cardea-10", routes: 10},

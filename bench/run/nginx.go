@@ -40,8 +40,9 @@ func prepareNginx(s *setup) (process.Program, error) {
 			add_header X-Frame-Options DENY always;
 			add_header X-Content-Type-Options nosniff always;`
 	}
+	zone, use := nginxCache(s)
 	text := strings.NewReplacer("$USER", user, "$WORKERS", fmt.Sprint(s.cores), "$DIR", s.dir, "$LOG", log, "$LISTEN", listen,
-		"$TLS", nginxTLS(s), "$CONNECTIONS", fmt.Sprint(max(4096, 2*s.connections)), "$ORIGIN", s.origin, "$ALL", all, "$KNOWN", known+nginxZone(s), "$CHECK", check+nginxLimit(s)).Replace(`
+		"$TLS", nginxTLS(s), "$CONNECTIONS", fmt.Sprint(max(4096, 2*s.connections)), "$ORIGIN", s.origin, "$ALL", all, "$KNOWN", known+nginxZone(s)+zone, "$CHECK", check+nginxLimit(s)+use).Replace(`
 $USER
 worker_processes $WORKERS;
 daemon off;

@@ -3,13 +3,15 @@
 package origin
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // sizes are the answers by the last segment of the path.
-var sizes = map[string]int{"1k": 1 << 10, "16k": 16 << 10, "1m": 1 << 20}
+var sizes = map[string]int{"1k": 1 << 10, "16k": 16 << 10, "1m": 1 << 20, "kept-1k": 1 << 10, "kept-16k": 16 << 10}
 
 // Body is what the origin answers to GET for a path that ends in this segment, and whether there is such an answer. Its bytes
 // follow no short pattern, so that a gateway that mixed up pieces would be noticed.
@@ -35,6 +37,9 @@ func rendered() map[string][]byte {
 	for segment := range sizes {
 		body, _ := Body(segment)
 		all[segment] = answer("200 OK", body)
+		if strings.HasPrefix(segment, "kept-") {
+			all[segment] = bytes.Replace(all[segment], []byte("no-store"), []byte("max-age=86400"), 1)
+		}
 	}
 	return all
 }

@@ -3,7 +3,7 @@
 // Package origin is the service behind the gateways that are compared: an HTTP/1.1 server that costs as little as it can, so
 // that the machine is left to the gateways. One thread serves all connections by epoll, and answers are made beforehand.
 //
-// The last segment of the path says what is answered: "1k", "16k" and "1m" a body of that size; "upload" the size of the body
+// The last segment of the path says what is answered: "1k", "16k" and "1m" a body of that size, "kept-1k" and "kept-16k" one that caches may keep; "upload" the size of the body
 // that came, "sha256" its hash, "head" the head of the request.
 //
 // It is no example of a server: it understands just what the gateways send to it.
