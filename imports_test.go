@@ -23,10 +23,10 @@ type rule struct {
 
 var dataPlane = []string{
 	"internal/engine/...", "internal/http1/...", "internal/router/...", "internal/upstream/...", "internal/expr/...", "internal/keep/...",
-	"internal/coalesce/...", "internal/consumers/...", "internal/fresh/...", "internal/geoip/...", "internal/issuer/...", "internal/limit/...",
+	"internal/cache/...", "internal/coalesce/...", "internal/consumers/...", "internal/fresh/...", "internal/geoip/...", "internal/issuer/...", "internal/limit/...",
 	"internal/line/...", "internal/oauth/...", "internal/overload/...", "internal/pace/...", "internal/password/...", "internal/place/...",
 	"internal/quota/...", "internal/redis/...", "internal/sharedlimit/...",
-	"internal/signingkey/...", "internal/token/...",
+	"internal/signingkey/...", "internal/stored/...", "internal/token/...",
 	"filters/...", "targets/...", "filter", "target", "observe",
 }
 

@@ -28,6 +28,10 @@ type Config struct {
 	// this one by default. By default it is "local": each gateway counts by itself. See the manual for clusters, sentinels and TLS.
 	Store Secret `yaml:"store"`
 
+	// Caches are where the policy `cache` keeps answers, by name. The one called "default" is there without being named, and has its defaults:
+	// 128MiB of memory. Routes say which one they use.
+	Caches map[string]Cache `yaml:"caches"`
+
 	// Errors changes the answers that the gateway itself makes, by error code ("route_not_found"), by status ("404") or by
 	// class ("4xx", "5xx"). The nearest wins: code, then status, then class.
 	Errors map[string]ErrorAnswer `yaml:"errors"`

@@ -56,6 +56,7 @@ const (
 	UpstreamBadResponse   Code = "upstream_bad_response"
 	UpstreamAuthFailed    Code = "upstream_auth_failed"
 	UpstreamTimeout       Code = "upstream_timeout"
+	NotCached             Code = "not_cached"
 )
 
 // Source is whose fault an error is.
@@ -131,6 +132,7 @@ var codes = [...]CodeInfo{
 	{Code: UpstreamUnavailable, Status: 503, Source: FromUpstream, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "No healthy endpoint of the service is left."},
 	{Code: UpstreamOverloaded, Status: 503, Source: FromUpstream, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "The service has as many requests as it may have."},
 	{Code: UpstreamBreakerOpen, Status: 503, Source: FromUpstream, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "The service failed too often and is given a rest."},
+	{Code: NotCached, Status: 504, Source: FromGateway, Level: slog.LevelInfo, Title: "Not cached", Detail: "The request asks only for what is stored, and nothing is that could be used."},
 	{Code: UpstreamTimeout, Status: 504, Source: FromUpstream, Level: slog.LevelWarn, Retry: true, Title: "Gateway timeout", Detail: "The service did not answer in time."},
 }
 

@@ -27,6 +27,9 @@ type Env struct {
 	// Store is the URL of the Redis or Valkey that gateways share, or "". Policies with a store of their own in their settings use that one.
 	Store config.Secret
 
+	// Cache returns the settings of the cache with a name, or an error that says which there are.
+	Cache func(name string) (config.Cache, error)
+
 	// Consumers are the callers that the gateway knows. It is never nil.
 	Consumers Consumers
 

@@ -41,6 +41,9 @@ type Exchange struct {
 	// Limited says which limit refused the exchange, or would have in a dry run. Its zero value says that none did.
 	Limited Limited
 
+	// Cached says what a cache did about the exchange. Its zero value says that none was asked.
+	Cached Cached
+
 	// Fault is what was done to the exchange on purpose, as a test: "delay, abort". It is "" for all others.
 	Fault string
 

@@ -26,7 +26,18 @@ func NewEnv(t testing.TB, route string, upstreams ...filter.Upstream) *filter.En
 	return &filter.Env{
 		Route: &filter.Route{Name: route}, Log: slog.New(slog.DiscardHandler), Metrics: observe.NewMetrics(),
 		Expr: expressions, Keeper: keeper, Upstream: find(upstreams), Consumers: Consumers(t, "{}"),
+		Cache: defaultCache,
 	}
+}
+
+// defaultCache returns the settings of the one cache that there is.
+func defaultCache(name string) (config.Cache, error) {
+	if name != "default" {
+		return config.Cache{}, fmt.Errorf("there is no cache %q", name)
+	}
+	var c config.Cache
+	c.Default()
+	return c, nil
 }
 
 // Consumers are the consumers of a configuration's `consumers`.

@@ -73,6 +73,16 @@ func nearlyLimited(ex *filter.Exchange) {
 	ex.Limited = filter.Limited{Policy: "concurrency", Limit: "3 per header.x-user", Key: "a \"b\"\n", DryRun: true}
 }
 
+// missed is an exchange that a cache could not answer.
+func missed(ex *filter.Exchange) {
+	ex.Cached = filter.Cached{Outcome: filter.CacheMiss, Why: "vary-miss", Stored: true}
+}
+
+// hit is one that it could.
+func hit(ex *filter.Exchange) {
+	ex.Cached = filter.Cached{Outcome: filter.CacheHit}
+}
+
 func TestFormats(t *testing.T) {
 	// The clock of a synctest bubble begins at midnight UTC, 2000-01-01; exchanges began 12.345 ms before.
 	tests := []struct {
@@ -113,6 +123,18 @@ func TestFormats(t *testing.T) {
 		{
 			"logfmt of what a limit would have refused", `log: {file: FILE, format: logfmt, fields: [limited_by, limit_key, limit_dry_run]}`, nearlyLimited,
 			`limited_by="concurrency 3 per header.x-user" limit_key="a \"b\"\n" limit_dry_run=true` + "\n",
+		},
+		{
+			"json of what a cache missed", `log: {file: FILE, fields: [status, cache, cache_why]}`, missed,
+			`{"status":200,"cache":"miss","cache_why":"vary-miss"}` + "\n",
+		},
+		{
+			"json of what a cache answered", `log: {file: FILE, fields: [status, cache, cache_why]}`, hit,
+			`{"status":200,"cache":"hit"}` + "\n",
+		},
+		{
+			"logfmt of what a cache missed", `log: {file: FILE, format: logfmt, fields: [status, cache, cache_why]}`, missed,
+			`status=200 cache=miss cache_why=vary-miss` + "\n",
 		},
 		{
 			"fields in their order, and more", `log: {file: FILE, fields: [status, method], add: {tenant: header.x-tenant, absent: header.x-none}}`, same,

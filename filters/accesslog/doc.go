@@ -65,6 +65,8 @@
 //	priority       how important the request was, if that is not normal
 //	limited_by limit_key limit_dry_run
 //	               the limit that refused it, whom it counted for, and whether it only would have
+//	cache cache_why
+//	               what a cache did: hit, stale, revalidated, miss, shared or bypass; and why it was no hit
 //	error cause    why the gateway itself answered or broke off: the error's code, and what operators should know
 //	aborted        true when the answer was cut
 //	fault          what the policy fault did on purpose

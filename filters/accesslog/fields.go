@@ -49,6 +49,8 @@ var fields = [...]field{
 	{"limited_by", byLimit(func(l *line, by *filter.Limited) { l.text("limited_by", by.Policy+" "+by.Limit) })},
 	{"limit_key", byLimit(func(l *line, by *filter.Limited) { l.text("limit_key", by.Key) })},
 	{"limit_dry_run", byLimit(func(l *line, by *filter.Limited) { l.truth("limit_dry_run", by.DryRun) })},
+	{"cache", func(l *line, e *entry, _ *redactor) { l.text("cache", string(e.ex.Cached.Outcome)) }},
+	{"cache_why", func(l *line, e *entry, _ *redactor) { l.text("cache_why", e.ex.Cached.Why) }},
 	{"error", writeError},
 	{"cause", writeCause},
 	{"aborted", writeAborted},

@@ -134,7 +134,7 @@ func (c *compiler) kinds() {
 func (c *compiler) env(route *filter.Route) *filter.Env {
 	return &filter.Env{
 		Route: route, Dir: c.Dir, Log: c.Log, Metrics: c.Metrics, Expr: c.expr, Keeper: c.scope,
-		Upstream: c.upstream, Store: c.store, Consumers: c.consumers, Offline: c.Offline,
+		Upstream: c.upstream, Store: c.store, Cache: c.cache, Consumers: c.consumers, Offline: c.Offline,
 	}
 }
 
@@ -163,6 +163,23 @@ func (c *compiler) upstream(name string) (filter.Upstream, error) {
 		names, more = names[:maxListed], fmt.Sprintf(" and %d more", extra)
 	}
 	return nil, fmt.Errorf("there is no upstream %q; there are %s%s", name, strings.Join(names, ", "), more)
+}
+
+// cache returns the settings of the cache with a name.
+func (c *compiler) cache(name string) (config.Cache, error) {
+	if settings, ok := c.cfg.Caches[name]; ok {
+		return settings, nil
+	}
+	if name == "default" {
+		var settings config.Cache
+		settings.Default()
+		return settings, nil
+	}
+	names := slices.Sorted(maps.Keys(c.cfg.Caches))
+	if near := config.Suggest(name, names); near != "" {
+		return config.Cache{}, fmt.Errorf("there is no cache %q; did you mean %q?", name, near)
+	}
+	return config.Cache{}, fmt.Errorf("there is no cache %q; name it under `caches`", name)
 }
 
 // maxListed is how many names an error lists.

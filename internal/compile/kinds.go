@@ -9,6 +9,7 @@ import (
 	"cardea.dev/cardea/filters/bandwidth"
 	"cardea.dev/cardea/filters/basic"
 	"cardea.dev/cardea/filters/bodylimit"
+	"cardea.dev/cardea/filters/cache"
 	"cardea.dev/cardea/filters/cedar"
 	"cardea.dev/cardea/filters/coalesce"
 	"cardea.dev/cardea/filters/compress"
@@ -83,6 +84,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			bandwidth.Kind(),
 			coalesce.Kind(), // before compress: answers are encoded once for all
 			compress.Kind(),
+			cache.Kind(), // after compress: what is stored is encoded for each client
 			rewrite.Kind(),
 			headers.Kind(),
 			identityheaders.Kind(),

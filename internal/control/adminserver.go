@@ -81,7 +81,7 @@ func (g *Gateway) adminView() admin.Gateway {
 	return admin.Gateway{
 		Version: g.o.Version, Ready: g.Ready, Snapshot: g.Engine.Snapshot, Failure: g.Engine.Failure,
 		Metrics: g.Metrics.Handler(), Status: func() any { return g.Status() },
-		Reload: func() (any, error) { return g.Reload(context.Background(), "admin") }, Limiters: g.Limiters, Log: g.o.Log,
+		Reload: func() (any, error) { return g.Reload(context.Background(), "admin") }, Limiters: g.Limiters, Caches: g.Caches, Log: g.o.Log,
 	}
 }
 

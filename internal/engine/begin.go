@@ -245,6 +245,9 @@ func (x *exchange) endSpan() {
 		x.Span.SetString(observe.AttrRouteName, x.Route.Name)
 	}
 	x.Span.SetInt(observe.AttrResponseStatus, int64(x.Status))
+	if x.Cached.Outcome != "" {
+		x.Span.SetString(observe.AttrCache, string(x.Cached.Outcome))
+	}
 	var refused *filter.Error
 	if errors.As(x.Err, &refused) {
 		x.Span.SetString(observe.AttrErrorType, string(refused.Code))

@@ -120,6 +120,9 @@ func (f *Failure) Text() string {
 	if f.Limit != "" {
 		fmt.Fprintf(&b, "limit   %s, which counted it for %q\n", f.Limit, f.LimitKey)
 	}
+	if f.Cache != "" {
+		fmt.Fprintf(&b, "cache   %s\n", strings.TrimSpace(f.Cache+" "+f.CacheWhy))
+	}
 	for i, a := range f.Attempts {
 		fmt.Fprintf(&b, "try %d   %s %s", i+1, a.Upstream, a.Endpoint)
 		if a.Status != 0 {

@@ -27,6 +27,8 @@ type Failure struct {
 	Cause     string       `json:"cause,omitempty"`
 	Limit     string       `json:"limit,omitempty"`     // that refused it: "concurrency 10 per address"
 	LimitKey  string       `json:"limit_key,omitempty"` // whom that counted it for
+	Cache     string       `json:"cache,omitempty"`     // what a cache did about it: "miss"
+	CacheWhy  string       `json:"cache_why,omitempty"` // why that was no hit: "uri-miss"
 	Attempts  []AttemptOut `json:"attempts,omitempty"`
 }
 
@@ -91,7 +93,7 @@ func (x *exchange) note(refused *filter.Error) {
 		RequestID: x.ID, Time: x.Start, Client: x.Client.String(), Method: x.Original.Method,
 		URL: x.Original.Scheme + "://" + x.Original.Host + x.Original.Path, Route: x.Route.Name, Where: x.Route.Where,
 		Code: refused.Code, Source: string(info.Source), Status: refused.HTTPStatus(), Detail: refused.Detail,
-		Upstream: x.Upstream, Attempts: attemptsOut(x.Attempts),
+		Upstream: x.Upstream, Attempts: attemptsOut(x.Attempts), Cache: string(x.Cached.Outcome), CacheWhy: x.Cached.Why,
 	}
 	if refused.Cause != nil {
 		f.Cause = refused.Cause.Error()

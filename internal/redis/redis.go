@@ -79,7 +79,12 @@ func Attach[T io.Closer](s *Server, name string, make func() T) T {
 }
 
 // Ask runs f with the client and a bounded time.
-func (s *Server) Ask(ctx context.Context, f func(ctx context.Context, client rueidis.Client) error) (err error) {
+func (s *Server) Ask(ctx context.Context, f func(ctx context.Context, client rueidis.Client) error) error {
+	return s.AskFor(ctx, 0, f)
+}
+
+// AskFor is Ask for questions that the server itself waits with for a while, such as reading what is yet to come.
+func (s *Server) AskFor(ctx context.Context, wait time.Duration, f func(ctx context.Context, client rueidis.Client) error) (err error) {
 	defer func() { // the library trusts some answers to have the shape that they should have
 		if wrong := recover(); wrong != nil {
 			err = fmt.Errorf("cannot understand the server: %v", wrong)
@@ -89,7 +94,7 @@ func (s *Server) Ask(ctx context.Context, f func(ctx context.Context, client rue
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.target.timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.target.timeout+wait)
 	defer cancel()
 	return f(ctx, client)
 }

@@ -1,5 +1,5 @@
-// Package admin is the operators' HTTP API: health, metrics, the running configuration, its routes and upstreams, explain, limits
-// and reload. It shows what the gateway tells it; it holds no state of its own. Package control serves it.
+// Package admin is the operators' HTTP API: health, metrics, the running configuration, its routes and upstreams, explain, limits,
+// caches and reload. It shows what the gateway tells it; it holds no state of its own. Package control serves it.
 package admin
 
 import (
@@ -26,7 +26,8 @@ type Gateway struct {
 	Snapshot func() *engine.Snapshot
 	Failure  func(id string) (engine.Failure, bool)
 	Reload   func() (report any, err error)
-	Limiters func() []filter.Limiter // all that count by key
+	Limiters func() []filter.Limiter       // all that count by key
+	Caches   func() []filter.ResponseCache // all that store responses
 	Metrics  http.Handler
 	Log      *slog.Logger
 }
@@ -48,6 +49,10 @@ func Handler(g Gateway, settings config.Admin) http.Handler {
 	mux.HandleFunc("GET /limits", a.limits)
 	mux.HandleFunc("GET /limits/top", a.top)
 	mux.HandleFunc("POST /limits/reset", a.resetLimit)
+	mux.HandleFunc("GET /caches", a.caches)
+	mux.HandleFunc("GET /caches/look", a.look)
+	mux.HandleFunc("GET /caches/objects", a.objects)
+	mux.HandleFunc("POST /caches/purge", a.purge)
 	mux.HandleFunc("POST /reload", a.reload)
 	if settings.Profiles() {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -112,6 +117,10 @@ GET  /explain    ?url=https://host/path[&method=GET][&client=192.0.2.1][&header=
 GET  /limits     what is limited by key
 GET  /limits/top [?limit=NAME][&n=20]   which keys have used most of it
 POST /limits/reset  limit=NAME&key=KEY   forget what was counted for a key
+GET  /caches     what stores responses, and how much
+GET  /caches/look     ?url=https://host/path[&cache=NAME][&n=20]   what is stored for a URL
+GET  /caches/objects  [?prefix=https://host/path/][&cache=NAME][&n=20]   what is stored
+POST /caches/purge    {"url" or "prefix" or "tag": "…" or "all": true[, "soft": true][, "cache": "NAME"]}   what is stored is not used any more
 POST /reload     load the configuration anew
 `)
 }

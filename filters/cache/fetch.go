@@ -1,0 +1,403 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/cache"
+	"cardea.dev/cardea/internal/cache/rules"
+	"cardea.dev/cardea/internal/coalesce"
+	"cardea.dev/cardea/internal/stored"
+)
+
+// keptApart is for how long requests do not wait for each other after an answer that is not stored.
+const keptApart = 10 * time.Second
+
+// job is a fetch, with all that it needs of the request that began it. Nothing of it is the exchange's.
+type job struct {
+	own        *filter.Exchange
+	key        string // of the group
+	primary    string
+	client     http.Header // the fields of the request, as responses are selected by them
+	q          rules.Request
+	settings   *rules.Settings
+	authorized bool
+	old        *stored.Response // what is stored already; nil: nothing that is of use
+	began      time.Time
+	body       []byte
+	url        string
+	refresh    bool
+}
+
+// answer is what came of a fetch, before the body. It is not changed once readers have it, but for the trailer, which is set before the body ends.
+type answer struct {
+	resp     *http.Response   // as it came
+	whole    *stored.Response // what is stored and whole; nil: the body is still coming
+	head     *stored.Response // of what is being stored; nil: it is not stored
+	names    []string         // fields of requests by which it differs
+	all      bool             // it was made for one request alone, though it is stored
+	why      string           // it is not stored
+	failed   bool             // it is a failure that another request may not meet, and that stale answers may stand in for
+	status   int
+	received time.Time
+	renewed  bool // the upstream has said that what is stored holds
+
+	err      error // why it is an error, where a policy answers so
+	upstream string
+	attempts []filter.Attempt
+	fault    string
+
+	announced http.Header // names of the trailer, before its values are known
+	trailer   http.Header
+}
+
+// job makes what fetches the answer to a request in nobody's name.
+func (p *policy) job(f *fetch, ex *filter.Exchange, l *lookup, key string) *job {
+	primary := string(l.key)
+	j := &job{
+		own: ex.Detach(f.Context()), key: key, primary: primary, settings: l.settings, authorized: l.authorized, old: l.found.Response, began: l.now,
+		body: l.body, url: urlOf(primary),
+	}
+	j.client = j.own.Request.Header.Clone()
+	j.q = rules.ParseRequest(&http.Request{Header: j.client})
+	rules.Unconditional(j.own.Request.Header)
+	if l.body != nil {
+		setBody(j.own.Request, l.body)
+	}
+	return j
+}
+
+// urlOf is the URL in a primary key, as a part of it.
+func urlOf(key string) string {
+	_, rest, _ := strings.Cut(key, " ")
+	url, _, _ := strings.Cut(rest, "\n")
+	return url
+}
+
+// run carries a fetch out.
+func (p *policy) run(f *fetch, j *job) {
+	defer j.own.Release()
+	defer p.recovered(f, j.own)
+	ctx, cancel := context.WithCancel(f.Context())
+	defer cancel()
+	stop := context.AfterFunc(p.ctx, cancel)
+	defer stop()
+	j.own.Request = j.own.Request.WithContext(ctx)
+	if r := p.already(j); r != nil {
+		f.Answer(&answer{whole: r, received: r.Received, names: nil})
+		return
+	}
+	if j.refresh {
+		p.metrics.refreshes.Inc()
+	} else {
+		p.metrics.fetches.Inc()
+	}
+	old := j.old
+	if old != nil && !rules.AddValidators(j.own.Request.Header, old) {
+		old = nil
+	}
+	if !p.ask(f, j, old) && old != nil {
+		rules.Unconditional(j.own.Request.Header) // the 304 was not about what is stored
+		if j.body != nil {
+			setBody(j.own.Request, j.body)
+		}
+		j.own.Response, j.own.Err = nil, nil
+		p.ask(f, j, nil)
+	}
+}
+
+// already returns what has been stored since the request was looked up: another fetch may just have ended.
+func (p *policy) already(j *job) *stored.Response {
+	found := p.cache.Peek([]byte(j.primary), j.client)
+	r := found.Response
+	if r == nil || r == j.old || found.Soft || j.old != nil && !r.Received.After(j.old.Received) {
+		return nil
+	}
+	if use, _ := rules.Judge(j.settings, &j.q, r, p.now()); use != rules.Fresh {
+		return nil
+	}
+	return r
+}
+
+// ask asks once. It is false when the answer was a 304 that is about nothing that is stored.
+func (p *policy) ask(f *fetch, j *job, old *stored.Response) bool {
+	seq, requested := p.cache.Seq(), p.now()
+	resp, finish, err := p.rest(j.own)
+	defer finish()
+	a := &answer{
+		resp: resp, received: p.now(), err: j.own.Err, upstream: j.own.Upstream, attempts: slices.Clone(j.own.Attempts), fault: j.own.Fault,
+	}
+	if err != nil {
+		a.failed = true
+		f.Fail(a, err)
+		return true
+	}
+	if resp.Body != nil {
+		defer resp.Body.Close()
+	} else {
+		resp.Body = http.NoBody
+	}
+	a.status, a.announced = resp.StatusCode, announced(resp.Trailer)
+	x := &rules.Exchanged{
+		Request: &http.Request{Method: methodOf(j.primary), Header: j.client}, Asked: &j.q, Authorized: j.authorized, Response: resp, Requested: requested, Received: a.received,
+	}
+	if old != nil && resp.StatusCode == http.StatusNotModified {
+		return p.renew(f, j, a, x, old, seq)
+	}
+	if resp.StatusCode == http.StatusNotModified {
+		f.Fail(a, filter.Reject(filter.UpstreamBadResponse, "").Because(errors.New("the answer is 304, and the request had no condition")))
+		return true
+	}
+	p.take(f, j, a, x, seq)
+	return true
+}
+
+// renew takes a 304 that answers a validation.
+func (p *policy) renew(f *fetch, j *job, a *answer, x *rules.Exchanged, old *stored.Response, seq uint64) bool {
+	renewed, why := rules.Update(j.settings, x, old)
+	if renewed == nil {
+		return false
+	}
+	renewed.Seq = seq
+	a.whole, a.renewed, a.why = renewed, true, string(why)
+	a.all = renewed.Terms.Flags&(stored.NoCache|stored.Unkeyed) != 0 || why != ""
+	if why == "" {
+		p.cache.Update(j.own.Context(), renewed)
+	} else {
+		p.cache.Drop(j.own.Context(), old.Key)
+	}
+	f.Answer(a)
+	return true
+}
+
+// take takes an answer with a body, and stores it if it may be.
+func (p *policy) take(f *fetch, j *job, a *answer, x *rules.Exchanged, seq uint64) {
+	terms, why := p.storable(j, a, x)
+	a.why, a.failed = why, serverFailed(a.resp.StatusCode)
+	if why == "" && a.failed && j.old != nil && (j.refresh || p.mayServe(j.settings, &j.q, j.old, a.received, true)) {
+		a.why = "status" // what is stored serves better
+	}
+	if a.why != "" {
+		if !a.failed && !j.refresh {
+			p.group.KeepApart(j.key, time.Now().Add(keptApart))
+		}
+		f.Answer(a)
+		_ = f.Copy(&trailed{a: a, body: a.resp.Body})
+		return
+	}
+	names, _ := rules.VaryNames(a.resp.Header)
+	a.names, a.all = names, terms.Flags&(stored.NoCache|stored.Unkeyed) != 0
+	head := &stored.Response{
+		Key: j.primary, URL: j.url, Route: p.route, Method: methodOf(j.primary), Status: a.resp.StatusCode, Terms: terms, Tags: rules.Tags(a.resp.Header), Seq: seq,
+		Header:    stored.NewFields(rules.Stored(j.settings, a.resp.Header, a.received)),
+		Requested: x.Requested, Received: x.Received, Size: a.resp.ContentLength,
+	}
+	p.store(f, j, a, head)
+}
+
+// store gives readers an answer and keeps it.
+func (p *policy) store(f *fetch, j *job, a *answer, head *stored.Response) {
+	w := p.cache.Begin(j.own.Context(), head, a.names, j.client)
+	defer w.Abort()
+	a.head = head
+	most := w.Memory()
+	if p.maxObject > 0 {
+		most = min(most, p.maxObject)
+	}
+	keeping := coalesce.Keeping{Memory: most, Size: head.Size, Release: w.Close}
+	if store := w.Store(); store != nil {
+		keeping.Store = &bounded{Writer: store, left: p.maxObject, any: p.maxObject == 0}
+	}
+	body := &trailed{a: a, body: a.resp.Body}
+	f.Keep(a, keeping)
+	if err := f.Copy(body); err != io.EOF || head.Size >= 0 && body.n != head.Size {
+		return // what was cut short is not whole
+	}
+	whole := *head
+	whole.Size = body.n
+	whole.Trailer = stored.NewFields(rules.StoredTrailer(a.trailer))
+	blocks, inMemory := f.Kept()
+	w.Commit(&whole, blocks, inMemory)
+}
+
+// storable says whether an answer is stored, on which terms, and otherwise why not.
+func (p *policy) storable(j *job, a *answer, x *rules.Exchanged) (stored.Terms, string) {
+	resp := a.resp
+	kind := resp.Header.Get("Content-Type")
+	switch {
+	case a.err != nil:
+		return stored.Terms{}, "gateway-error"
+	case hasPrefixFold(kind, "text/event-stream"), hasPrefixFold(kind, "application/grpc"):
+		return stored.Terms{}, "stream"
+	case p.maxObject > 0 && resp.ContentLength > p.maxObject:
+		return stored.Terms{}, "too-large"
+	case resp.StatusCode == http.StatusSwitchingProtocols:
+		return stored.Terms{}, "upgrade"
+	}
+	if p.storeWhen != nil {
+		j.own.Response = resp
+		if holds, err := p.storeWhen(j.own); !holds || err != nil {
+			return stored.Terms{}, "store_when"
+		}
+	}
+	terms, why := rules.Storable(j.settings, x.Request, &j.q, j.authorized, resp, x.Requested, x.Received)
+	return terms, string(why)
+}
+
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
+// mayServe says whether what is stored may stand in for a failure. Without a word of the operator, or of the service, it does only while the service cannot be reached (RFC 9111, section
+// 4.2.4).
+func (p *policy) mayServe(s *rules.Settings, q *rules.Request, old *stored.Response, now time.Time, reached bool) bool {
+	if reached && !p.graceSaid && !q.Control.Has(rules.IfError) {
+		said := false
+		for _, name := range slices.Concat(s.Targets, []string{"Cache-Control"}) {
+			c := rules.ParseControl(old.Header.Values(name))
+			said = said || c.Has(rules.IfError)
+		}
+		if !said {
+			return false
+		}
+	}
+	return rules.MayServeOnError(s, q, old, now)
+}
+
+// serverFailed says whether a status is a failure that stale answers may stand in for (RFC 5861, section 4).
+func serverFailed(status int) bool {
+	switch status {
+	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// methodOf is the method in a primary key.
+func methodOf(key string) string {
+	method, _, _ := strings.Cut(key, " ")
+	return method
+}
+
+// bounded is a store's writer that takes so much at most.
+type bounded struct {
+	stored.Writer
+	left int64
+	any  bool
+}
+
+// Write appends, unless it becomes too much.
+func (b *bounded) Write(p []byte) (int, error) {
+	if !b.any {
+		if int64(len(p)) > b.left {
+			return 0, stored.ErrNotKept
+		}
+		b.left -= int64(len(p))
+	}
+	return b.Writer.Write(p)
+}
+
+// trailed is the body of an answer, whose trailer is kept before readers learn of its end.
+type trailed struct {
+	a    *answer
+	body io.Reader
+	n    int64
+}
+
+// Read reads on.
+func (t *trailed) Read(p []byte) (int, error) {
+	n, err := t.body.Read(p)
+	t.n += int64(n)
+	if err == io.EOF {
+		t.a.trailer = t.a.resp.Trailer
+	}
+	return n, err
+}
+
+// announced are the names of a trailer, before its values are known.
+func announced(trailer http.Header) http.Header {
+	if len(trailer) == 0 {
+		return nil
+	}
+	names := make(http.Header, len(trailer))
+	for name := range maps.Keys(trailer) {
+		names[name] = nil
+	}
+	return names
+}
+
+// recovered keeps a panic from ending the process: the readers learn that the answer has broken off.
+func (p *policy) recovered(f *fetch, own *filter.Exchange) {
+	if v := recover(); v != nil {
+		p.log.Error("panic while fetching an answer for a cache", "request_id", own.ID, "route", p.route, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+		f.Fail(&answer{failed: true}, fmt.Errorf("panic: %v", v))
+	}
+}
+
+// refresh has what is stored asked for anew in the background, once for all who want that.
+func (p *policy) refresh(ex *filter.Exchange, l *lookup) {
+	if p.rest == nil {
+		return
+	}
+	key := p.groupKey(ex, l, false)
+	paused := "refresh " + key
+	if _, apart := p.group.Readers(paused); apart {
+		return
+	}
+	r, leads := p.group.Join(key, func(f *fetch) func() {
+		j := p.job(f, ex, l, key)
+		j.refresh = true
+		for name := range j.client { // it is nobody's: what this client asks of caches does not count
+			if name == "Cache-Control" || name == "Pragma" {
+				delete(j.client, name)
+			}
+		}
+		j.q = rules.Request{}
+		return func() { p.run(f, j) }
+	})
+	if r == nil {
+		return
+	}
+	if !leads {
+		_ = r.Close()
+		return
+	}
+	p.background.Go(func() { // ends with the head of the answer, or with the policy
+		defer r.Close()
+		a, err := r.Head(p.ctx, 0)
+		if err != nil || a.failed || a.why != "" {
+			p.group.KeepApart(paused, time.Now().Add(time.Second))
+		}
+	})
+}
+
+// groupKey is the key of the fetch that a request may join: none that began before a purge of what it fetches.
+func (p *policy) groupKey(ex *filter.Exchange, l *lookup, again bool) string {
+	if l.alone {
+		return string(l.key) + "\nalone=" + ex.ID
+	}
+	since := ""
+	if seq := p.cache.PurgedAt(urlOf(string(l.key))); seq > 0 {
+		since = "\npurged=" + strconv.FormatUint(seq, 10)
+	}
+	key := l.key
+	if l.found.Names != nil {
+		if n, _ := p.group.Readers(string(l.key) + since); n == 0 || again {
+			key = cache.AppendVariant(l.key, l.found.Names, ex.Request.Header)
+		}
+	}
+	if l.authorized && !l.settings.Private {
+		since += "\nauthorized"
+	}
+	return string(key) + since
+}

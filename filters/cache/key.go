@@ -1,0 +1,279 @@
+package cache
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/cache"
+)
+
+// keyer makes keys.
+type keyer struct {
+	route    string // the part that says the route
+	identity bool
+	query    *Query // nil: all of it
+	headers  []string
+	cookies  []string
+	add      []part
+}
+
+// part is a value that tells requests apart.
+type part struct {
+	name  string
+	value filter.Value
+}
+
+func newKeyer(env *filter.Env, c *Config) (*keyer, error) {
+	k := &keyer{route: "\nroute=" + string(cache.AppendQuoted(nil, env.Route.Name)), identity: c.Per == "identity", cookies: c.Key.Cookies}
+	if c.Key.Query.Only != nil || c.Key.Query.Ignore != nil {
+		k.query = &c.Key.Query
+	}
+	for _, name := range c.Key.Headers {
+		k.headers = append(k.headers, http.CanonicalHeaderKey(name))
+	}
+	for i, source := range c.Key.Add {
+		value, err := env.Expr.Value(source)
+		if err != nil {
+			return nil, config.FieldErrorf(fmt.Sprintf("key.add[%d]", i), "%w", err)
+		}
+		k.add = append(k.add, part{string(cache.AppendQuoted(nil, source)), value})
+	}
+	return k, nil
+}
+
+// append appends the primary key of a request. Body is the digest of its body where that counts.
+func (k *keyer) append(b []byte, ex *filter.Exchange, body string) []byte {
+	o := &ex.Original
+	method := o.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	b = append(b, method...)
+	b = append(b, ' ')
+	b = k.appendURL(b, ex)
+	b = append(b, k.route...)
+	if host := otherHost(ex); host != "" {
+		b = append(b, "\nhost="...)
+		b = cache.AppendQuoted(b, strings.ToLower(host))
+	}
+	for _, name := range k.headers {
+		b = appendField(b, ex, name)
+	}
+	for _, name := range k.cookies {
+		b = appendCookie(b, ex.Request.Header["Cookie"], name)
+	}
+	for i := range k.add {
+		b = append(b, "\nadd."...)
+		b = append(b, k.add[i].name...)
+		if text, ok := k.add[i].value(ex); ok {
+			b = append(b, '=')
+			b = appendDigest(b, text)
+		}
+	}
+	if k.identity {
+		b = append(b, "\nidentity="...)
+		b = appendIdentity(b, ex)
+	}
+	if body != "" {
+		b = append(b, "\nbody="...)
+		b = append(b, body...)
+	}
+	return b
+}
+
+// appendURL appends the target URI in its normal form.
+func (k *keyer) appendURL(b []byte, ex *filter.Exchange) []byte {
+	o := &ex.Original
+	b = append(b, o.Scheme...)
+	b = append(b, "://"...)
+	b = append(b, o.Host...)
+	if port := portOf(ex.Request.Host); port != "" && !usualPort(o.Scheme, port) {
+		b = append(b, ':')
+		b = append(b, port...)
+	}
+	b = append(b, o.Path...)
+	if o.Query == "" {
+		if ex.Request.URL.ForceQuery && k.query == nil {
+			b = append(b, '?')
+		}
+		return b
+	}
+	if k.query == nil {
+		b = append(b, '?')
+		return append(b, o.Query...)
+	}
+	return k.appendQuery(b, o.Query)
+}
+
+// appendQuery appends the parameters that count, in their order.
+func (k *keyer) appendQuery(b []byte, query string) []byte {
+	separator := byte('?')
+	for pair := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		name = unescaped(name)
+		if pair == "" || k.query.Only != nil && !has(k.query.Only, name) || k.query.Ignore != nil && has(k.query.Ignore, name) {
+			continue
+		}
+		b = append(b, separator)
+		b = append(b, pair...)
+		separator = '&'
+	}
+	return b
+}
+
+// unescaped is a parameter's name as services read it.
+func unescaped(name string) string {
+	if !strings.ContainsAny(name, "%+") {
+		return name
+	}
+	var plain strings.Builder
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		if c == '%' && i+2 < len(name) {
+			if v, err := strconv.ParseUint(name[i+1:i+3], 16, 8); err == nil {
+				plain.WriteByte(byte(v))
+				i += 2
+				continue
+			}
+		}
+		if c == '+' {
+			c = ' '
+		}
+		plain.WriteByte(c)
+	}
+	return plain.String()
+}
+
+// portOf is the port that a Host field names, or "".
+func portOf(host string) string {
+	for i := len(host) - 1; i >= 0; i-- {
+		switch c := host[i]; {
+		case c == ':':
+			return host[i+1:]
+		case c < '0' || c > '9':
+			return ""
+		}
+	}
+	return ""
+}
+
+func usualPort(scheme, port string) bool {
+	return scheme == "http" && port == "80" || scheme == "https" && port == "443"
+}
+
+// otherHost is the Host field that the service sees, where it is not the host of the URL: behind a proxy that is trusted to say that.
+func otherHost(ex *filter.Exchange) string {
+	host := ex.Request.Host
+	name := host
+	if port := portOf(host); port != "" {
+		name = host[:len(host)-len(port)-1]
+	}
+	if strings.EqualFold(name, ex.Original.Host) || strings.EqualFold(strings.Trim(name, "[]"), strings.Trim(ex.Original.Host, "[]")) {
+		return ""
+	}
+	return host
+}
+
+// appendField appends a field of the request. Credentials are shown as digests.
+func appendField(b []byte, ex *filter.Exchange, name string) []byte {
+	values := ex.Request.Header[name]
+	b = append(b, '\n')
+	b = append(b, name...)
+	for _, v := range values {
+		b = append(b, '=')
+		if secretField(name) {
+			b = appendDigest(b, v)
+		} else {
+			b = cache.AppendQuoted(b, v)
+		}
+	}
+	return b
+}
+
+// secretField says whether a field may hold credentials.
+func secretField(name string) bool {
+	switch name {
+	case "Authorization", "Proxy-Authorization", "Cookie":
+		return true
+	}
+	lower := strings.ToLower(name)
+	return strings.Contains(lower, "key") || strings.Contains(lower, "token") || strings.Contains(lower, "secret") || strings.Contains(lower, "session") || strings.Contains(lower, "auth")
+}
+
+// appendCookie appends the cookies with a name, in their order.
+func appendCookie(b []byte, fields []string, name string) []byte {
+	b = append(b, "\ncookie."...)
+	b = append(b, name...)
+	for _, field := range fields {
+		for pair := range strings.SplitSeq(field, ";") {
+			n, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
+			if n == name {
+				b = append(b, '=')
+				b = appendDigest(b, value)
+			}
+		}
+	}
+	return b
+}
+
+// appendDigest appends a digest of a value that may be long, or a secret.
+func appendDigest(b []byte, value string) []byte {
+	sum := sha256.Sum256([]byte(value))
+	return base64.RawURLEncoding.AppendEncode(b, sum[:])
+}
+
+// appendIdentity appends a digest of who calls: of all that is known of him, since policies of later stages may tell the service any of it, and of his own credentials, where he is not
+// known.
+func appendIdentity(b []byte, ex *filter.Exchange) []byte {
+	h := sha256.New()
+	write := func(texts ...string) {
+		for _, t := range texts {
+			_, _ = fmt.Fprintf(h, "%d:%s", len(t), t)
+		}
+		_, _ = h.Write([]byte{0})
+	}
+	id := ex.Identity
+	if id == nil {
+		for _, name := range slices.Sorted(maps.Keys(ex.Request.Header)) {
+			if secretField(name) {
+				write(name)
+				write(ex.Request.Header[name]...)
+			}
+		}
+		return append(b, hex.EncodeToString(h.Sum(nil)[:16])...)
+	}
+	write(id.Method, id.Subject, id.Consumer)
+	write(id.Groups...)
+	write(id.Scopes...)
+	if len(id.Claims) > 0 {
+		text, err := json.Marshal(claimsThatLast(id.Claims))
+		if err != nil {
+			text = []byte(ex.ID) // what cannot be told is not the same as anything
+		}
+		write(string(text))
+	}
+	return append(b, hex.EncodeToString(h.Sum(nil)[:16])...)
+}
+
+// claimsThatLast are a token's claims without those that are another token's for the same caller.
+func claimsThatLast(claims map[string]any) map[string]any {
+	lasting := make(map[string]any, len(claims))
+	for name, value := range claims {
+		switch name {
+		case "exp", "iat", "nbf", "jti", "auth_time", "sid", "at_hash", "c_hash", "nonce":
+		default:
+			lasting[name] = value
+		}
+	}
+	return lasting
+}

@@ -1,0 +1,117 @@
+package cache
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"cardea.dev/cardea/internal/cache/rules"
+	"cardea.dev/cardea/internal/stored"
+)
+
+// maxVaries is how many sets of fields by which responses differ are remembered of a URL.
+const maxVaries = 8
+
+// variantPart begins the part of a key that tells variants apart.
+const variantPart = "\nvary="
+
+// AppendVariant appends what makes a primary key one of the responses that differ by some fields of the request.
+func AppendVariant(key []byte, names []string, h http.Header) []byte {
+	return appendVariant(key, names, h)
+}
+
+func appendVariant(key []byte, names []string, h http.Header) []byte {
+	key = append(key, variantPart...)
+	for i, name := range names {
+		if i > 0 {
+			key = append(key, '&')
+		}
+		key = append(key, name...)
+		if values := h[name]; len(values) > 0 {
+			key = append(key, '=')
+			key = appendQuoted(key, rules.NormalField(name, values))
+		}
+	}
+	return key
+}
+
+// appendQuoted appends a value, so that nothing in it can be taken for another part of a key.
+func appendQuoted(key []byte, value string) []byte {
+	for i := range len(value) {
+		switch c := value[i]; {
+		case c == '%' || c == '&' || c == '=' || c < ' ' || c == 0x7f:
+			const hex = "0123456789ABCDEF"
+			key = append(key, '%', hex[c>>4], hex[c&15])
+		default:
+			key = append(key, c)
+		}
+	}
+	return key
+}
+
+// AppendQuoted appends a value to a key, so that nothing in it can be taken for another part.
+func AppendQuoted(key []byte, value string) []byte { return appendQuoted(key, value) }
+
+// selecting are the fields of a request that select a response, with their normal values.
+func selecting(names []string, h http.Header) stored.Fields {
+	if len(names) == 0 {
+		return stored.Fields{}
+	}
+	fields := make(http.Header, len(names))
+	for _, name := range names {
+		if values := h[name]; len(values) > 0 {
+			fields[name] = []string{rules.NormalField(name, values)}
+		}
+	}
+	return stored.NewFields(fields)
+}
+
+// Suits says whether a response that differs by some fields is one to a request. The response has been selected by another request.
+func Suits(r *stored.Response, names []string, h http.Header) bool {
+	for _, name := range names {
+		kept, values := r.Vary.Values(name), h[name]
+		if (len(kept) == 0) != (len(values) == 0) || len(kept) > 0 && kept[0] != rules.NormalField(name, values) {
+			return false
+		}
+	}
+	return true
+}
+
+// mark notes at a primary key that responses differ by some fields.
+func (c *Cache) mark(ctx context.Context, primary string, names []string, like *stored.Response) {
+	old, _ := c.get(ctx, []byte(primary))
+	marker := &stored.Response{
+		Key: primary, URL: like.URL, Route: like.Route, Method: like.Method, Seq: like.Seq, Requested: like.Requested, Received: like.Received,
+		Terms: like.Terms, Marker: true, Varies: [][]string{names},
+	}
+	if old != nil && old.Marker {
+		if len(old.Varies) > 0 && slices.Equal(old.Varies[0], names) && !old.Until().Before(like.Until()) {
+			return
+		}
+		for _, v := range old.Varies {
+			if !slices.Equal(v, names) && len(marker.Varies) < maxVaries {
+				marker.Varies = append(marker.Varies, v)
+			}
+		}
+		if old.Until().After(marker.Until()) {
+			marker.Terms, marker.Received = old.Terms, old.Received
+		}
+	}
+	c.memory.Set(marker)
+	if c.behind == nil {
+		return
+	}
+	if w, err := c.behind.store.Put(ctx, marker); err == nil {
+		if _, err := w.Commit(marker); err != nil {
+			w.Abort()
+		}
+	}
+}
+
+// marked are the fields by which responses with a primary key differ, as far as the memory knows.
+func (c *Cache) marked(primary string) []string {
+	if m := c.memory.GetString(primary); m != nil && m.Marker && len(m.Varies) > 0 && c.now().Before(m.Until()) {
+		return m.Varies[0]
+	}
+	return nil
+}
