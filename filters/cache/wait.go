@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"time"
 
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/cache"
@@ -110,15 +109,12 @@ func (p *policy) isFor(ex *filter.Exchange, l *lookup, a *answer) bool {
 		return false
 	case !cache.Suits(head, a.names, ex.Request.Header) || a.whole != nil && !suitsVary(ex, head):
 		return false
-	case a.received.Before(l.began(ex)): // it has come for a while
+	case a.received.Before(ex.Start): // it has come for a while
 		use, _ := rules.Judge(l.settings, &l.q, head, l.now)
 		return use >= rules.StaleWhileRevalidate
 	}
 	return true
 }
-
-// began is when the exchange began.
-func (l *lookup) began(ex *filter.Exchange) time.Time { return ex.Start }
 
 // give gives an exchange an answer.
 func (p *policy) give(ex *filter.Exchange, l *lookup, r *reader, a *answer, leads bool) (done bool, _ error) {

@@ -54,7 +54,7 @@ func (a *app) listCaches() *cobra.Command {
 				fmt.Fprintln(a.Out, "there is no cache")
 				return nil
 			}
-			return a.table("CACHE\tOBJECTS\tBYTES\tOF\tEVICTED\tPURGES\tSTORE", len(all.Caches), func(w io.Writer, i int) {
+			return a.table("CACHE\tOBJECTS\tBYTES\tOF\tEVICTED\tLAST PURGE\tSTORE", len(all.Caches), func(w io.Writer, i int) {
 				c := all.Caches[i]
 				fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%s\n", plain(c.Name), c.Objects, c.Bytes, c.Limit, c.Evicted, c.PurgeMark, storeText(&c))
 			})
