@@ -208,26 +208,27 @@ func (p *policy) take(f *fetch, j *job, a *answer, x *rules.Exchanged, seq uint6
 // store gives readers an answer and keeps it.
 func (p *policy) store(f *fetch, j *job, a *answer, head *stored.Response) {
 	w := p.cache.Begin(j.own.Context(), head, a.names, j.client)
-	defer w.Abort()
+	defer w.End()
 	a.head = head
 	most := w.Memory()
 	if p.maxObject > 0 {
 		most = min(most, p.maxObject)
 	}
-	keeping := coalesce.Keeping{Memory: most, Size: head.Size, Release: w.Close}
+	body := &trailed{a: a, body: a.resp.Body}
+	keeping := coalesce.Keeping{Memory: most, Size: head.Size, Release: w.Close, Whole: func(blocks [][]byte, inMemory bool) {
+		if head.Size >= 0 && body.n != head.Size {
+			return // what was cut short is not whole
+		}
+		whole := *head
+		whole.Size = body.n
+		whole.Trailer = stored.NewFields(rules.StoredTrailer(a.trailer))
+		w.Commit(&whole, blocks, inMemory)
+	}}
 	if store := w.Store(); store != nil {
 		keeping.Store = &bounded{Writer: store, left: p.maxObject, any: p.maxObject == 0}
 	}
-	body := &trailed{a: a, body: a.resp.Body}
 	f.Keep(a, keeping)
-	if err := f.Copy(body); err != io.EOF || head.Size >= 0 && body.n != head.Size {
-		return // what was cut short is not whole
-	}
-	whole := *head
-	whole.Size = body.n
-	whole.Trailer = stored.NewFields(rules.StoredTrailer(a.trailer))
-	blocks, inMemory := f.Kept()
-	w.Commit(&whole, blocks, inMemory)
+	_ = f.Copy(body)
 }
 
 // storable says whether an answer is stored, on which terms, and otherwise why not.

@@ -160,6 +160,7 @@ func TestOneFetchForMany(t *testing.T) {
 	g := gateway(t, s, "{wait: 10m}")
 	g.Client.Transport.(*http.Transport).MaxConnsPerHost = 0
 	ctx, vanish := context.WithCancel(t.Context())
+	defer vanish()
 	var all sync.WaitGroup
 	all.Go(func() {
 		r, _ := http.NewRequestWithContext(ctx, "GET", g.URL+"/x", nil)
@@ -177,6 +178,7 @@ func TestOneFetchForMany(t *testing.T) {
 				return
 			}
 			defer resp.Body.Close()
+			vanish() // with the first, before any other has joined, its fetch would end
 			if i == 7 {
 				one := make([]byte, 1)
 				for range 2000 {
@@ -190,7 +192,6 @@ func TestOneFetchForMany(t *testing.T) {
 			}
 		})
 	}
-	vanish()
 	close(release)
 	all.Wait()
 	if n := s.asked.Load(); n != 1 {

@@ -14,12 +14,13 @@ type Writing struct {
 	cache *Cache
 	ctx   context.Context
 	head  *stored.Response
-	store stored.Writer // nil: nothing behind takes it
+	store stored.Writer    // nil: nothing behind takes it
+	later *stored.Response // what the store is to take, which is in memory already
 	done  bool
 }
 
 // Begin begins to store a response, whose Key is the primary one. Names are the fields of requests by which it differs, and h those of the request that
-// it answers. It gives the response its key and what selects it. Size is -1 while it is not known. Who began it calls Abort at the end.
+// it answers. It gives the response its key and what selects it. Size is -1 while it is not known. Who began it calls End.
 func (c *Cache) Begin(ctx context.Context, r *stored.Response, names []string, h http.Header) *Writing {
 	if len(names) == 0 && r.Status != http.StatusOK {
 		names = c.marked(r.Key) // an error says no Vary, and is still one variant's
@@ -57,52 +58,48 @@ func (w *Writing) Memory() int64 { return w.cache.inMemory.Load() }
 // Store is what takes the body behind the memory, or nil.
 func (w *Writing) Store() stored.Writer { return w.store }
 
-// Commit stores the response, whose body is whole. Blocks are the body where memory kept it, else nil. It returns the response as it is stored, or nil
-// where it is not.
-func (w *Writing) Commit(r *stored.Response, blocks [][]byte, inMemory bool) *stored.Response {
+// Commit stores the response, whose body is whole: in memory, if that kept the body, which blocks are then; else in the store. It is found as of its
+// return. End follows.
+func (w *Writing) Commit(r *stored.Response, blocks [][]byte, inMemory bool) {
 	if w.cache.marks.Check(r) == purge.Purged {
-		w.Abort() // it was purged meanwhile, and something newer may stand there
-		return nil
+		return // something newer may stand there
 	}
-	var kept *stored.Response
 	if inMemory {
 		mine := *r
 		mine.Body = w.cache.newBody(r.Key, blocks)
 		if w.cache.memory.Set(&mine) {
-			kept = &mine
+			w.later = r
+			return
 		}
 	}
-	if w.store == nil {
-		w.done = true
-		if kept == nil {
-			w.cache.memory.Delete(r.Key) // what was there before is out of date
-		}
-		return kept
+	w.below(r)
+	w.cache.memory.Delete(r.Key) // what was there before is out of date
+}
+
+// below has the store take the response, or let go of what it had in its place.
+func (w *Writing) below(r *stored.Response) {
+	if w.store != nil {
+		_, err := w.store.Commit(r)
+		w.done = err == nil
 	}
-	below, err := w.store.Commit(r)
-	w.done = err == nil
-	switch {
-	case kept != nil:
-		return kept
-	case err != nil:
-		w.cache.Drop(w.ctx, r.Key)
-		return nil
+	if !w.done && w.cache.behind != nil {
+		w.cache.behind.store.Delete(w.ctx, r.Key)
 	}
-	w.cache.memory.Delete(r.Key)
-	return below
+}
+
+// End has the store take what is in memory, and throws away what was not committed.
+func (w *Writing) End() {
+	if w.later != nil && w.cache.marks.Check(w.later) != purge.Purged {
+		w.below(w.later)
+	}
+	if w.store != nil && !w.done {
+		w.store.Abort()
+	}
 }
 
 // Close gives up what the body was written to, once nobody reads it from there any more.
 func (w *Writing) Close() {
 	if c, ok := w.store.(io.Closer); ok {
 		_ = c.Close()
-	}
-}
-
-// Abort throws away what was not committed.
-func (w *Writing) Abort() {
-	if w.store != nil && !w.done {
-		w.done = true
-		w.store.Abort()
 	}
 }

@@ -9,7 +9,7 @@ func BenchmarkJoinAndRead(b *testing.B) {
 	body := text(1024)
 	for name, answer := range map[string]func(f *fetch){
 		"passing":      func(f *fetch) { f.Answer("head") },
-		"kept":         func(f *fetch) { f.Keep("head", Keeping{Memory: 1 << 20, Size: -1}) },
+		"kept":         func(f *fetch) { f.Keep("head", Keeping{Memory: 1 << 20, Size: -1, Whole: func([][]byte, bool) {}}) },
 		"kept to size": func(f *fetch) { f.Keep("head", Keeping{Memory: 1 << 20, Size: 1024}) },
 	} {
 		b.Run(name, func(b *testing.B) {
@@ -17,7 +17,7 @@ func BenchmarkJoinAndRead(b *testing.B) {
 			buf := make([]byte, 4096)
 			b.ReportAllocs()
 			for b.Loop() {
-				r, _ := join(g, "a", func(f *fetch) { answer(f); _ = f.Copy(bytes.NewReader(body)); f.Kept() })
+				r, _ := join(g, "a", func(f *fetch) { answer(f); _ = f.Copy(bytes.NewReader(body)) })
 				readAll(b, r, buf)
 			}
 			g.Wait()

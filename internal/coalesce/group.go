@@ -54,6 +54,7 @@ type Fetch[K comparable, H any] struct {
 	kept    bool   // it goes on without readers
 	ended   bool   // what carried it out has returned
 	release func() // what is to be told when nobody needs the store any more
+	whole   func(blocks [][]byte, inMemory bool)
 }
 
 var (

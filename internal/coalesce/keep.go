@@ -18,6 +18,10 @@ type Keeping struct {
 	// it back.
 	Store Store
 
+	// Whole is called by Copy once the body is whole and kept, before readers learn of its end, so that what they ask for next finds it stored. Blocks
+	// are the body where memory kept it, and may not be changed; else Store has it. Nobody joins afterwards. It may be nil.
+	Whole func(blocks [][]byte, inMemory bool)
+
 	// Release is called once, when Store is needed no more: the fetch has ended, and nobody reads. It may be nil.
 	Release func()
 }
@@ -28,15 +32,14 @@ type Store interface {
 	io.ReaderAt
 }
 
-// Keep is Answer for an answer that is kept: readers may go on joining, from its beginning, until what carries out the fetch returns, or until it
-// is kept no longer. It goes on to its end also when nobody reads, and while memory or the store keeps it, slow readers hold up nobody.
+// Keep is Answer for an answer that is kept: readers may go on joining, from its beginning, until it is whole, or is kept no longer. It goes on to its end also when nobody reads, and while memory or the store keeps it, slow readers hold up nobody.
 //
 // An answer that grows beyond what memory keeps, and that no store gives back, has nobody join any more, and its readers share the bounded window.
 func (f *Fetch[K, H]) Keep(head H, k Keeping) {
 	f.once.Do(func() {
 		f.body.keep(k)
 		f.group.mu.Lock()
-		f.release = k.Release
+		f.release, f.whole = k.Release, k.Whole
 		f.group.mu.Unlock()
 		f.lost()
 		f.head = head
@@ -44,8 +47,13 @@ func (f *Fetch[K, H]) Keep(head H, k Keeping) {
 	})
 }
 
-// Kept returns the whole body, after Copy, if memory kept all of it. The blocks may not be changed.
-func (f *Fetch[K, H]) Kept() (blocks [][]byte, ok bool) { return f.body.blocks() }
+// complete is the end of a body that is whole, before readers know, and before its last bytes are shown.
+func (f *Fetch[K, H]) complete(unseen int) {
+	if blocks, inMemory, kept := f.body.content(unseen); kept && f.whole != nil {
+		f.whole(blocks, inMemory)
+	}
+	f.Seal()
+}
 
 // lost looks whether the fetch is still kept, and can be joined.
 func (f *Fetch[K, H]) lost() {
@@ -134,12 +142,19 @@ func (s *stream) brimful() bool {
 	return s.total == s.length || s.whole && s.total == s.memory
 }
 
+// completes says whether with so many bytes more all is there that should come.
+func (s *stream) completes(more int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.total+int64(more) == s.length
+}
+
 // overflow says that more has come all the same.
-func (s *stream) overflow() {
+func (s *stream) overflow(more int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.length = -1
-	if s.whole && s.total == s.memory {
+	if s.whole && s.total+int64(more) == s.memory {
 		s.whole = false
 		s.trim()
 	}
@@ -147,7 +162,7 @@ func (s *stream) overflow() {
 
 // write has the store take what came. It says whether the store has failed in that, or in giving it back.
 func (s *stream) write(b []byte) (failed bool) {
-	if s.store == nil {
+	if s.store == nil || len(b) == 0 {
 		return false
 	}
 	n, err := s.store.Write(b)
@@ -211,18 +226,23 @@ func (s *stream) readBack(c *cursor, p []byte) (int, error) {
 	return 0, c.err
 }
 
-// blocks returns the whole body. The last block is made to fit where more than a quarter of it is not used.
-func (s *stream) blocks() (blocks [][]byte, ok bool) {
+// content returns the whole body where memory kept it, and says whether anything did. So much of it is not shown yet. The last block is made to fit
+// where more than a quarter of it is not used.
+func (s *stream) content(unseen int) (blocks [][]byte, inMemory, kept bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.whole || !s.ended || s.err != io.EOF {
-		return nil, false
+	if !s.whole {
+		return nil, false, s.isKept()
 	}
-	for b := s.first; b != nil && len(b.b) > 0; b = b.next {
-		blocks = append(blocks, b.b[:len(b.b):len(b.b)])
+	for b := s.first; b != s.last; b = b.next {
+		blocks = append(blocks, b.b)
 	}
-	if l := s.last.b; len(l) > 0 && cap(l)-len(l) > cap(l)/4 {
-		blocks[len(blocks)-1] = append(make([]byte, 0, len(l)), l...)
+	switch last := s.last.b[:len(s.last.b)+unseen]; {
+	case len(last) == 0:
+	case cap(last)-len(last) > cap(last)/4:
+		blocks = append(blocks, append(make([]byte, 0, len(last)), last...))
+	default:
+		blocks = append(blocks, last[:len(last):len(last)])
 	}
-	return blocks, true
+	return blocks, true, true
 }

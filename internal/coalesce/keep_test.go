@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -136,11 +137,12 @@ func TestKept(t *testing.T) {
 		g := &group{Options: options}
 		body := text(test.body)
 		r, _ := join(g, "a", func(f *fetch) {
-			f.Keep("head", Keeping{Memory: memory, Size: int64(test.size)})
+			var blocks [][]byte
+			ok := false
+			f.Keep("head", Keeping{Memory: memory, Size: int64(test.size), Whole: func(b [][]byte, inMemory bool) { blocks, ok = b, inMemory }})
 			if err := f.Copy(bytes.NewReader(body)); err != io.EOF {
 				t.Error(err)
 			}
-			blocks, ok := f.Kept()
 			var lens []int
 			caps := 0
 			for _, b := range blocks {
@@ -204,12 +206,14 @@ func TestWhatIsKeptNoLonger(t *testing.T) {
 					<-joined
 					k := keeping()
 					k.Release = func() { released.Store(true) }
+					k.Whole = func(_ [][]byte, inMemory bool) {
+						if f, ok := k.Store.(*file); inMemory || !ok || !f.writes {
+							t.Error("it is kept")
+						}
+					}
 					f.Keep("head", k)
 					if err := f.Copy(bytes.NewReader(body)); err != io.EOF {
 						t.Error(err)
-					}
-					if _, ok := f.Kept(); ok {
-						t.Error("it is kept")
 					}
 				}
 				still, _ := join(g, "a", run)
@@ -282,12 +286,10 @@ func TestAKeptFetchThatBreaks(t *testing.T) {
 			body := strings.Repeat("x", 100_000)
 			hold := make(chan struct{})
 			r, _ := join(g, "a", func(f *fetch) {
+				keeping.Whole = func([][]byte, bool) { t.Error("it is whole") }
 				f.Keep("head", keeping)
 				if err := f.Copy(io.MultiReader(strings.NewReader(body), iotest.ErrReader(broken))); !errors.Is(err, broken) {
 					t.Error(err)
-				}
-				if _, ok := f.Kept(); ok {
-					t.Error("it is kept")
 				}
 				<-hold
 			})
@@ -355,4 +357,32 @@ func TestAStoreThatLosesWhatItHad(t *testing.T) {
 		_ = a.Close()
 		g.Wait()
 	})
+}
+
+// TestWhatHasEndedIsStored: whoever has read all of an answer finds it stored, and whoever asks then joins no more.
+func TestWhatHasEndedIsStored(t *testing.T) {
+	for name, size := range map[string]int64{"of a length": 100_000, "of no length": -1} {
+		t.Run(name, func(t *testing.T) {
+			g := &group{Options: options}
+			body := text(100_000)
+			stored, hold := atomic.Bool{}, make(chan struct{})
+			r, _ := join(g, "a", func(f *fetch) {
+				f.Keep("head", Keeping{Memory: 1 << 20, Size: size, Whole: func([][]byte, bool) { runtime.Gosched(); stored.Store(true) }})
+				_ = f.Copy(iotest.HalfReader(bytes.NewReader(body)))
+				<-hold
+			})
+			if n, err := io.ReadFull(r, make([]byte, len(body))); err != nil || size >= 0 && !stored.Load() {
+				t.Errorf("%d bytes, %v; stored: %v", n, err, stored.Load())
+			}
+			if _, err := r.Read(make([]byte, 1)); err != io.EOF || !stored.Load() {
+				t.Errorf("%v; stored: %v", err, stored.Load())
+			}
+			if n, _ := g.Readers("a"); n != 0 {
+				t.Error("it can be joined still")
+			}
+			_ = r.Close()
+			close(hold)
+			g.Wait()
+		})
+	}
 }

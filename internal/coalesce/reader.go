@@ -61,7 +61,7 @@ func (r *Reader[K, H]) Close() error {
 
 // Copy gives readers a body, and returns what ended it: io.EOF at its end. It ends early when nobody reads any more and it is not kept.
 func (f *Fetch[K, H]) Copy(body io.Reader) error {
-	err := f.body.pump(body, f.lost)
+	err := f.body.pump(body, f.lost, f.complete)
 	if err != io.EOF {
 		f.lost()
 	}

@@ -57,31 +57,33 @@ func (s *stream) begin(o Options) {
 	s.length = -1
 }
 
-// pump writes what a source has, as it comes, and tells when it is kept no longer, or nobody can join any more. It ends early when nobody wants it.
-func (s *stream) pump(src io.Reader, lost func()) error {
+// pump writes what a source has, as it comes, and tells when it is kept no longer, or nobody can join any more, and when it is whole. It ends early when
+// nobody wants it.
+func (s *stream) pump(src io.Reader, lost func(), whole func(unseen int)) error {
 	for {
-		if s.brimful() {
-			n, err := src.Read(s.probe[:])
-			switch {
-			case n > 0: // there is more than was said, or than memory keeps
-				s.overflow()
-				lost()
-				src = io.MultiReader(bytes.NewReader(s.probe[:n:n]), &after{err, src})
-			case err != nil:
-				s.end(err)
-				s.drain()
-				return err
+		var (
+			space []byte
+			n     int
+			err   error
+		)
+		full := s.brimful()
+		if !full {
+			var ok bool
+			if space, ok = s.space(); !ok {
+				s.end(errUnfinished)
+				return errUnfinished
 			}
-			continue
+			n, err = src.Read(space)
 		}
-		space, ok := s.space()
-		if !ok {
-			s.end(errUnfinished)
-			return errUnfinished
+		if err == nil && (full || s.completes(n)) { // the last bytes are not shown before the end is known: a reader may count them
+			src, err = s.look(src, n, lost)
 		}
-		n, err := src.Read(space)
+		if err == io.EOF {
+			s.conclude(space[:n], lost, whole)
+			return err
+		}
 		s.wrote(n)
-		if n > 0 && s.write(space[:n]) {
+		if s.write(space[:n]) {
 			lost()
 		}
 		if err != nil {
@@ -90,6 +92,33 @@ func (s *stream) pump(src io.Reader, lost func()) error {
 			return err
 		}
 	}
+}
+
+// look looks for the end of a source, since with so many bytes more all is there that should come, or that memory keeps. Where there is more, it
+// returns a source that has all of it.
+func (s *stream) look(src io.Reader, more int, lost func()) (io.Reader, error) {
+	for {
+		n, err := src.Read(s.probe[:])
+		switch {
+		case n > 0: // there is more than was said, or than memory keeps
+			s.overflow(more)
+			lost()
+			return io.MultiReader(bytes.NewReader([]byte{s.probe[0]}), &after{err, src}), nil
+		case err != nil:
+			return src, err
+		}
+	}
+}
+
+// conclude takes the last bytes, which are stored with all others before they are shown.
+func (s *stream) conclude(b []byte, lost func(), whole func(unseen int)) {
+	if s.write(b) {
+		lost()
+	}
+	whole(len(b))
+	s.wrote(len(b))
+	s.end(io.EOF)
+	s.drain()
 }
 
 // after is what comes after the first bytes of a source.
