@@ -146,7 +146,7 @@ func kept(env *filter.Env, name string, sizes *config.Cache, now func() time.Tim
 	}
 	sum := sha256.Sum256([]byte(where))
 	return filter.Keep(env, "cache:"+name+":"+hex.EncodeToString(sum[:8]), func() (*cache.Cache, error) {
-		return cache.New(name, behind, env.Log, now), nil
+		return cache.New(name, behind, sizes, env.Log, now), nil
 	})
 }
 

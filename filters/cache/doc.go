@@ -51,4 +51,7 @@
 //	cardea_cache_bytes_total{route,from}        bytes of bodies, from the cache or the upstream
 //	cardea_cache_fetches_total{route,kind}      requests made in nobody's name: miss, refresh
 //	cardea_cache_waits_total{route,outcome}     those that waited in vain: late, cut
+//
+// What the caches themselves hold is told by cache: cardea_cache_objects, _stored_bytes, _limit_bytes and _evictions_total, by where it is, and
+// cardea_cache_store_up.
 package cache

@@ -91,10 +91,10 @@ func keptShared(env *filter.Env, name string, settings *config.Cache) (*Behind, 
 	return b, where, err
 }
 
-// configure sets the size.
+// configure sets the sizes.
 func (b *Behind) configure(settings *config.Cache) {
 	if b.disk != nil && settings.Disk != nil {
-		b.disk.Resize(int64(settings.Disk.Size))
+		b.disk.Resize(int64(settings.Disk.Size), largest(settings.Disk))
 	}
 }
 

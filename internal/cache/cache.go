@@ -25,22 +25,34 @@ type Cache struct {
 	now    func() time.Time
 	log    *slog.Logger
 
-	inMemory   atomic.Int64 // the longest body that is kept in memory
-	generation atomic.Uint64
+	inMemory   atomic.Int64  // the longest body that is kept in memory
+	generation atomic.Uint64 // of the settings that hold
+	latest     atomic.Uint64 // generation that there is
 	configured sync.Mutex
 	sweeper    sweeper
 }
 
-// New returns a cache with a name. Behind is what is behind its memory, or nil.
-func New(name string, behind *Behind, log *slog.Logger, now func() time.Time) *Cache {
+// New returns a cache with a name. Behind is what is behind its memory, or nil; its sizes remain as they are until Configure.
+func New(name string, behind *Behind, settings *config.Cache, log *slog.Logger, now func() time.Time) *Cache {
 	c := &Cache{name: name, behind: behind, now: now, log: log, memory: memory.New(0), marks: purge.New()}
+	c.resize(settings)
 	if behind != nil {
 		c.marks = behind.marks
 	}
 	return c
 }
 
-// Configure sets sizes. Those of a generation that is not the latest do nothing.
+// resize sets the sizes of the memory.
+func (c *Cache) resize(settings *config.Cache) {
+	most := int64(settings.MaxInMemory)
+	if most == 0 {
+		most = min(int64(settings.Memory)/16, 8<<20)
+	}
+	c.inMemory.Store(most)
+	c.memory.Resize(int64(settings.Memory))
+}
+
+// Configure sets sizes, those of a generation that Next gave. They do nothing where those of a later one hold.
 func (c *Cache) Configure(generation uint64, settings *config.Cache) {
 	if generation <= c.generation.Load() {
 		return
@@ -50,20 +62,15 @@ func (c *Cache) Configure(generation uint64, settings *config.Cache) {
 	if generation <= c.generation.Load() {
 		return
 	}
-	most := int64(settings.MaxInMemory)
-	if most == 0 {
-		most = min(int64(settings.Memory)/16, 8<<20)
-	}
-	c.inMemory.Store(most)
-	c.memory.Resize(int64(settings.Memory))
+	c.resize(settings)
 	if c.behind != nil {
 		c.behind.configure(settings)
 	}
 	c.generation.Store(generation)
 }
 
-// Next is the number of the next generation of settings.
-func (c *Cache) Next() uint64 { return c.generation.Load() + 1 }
+// Next gives settings a generation, later than all before.
+func (c *Cache) Next() uint64 { return c.latest.Add(1) }
 
 // Close ends what the cache does by itself.
 func (c *Cache) Close() error {

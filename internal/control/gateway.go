@@ -69,6 +69,7 @@ func New(o Options) *Gateway {
 	m := observe.NewMetrics()
 	m.Process(o.Version)
 	g := &Gateway{o: o, Metrics: m, Keeper: keep.New(), metrics: newReloadMetrics(m), started: time.Now()}
+	g.collectCaches()
 	g.Engine = engine.New(engine.Options{Log: o.Log, Metrics: m})
 	g.issued = acme.New(acme.Options{Log: o.Log, Metrics: m, Retry: o.Retry})
 	g.Listen = listen.New(listen.Options{Handler: g.Engine.Handler, Refuse: g.Engine.Refuse, Log: o.Log, Metrics: m, Issued: g.issued})

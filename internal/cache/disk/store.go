@@ -37,7 +37,7 @@ type Store struct {
 	path     string
 	log      *slog.Logger
 	now      func() time.Time
-	largest  int64
+	largest  atomic.Int64
 	lock     *os.File // guarded by reviving
 	vol      atomic.Pointer[volume]
 	marks    marks
@@ -80,7 +80,8 @@ func Open(dir string, o Options) (*Store, error) {
 	if o.Largest <= 0 {
 		o.Largest = o.Limit / 4
 	}
-	s := &Store{path: dir, log: o.Log, now: o.Now, limit: o.Limit, largest: min(o.Largest, maxSize), ix: newIndex(), stop: make(chan struct{})}
+	s := &Store{path: dir, log: o.Log, now: o.Now, limit: o.Limit, ix: newIndex(), stop: make(chan struct{})}
+	s.largest.Store(min(o.Largest, maxSize))
 	s.files.live = map[id]*handle{}
 	v, err := openRoot(dir)
 	if err != nil {
@@ -336,8 +337,9 @@ func (s *Store) Stats() stored.Stats {
 	return t
 }
 
-// Resize changes the limit. What is over it goes with the next response that is stored.
-func (s *Store) Resize(limit int64) {
+// Resize changes Options.Limit and Options.Largest. What is over the limit goes with the next response that is stored.
+func (s *Store) Resize(limit, largest int64) {
+	s.largest.Store(min(largest, maxSize))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.limit = limit

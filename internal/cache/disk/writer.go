@@ -38,7 +38,7 @@ type writer struct {
 
 // Put implements stored.Store.
 func (s *Store) Put(_ context.Context, r *stored.Response) (stored.Writer, error) {
-	if r.Size > s.largest || r.Key == "" {
+	if r.Size > s.largest.Load() || r.Key == "" {
 		return nil, stored.ErrNotKept
 	}
 	v := s.use()
@@ -64,7 +64,7 @@ func (w *writer) Write(p []byte) (n int, err error) {
 	if w.failed || w.done {
 		return 0, stored.ErrNotKept
 	}
-	if w.size()+int64(len(p)) > w.s.largest {
+	if w.size()+int64(len(p)) > w.s.largest.Load() {
 		return 0, w.fail()
 	}
 	for n < len(p) {

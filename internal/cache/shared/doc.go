@@ -94,6 +94,5 @@
 //
 // # Metrics
 //
-// cardea_cache_store_up, cardea_cache_store_duration_seconds, cardea_cache_store_errors_total (by reason) and cardea_cache_store_dropped_total (by what), all by
-// cache. How many responses there are, and how large, only Redis knows: Stats says just whether it is down, and All goes through none.
+// cardea_cache_store_duration_seconds, cardea_cache_store_errors_total (by reason) and cardea_cache_store_dropped_total (by what), all by cache. How many responses there are, and how large, only Redis knows: Stats says just whether it is down, and All goes through none.
 package shared

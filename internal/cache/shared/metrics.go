@@ -11,7 +11,6 @@ type metrics struct {
 	errors   map[string]prometheus.Counter
 	dropped  map[string]prometheus.Counter
 	duration prometheus.Observer
-	up       prometheus.Gauge
 }
 
 func newMetrics(m *observe.Metrics, cache string) *metrics {
@@ -21,7 +20,6 @@ func newMetrics(m *observe.Metrics, cache string) *metrics {
 		errors: map[string]prometheus.Counter{}, dropped: map[string]prometheus.Counter{},
 		duration: m.Histogram("cache_store_duration_seconds", "How long requests waited for the store of a shared cache.",
 			[]float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25}, "cache").WithLabelValues(cache),
-		up: m.Gauge("cache_store_up", "1 where a shared cache uses its store, 0 while it is down.", "cache").WithLabelValues(cache),
 	}
 	for _, reason := range []string{"connection", "timeout", "refused", "busy", "full", "broken"} {
 		all.errors[reason] = errs.WithLabelValues(cache, reason)

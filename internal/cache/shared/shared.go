@@ -103,7 +103,6 @@ func New(server *redis.Server, name string, o Options) (*Store, error) {
 		Refused: "the store of the cache refuses a question",
 	})
 	s.outage.Patience(o.Timeout)
-	s.m.up.Set(1)
 	s.writes.init(s)
 	s.purges.init(s)
 	return s, nil
@@ -335,11 +334,8 @@ func isType(err error) bool {
 // changed is told by the Outage.
 func (s *Store) changed(up bool) {
 	if up {
-		s.m.up.Set(1)
 		s.purges.wake()
-		return
 	}
-	s.m.up.Set(0)
 }
 
 // Close sends what waits, as long as the server answers, and lets go of the server.
