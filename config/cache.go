@@ -1,12 +1,12 @@
 package config
 
-import "fmt"
+import "strings"
 
 // Cache is where the policy `cache` keeps answers: in memory, and behind it on a disk or in a Redis that gateways share. The short form is
 // Memory. The cache called "default" is there without being named.
 type Cache struct {
-	// Memory is how much memory it takes, with the heads of answers and all that finds them. By default 128MiB; 0 keeps nothing in memory, which
-	// is for caches with a disk or a store.
+	// Memory is how much memory it takes, with the heads of answers and all that finds them. By default 128MiB, and 64KiB at
+	// least; 0 keeps nothing in memory, which is for caches with a disk or a store.
 	Memory Size `yaml:"memory,short"`
 
 	// MaxInMemory is the longest body that is kept in memory. By default a sixteenth of Memory, and 8MiB at most.
@@ -26,11 +26,14 @@ type Cache struct {
 
 	// StoreTimeout is how long a request waits for the store. Then it goes on as if nothing were there. By default 100ms.
 	StoreTimeout Duration `yaml:"store_timeout" min:"1ms"`
+
+	// Self is the cache as it was written.
+	Self Node `yaml:",self"`
 }
 
 // CacheDisk is the directory of a cache. The short form is Path.
 type CacheDisk struct {
-	// Path is the directory, which is made if it is not there. It is for one gateway alone.
+	// Path is the directory, which is made if it is not there. It is for one cache of one gateway alone, and not inside of another's.
 	Path string `yaml:"path,short,required"`
 
 	// Size is how many bytes it takes at most. By default 10GiB.
@@ -43,9 +46,15 @@ type CacheDisk struct {
 // Default is what the fields say.
 func (c *Cache) Default() {
 	c.Memory = 128 << 20
-	c.MaxShared = 1 << 20
-	c.StoreTimeout = Duration(100e6)
+	c.MaxShared = usualShared
+	c.StoreTimeout = usualStoreTimeout
 }
+
+const (
+	usualShared       = Size(1 << 20)
+	usualStoreTimeout = Duration(100e6)
+	leastMemory       = Size(64 << 10)
+)
 
 // Default is what the fields say.
 func (d *CacheDisk) Default() { d.Size = 10 << 30 }
@@ -57,12 +66,29 @@ func (c *Cache) Validate() error {
 		return FieldErrorf("disk", "a cache has either a disk or a store that gateways share")
 	case c.Store != "" && !c.Shared:
 		return FieldErrorf("store", "the store is for caches that gateways share; write `shared: true`, too")
+	case c.MaxShared != usualShared && !c.Shared:
+		return FieldErrorf("max_shared", "it is for caches that gateways share; write `shared: true`, too")
+	case c.StoreTimeout != usualStoreTimeout && !c.Shared:
+		return FieldErrorf("store_timeout", "it is for caches that gateways share; write `shared: true`, too")
 	case c.Memory == 0 && c.Disk == nil && !c.Shared:
 		return FieldErrorf("memory", "a cache without memory needs a disk or a store; write `cache: off` on routes for none")
+	case c.Memory > 0 && c.Memory < leastMemory:
+		return FieldErrorf("memory", "%s are too little to keep anything in; expected at least %s", c.Memory, leastMemory)
 	case c.MaxInMemory > c.Memory:
 		return FieldErrorf("max_in_memory", "it is more than the whole memory, %s", c.Memory)
 	case c.Disk != nil && c.Disk.MaxObject > c.Disk.Size:
-		return fmt.Errorf("disk: %w", FieldErrorf("max_object", "it is more than the whole size, %s", c.Disk.Size))
+		return FieldErrorf("disk.max_object", "it is more than the whole size, %s", c.Disk.Size)
+	}
+	return nil
+}
+
+// Validate checks the path.
+func (d *CacheDisk) Validate() error {
+	switch {
+	case d.Path == "":
+		return FieldErrorf("path", "the directory needs a name")
+	case strings.ContainsRune(d.Path, 0):
+		return FieldErrorf("path", "no name of a directory has the character NUL in it")
 	}
 	return nil
 }

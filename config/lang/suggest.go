@@ -61,8 +61,9 @@ func didYouMean(near string) string {
 	return fmt.Sprintf("did you mean %q?", near)
 }
 
-// oneOf is a list of what may stand somewhere.
+// oneOf is a list of what may stand somewhere. Nothing needs not be said.
 func oneOf(words []string) string {
+	words = slices.DeleteFunc(slices.Clone(words), func(word string) bool { return word == "" })
 	switch len(words) {
 	case 0:
 		return ""

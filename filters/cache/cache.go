@@ -92,6 +92,9 @@ func newPolicy(env *filter.Env, c *Config, now func() time.Time) (*policy, error
 	}
 	p.sizes = sizes
 	if p.cache, err = kept(env, c.Use, &sizes, now); err != nil {
+		if sizes.Self.Pos().Line > 0 {
+			return nil, sizes.Self.Locate(err)
+		}
 		return nil, config.FieldErrorf("use", "%w", err)
 	}
 	p.generation = p.cache.Next()
@@ -129,6 +132,11 @@ func (p *policy) compile(env *filter.Env, c *Config) (err error) {
 		if p.bypass, err = env.Expr.Condition(c.Bypass); err != nil {
 			return config.FieldErrorf("bypass", "%w", err)
 		}
+		for _, name := range env.Expr.Names(c.Bypass) {
+			if ofAnswer(name) {
+				return config.FieldErrorf("bypass", "there is no answer yet when it is asked, and so no %s; `store_when` is about answers", name)
+			}
+		}
 	}
 	if c.StoreWhen != "" {
 		if p.storeWhen, err = env.Expr.Condition(c.StoreWhen); err != nil {
@@ -136,6 +144,13 @@ func (p *policy) compile(env *filter.Env, c *Config) (err error) {
 		}
 	}
 	return nil
+}
+
+// ofAnswer says whether a variable is known only when there is an answer.
+func ofAnswer(name string) bool {
+	name, _, _ = strings.Cut(name, "[")
+	name, _, _ = strings.Cut(name, ".")
+	return slices.Contains([]string{"response", "status", "error", "endpoint"}, name)
 }
 
 // kept returns the cache with a name, which outlives reloads together with what is behind its memory.

@@ -144,6 +144,14 @@ func (c *Config) Validate() error {
 			}
 		}
 	}
+	for i, name := range c.Targets {
+		if strings.EqualFold(name, "Cache-Control") {
+			errs = append(errs, config.FieldErrorf(fmt.Sprintf("targets[%d]", i), "%s counts in any case, after these", name))
+		}
+	}
+	if c.Key.Query.All != "" && (c.Key.Query.Only != nil || c.Key.Query.Ignore != nil) {
+		errs = append(errs, config.FieldErrorf("key.query.all", "either all parameters count, or `only` or `ignore` says which"))
+	}
 	if c.Key.Query.Only != nil && c.Key.Query.Ignore != nil {
 		errs = append(errs, config.FieldErrorf("key.query.ignore", "a query has either `only` or `ignore`"))
 	}
@@ -157,7 +165,7 @@ func (c *Config) Validate() error {
 			}
 		}
 	}
-	if c.Override && c.TTL == nil {
+	if c.Override && len(c.TTL) == 0 {
 		errs = append(errs, config.FieldErrorf("override", "there is nothing to override with: say `ttl`, too"))
 	}
 	if c.StatusHeader != "off" && c.StatusHeader != "" && !validToken(c.StatusHeader) {

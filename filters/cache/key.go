@@ -46,6 +46,9 @@ func newKeyer(env *filter.Env, c *Config) (*keyer, error) {
 		if err != nil {
 			return nil, config.FieldErrorf(fmt.Sprintf("key.add[%d]", i), "%w", err)
 		}
+		if ofAnswer(source) {
+			return nil, config.FieldErrorf(fmt.Sprintf("key.add[%d]", i), "there is no answer yet when it is asked, and so no %s", source)
+		}
 		k.add = append(k.add, part{string(cache.AppendQuoted(nil, source)), value})
 	}
 	return k, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -27,7 +26,8 @@ type Behind struct {
 	shared *shared.Store // other gateways use it, too
 }
 
-// Kept returns what the settings of a cache say is behind its memory, or nil, and a text that tells it from all others. It outlives reloads.
+// Kept returns what the settings of a cache say is behind its memory, or nil, and a text that tells it from all others. It outlives reloads. Errors
+// are about fields of the settings.
 func Kept(env *filter.Env, name string, settings *config.Cache) (*Behind, string, error) {
 	switch {
 	case env.Offline:
@@ -38,7 +38,10 @@ func Kept(env *filter.Env, name string, settings *config.Cache) (*Behind, string
 			path = filepath.Join(env.Dir, path)
 		}
 		b, err := filter.Keep(env, "cache-disk:"+path, func() (*Behind, error) { return openDisk(env, path, settings.Disk) })
-		return b, "disk:" + path, err
+		if err != nil {
+			return nil, "", config.FieldErrorf("disk", "%w", err)
+		}
+		return b, "disk:" + path, nil
 	case settings.Shared:
 		return keptShared(env, name, settings)
 	}
@@ -69,11 +72,11 @@ func keptShared(env *filter.Env, name string, settings *config.Cache) (*Behind, 
 		url = env.Store
 	}
 	if url == "" || url == "local" {
-		return nil, "", errors.New("the cache is shared, and there is no store: say `store: redis://HOST:PORT` at the root, or in the cache")
+		return nil, "", config.FieldErrorf("shared", "the cache is shared, and there is no store: say `store: redis://HOST:PORT` at the root, or in the cache")
 	}
 	server, err := redis.Kept(env, url)
 	if err != nil {
-		return nil, "", err
+		return nil, "", config.FieldErrorf("store", "%w", err)
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%d\n%d", url.Reveal(), settings.MaxShared, settings.StoreTimeout))
 	where := "redis:" + name + ":" + hex.EncodeToString(sum[:8])

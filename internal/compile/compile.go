@@ -54,12 +54,14 @@ func Build(cfg *config.Config, o Options) (snapshot *engine.Snapshot, warnings c
 	c.consumers, c.errs = callers, append(c.errs, errs...)
 	c.consumerFiles()
 	c.findStore()
+	c.checkCaches()
 	snapshot = &engine.Snapshot{Config: cfg, Held: c.scope, Answers: c.answers(), Start: c.start}
 	c.buildUpstreams()
 	c.buildTracer(snapshot)
 	c.buildRoutes(snapshot)
 	snapshot.Unmatched = c.unmatched()
 	c.unusedUpstreams()
+	c.unusedCaches()
 	c.checkEmpty(snapshot)
 	c.errs = append(c.errs, c.found...) // those that belong to nothing that could be read
 	snapshot.Left = c.left
@@ -100,24 +102,27 @@ func (c *compiler) findStore() {
 // compiler is the work on one configuration.
 type compiler struct {
 	Options
-	cfg        *config.Config
-	scope      *keep.Scope
-	expr       *expr.Expressions
-	consumers  *consumers.Consumers
-	store      config.Secret
-	empty      config.Node // an object that says nothing: all defaults
-	filters    map[string]filter.Kind
-	order      []filter.Kind  // by stage
-	scopes     map[string]int // how many places with policies were called so
-	upstreams  map[string]*upstream.Cluster
-	broken     map[string]bool             // upstreams that are wrong
-	adrift     error                       // which of them the route that is being built uses, as a reason why that cannot run
-	parameters map[config.Node]*parameters // those that a policy or target can ask for
-	found      config.Errors               // about routes, from reading them; each goes to its route
-	used       map[string]bool             // upstreams that something refers to
-	errs       config.Errors
-	warnings   config.Errors
-	left       []engine.LeftOut
+	cfg         *config.Config
+	scope       *keep.Scope
+	expr        *expr.Expressions
+	consumers   *consumers.Consumers
+	store       config.Secret
+	empty       config.Node // an object that says nothing: all defaults
+	filters     map[string]filter.Kind
+	order       []filter.Kind  // by stage
+	scopes      map[string]int // how many places with policies were called so
+	upstreams   map[string]*upstream.Cluster
+	broken      map[string]bool // upstreams that are wrong
+	wrongCaches map[string]bool
+	usedCaches  map[string]bool
+	cacheDirs   map[string]string           // by cache, absolute
+	adrift      error                       // which upstream or cache that is wrong the route that is being built uses, as a reason why that cannot run
+	parameters  map[config.Node]*parameters // those that a policy or target can ask for
+	found       config.Errors               // about routes, from reading them; each goes to its route
+	used        map[string]bool             // upstreams that something refers to
+	errs        config.Errors
+	warnings    config.Errors
+	left        []engine.LeftOut
 }
 
 // kinds orders the kinds of policies by stage.
@@ -167,19 +172,32 @@ func (c *compiler) upstream(name string) (filter.Upstream, error) {
 
 // cache returns the settings of the cache with a name.
 func (c *compiler) cache(name string) (config.Cache, error) {
-	if settings, ok := c.cfg.Caches[name]; ok {
+	c.usedCaches[name] = true
+	if settings, ok := c.cfg.Caches[name]; ok && !c.wrongCaches[name] {
+		if settings.Disk != nil {
+			own := *settings.Disk
+			own.Path = c.cacheDirs[name]
+			settings.Disk = &own
+		}
 		return settings, nil
 	}
+	if c.wrongCaches[name] || c.saidBelow("caches") && len(c.cfg.Caches) == 0 {
+		c.adrift = fmt.Errorf("cache %q is wrong", name)
+		return defaultCache(), nil
+	}
 	if name == "default" {
-		var settings config.Cache
-		settings.Default()
-		return settings, nil
+		return defaultCache(), nil
 	}
 	names := slices.Sorted(maps.Keys(c.cfg.Caches))
 	if near := config.Suggest(name, names); near != "" {
 		return config.Cache{}, fmt.Errorf("there is no cache %q; did you mean %q?", name, near)
 	}
 	return config.Cache{}, fmt.Errorf("there is no cache %q; name it under `caches`", name)
+}
+
+func defaultCache() (settings config.Cache) {
+	settings.Default()
+	return settings
 }
 
 // maxListed is how many names an error lists.
