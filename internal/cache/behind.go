@@ -110,7 +110,10 @@ func (b *Behind) purge(ctx context.Context, p filter.Purge, wait bool) (filter.P
 		if wait {
 			save = b.disk.SaveMark
 		}
-		return filter.Purged{Seq: seq}, save(seq, p)
+		if err := save(seq, p); err != nil {
+			return filter.Purged{Seq: seq}, fmt.Errorf("it holds, but what was purged may be back after a restart: %w", err)
+		}
+		return filter.Purged{Seq: seq}, nil
 	case !wait:
 		seq := b.marks.Add(p)
 		b.shared.PublishLater(p)

@@ -64,12 +64,20 @@ func (a *app) listCaches() *cobra.Command {
 	return c
 }
 
-// storeText says where a cache stores, and whether that is lost.
+// storeText says where a cache stores, how much there is behind its memory where that is known, and whether it is lost.
 func storeText(c *filter.CacheInfo) string {
-	if c.Below != nil && c.Below.Down {
-		return c.Store + " (" + c.Below.Kind + " is down)"
+	text := plain(c.Store)
+	below := c.Below
+	if below == nil {
+		return text
 	}
-	return c.Store
+	if below.Limit > 0 {
+		text += fmt.Sprintf(": %s, %d of %d bytes", count(int(below.Objects), "object"), below.Bytes, below.Limit)
+	}
+	if below.Down {
+		text += " (" + below.Kind + " is down)"
+	}
+	return text
 }
 
 // cacheFlags say what of the stored is wanted.

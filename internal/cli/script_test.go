@@ -20,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"cardea.dev/cardea/internal/cli"
+	"cardea.dev/cardea/internal/redis/redistest"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected outputs in the scripts")
@@ -33,12 +34,37 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the program as users do. Gateways listen on Unix sockets below $WORK, so that no port is needed.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script", UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true,
+	testscript.Run(t, params("testdata/script"))
+}
+
+// TestScriptsWithRedis runs the program with a Redis, whose URL is $REDIS. The command "redis" kills it, and runs it again.
+func TestScriptsWithRedis(t *testing.T) {
+	server := redistest.Start(t)
+	p := params("testdata/redis")
+	p.Setup = func(env *testscript.Env) error {
+		env.Setenv("REDIS", server.URL())
+		return nil
+	}
+	p.Cmds["redis"] = func(ts *testscript.TestScript, neg bool, args []string) {
+		switch {
+		case !neg && len(args) == 1 && args[0] == "kill":
+			server.Kill()
+		case !neg && len(args) == 1 && args[0] == "run":
+			server.Run()
+		default:
+			ts.Fatalf("usage: redis kill|run")
+		}
+	}
+	testscript.Run(t, p)
+}
+
+func params(dir string) testscript.Params {
+	return testscript.Params{
+		Dir: dir, UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "get": get, "signal": sendSignal, "taken": taken, "post": post, "fill": fill, "hang": hang, "capture": capture,
 		},
-	})
+	}
 }
 
 // exits runs a program that must end with a code: exits 2 cardea check.

@@ -73,7 +73,7 @@ func (s *Store) Publish(ctx context.Context, p filter.Purge) (uint64, error) {
 	seq, err := s.purges.bounded(ctx, text)
 	if err != nil {
 		s.purges.later(p, true)
-		return 0, fmt.Errorf("cannot tell other gateways of a purge: %w", err)
+		return 0, fmt.Errorf("it holds in this gateway, and others are told once the store is back: %w", err)
 	}
 	return seq, nil
 }
