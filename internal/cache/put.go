@@ -23,7 +23,7 @@ type Writing struct {
 // it answers. It gives the response its key and what selects it. Size is -1 while it is not known. Who began it calls End.
 func (c *Cache) Begin(ctx context.Context, r *stored.Response, names []string, h http.Header) *Writing {
 	if len(names) == 0 && r.Status != http.StatusOK {
-		names = c.marked(r.Key) // an error says no Vary, and is still one variant's
+		names = c.marked(ctx, r.Key) // an error says no Vary, and is still one variant's
 	}
 	if len(names) > 0 {
 		primary := r.Key

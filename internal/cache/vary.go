@@ -108,9 +108,10 @@ func (c *Cache) mark(ctx context.Context, primary string, names []string, like *
 	}
 }
 
-// marked are the fields by which responses with a primary key differ, as far as the memory knows.
-func (c *Cache) marked(primary string) []string {
-	if m := c.memory.GetString(primary); m != nil && m.Marker && len(m.Varies) > 0 && c.now().Before(m.Until()) {
+// marked are the fields by which the latest responses with a primary key differ. They count also when no such response is fresh any more: services that
+// have each use validated say so from the beginning.
+func (c *Cache) marked(ctx context.Context, primary string) []string {
+	if m, _ := c.get(ctx, []byte(primary)); m != nil && m.Marker && len(m.Varies) > 0 {
 		return m.Varies[0]
 	}
 	return nil
