@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"cardea.dev/cardea/gatewaytest"
 	"cardea.dev/cardea/internal/redis/redistest"
@@ -34,6 +33,17 @@ func order(t *testing.T, g *gatewaytest.Gateway, form url.Values) {
 	}
 }
 
+// stored gets a path until it is answered with what is stored, and returns that.
+func stored(t *testing.T, g *gatewaytest.Gateway, path string, fields ...string) (body string) {
+	t.Helper()
+	waitFor(t, func() bool {
+		resp, got := g.Get(path, fields...)
+		body = got
+		return strings.Contains(resp.Header.Get("Cache-Status"), "; hit")
+	})
+	return body
+}
+
 func TestPurgesHoldForWhatIsStored(t *testing.T) {
 	up, asked := shop(t)
 	g := gatewaytest.New(t, "admin: 127.0.0.1:0\nupstreams: {shop: '"+up+"'}\nroutes: [{match: /**, to: shop, cache: {}}]")
@@ -54,7 +64,7 @@ func TestPurgesHoldForWhatIsStored(t *testing.T) {
 		{url.Values{"all": {"true"}, "cache": {"default"}}, "/p/1 /p/1?x=1 /p/2 /q"},
 	} {
 		for _, path := range paths {
-			g.Get(path)
+			stored(t, g, path)
 		}
 		order(t, g, c.form)
 		var gone []string
@@ -76,24 +86,15 @@ func TestPurgesHoldForWhatIsStored(t *testing.T) {
 func TestASoftPurgeServesWhatIsStale(t *testing.T) {
 	up, asked := shop(t)
 	g := gatewaytest.New(t, "admin: 127.0.0.1:0\nupstreams: {shop: '"+up+"'}\nroutes: [{match: /**, to: shop, cache: {stale_while_revalidate: 1m}}]")
-	g.Get("/a")
+	if body := stored(t, g, "/a"); body != "1" {
+		t.Fatalf("it is stored as %s", body)
+	}
 	order(t, g, url.Values{"url": {g.URL + "/a"}, "soft": {"true"}})
 	if resp, body := g.Get("/a"); body != "1" {
 		t.Errorf("it is answered with %s, %v", body, resp.Header["Cache-Status"])
 	}
-	for began := time.Now(); asked.Load() < 2; time.Sleep(10 * time.Millisecond) {
-		if time.Since(began) > 30*time.Second {
-			t.Fatal("it is not asked for anew")
-		}
-	}
-	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		if _, body := g.Get("/a"); body == "2" {
-			break
-		}
-		if time.Since(began) > 30*time.Second {
-			t.Fatal("what was asked for anew does not serve")
-		}
-	}
+	waitFor(t, func() bool { return asked.Load() >= 2 })
+	waitFor(t, func() bool { _, body := g.Get("/a"); return body != "1" })
 }
 
 // TestAPurgeInTheMiddleOfAFetch holds for what is being fetched, whose beginning those who asked before have already.
@@ -126,8 +127,8 @@ func TestAPurgeInTheMiddleOfAFetch(t *testing.T) {
 	if body := <-first; body != "1" {
 		t.Errorf("the first gets %s", body)
 	}
-	if _, body := g.Get("/a"); body != "2" {
-		t.Errorf("afterwards one gets %s", body)
+	if body := stored(t, g, "/a"); body == "1" {
+		t.Error("afterwards one gets what was purged")
 	}
 }
 
@@ -139,13 +140,13 @@ func TestAPurgeOutlivesARestart(t *testing.T) {
 	text = strings.Replace(text, "'{host: a.test, path: /**}'", "{host: a.test, path: /**}", 1)
 	host := "Host: a.test"
 	g := gatewaytest.New(t, text)
-	g.Get("/kept", host)
-	g.Get("/purged", host)
+	kept := stored(t, g, "/kept", host)
+	stored(t, g, "/purged", host)
 	order(t, g, url.Values{"url": {"http://a.test/purged"}})
 	g.Shutdown(t.Context())
 	before := asked.Load()
 	g = gatewaytest.New(t, text)
-	if _, body := g.Get("/kept", host); body != "1" {
+	if _, body := g.Get("/kept", host); body != kept {
 		t.Errorf("what was stored is not after a restart: %s", body)
 	}
 	if _, body := g.Get("/purged", host); body != fmt.Sprint(before+1) {
@@ -161,14 +162,9 @@ func TestGatewaysThatShareAStorePurgeTogether(t *testing.T) {
 	host := "Host: a.test"
 	one, two := gatewaytest.New(t, text), gatewaytest.New(t, text)
 	for i, form := range []url.Values{{"url": {"http://a.test/a"}}, {"prefix": {"https://a.test/"}}, {"tag": {"product-a"}}, {"all": {"1"}}} {
-		one.Get("/a", host)
-		two.Get("/a", host)
+		stored(t, one, "/a", host)
+		old := stored(t, two, "/a", host)
 		before := asked.Load()
-		one.Get("/a", host)
-		two.Get("/a", host)
-		if asked.Load() != before {
-			t.Errorf("%d: it is not stored", i)
-		}
 		status, body := adminCall(t, one, "POST", "/caches/purge", form.Encode())
 		if status != 200 || !strings.Contains(body, `"shared": true`) {
 			t.Fatalf("%d: %d %s", i, status, body)
@@ -176,14 +172,6 @@ func TestGatewaysThatShareAStorePurgeTogether(t *testing.T) {
 		if one.Get("/a", host); asked.Load() == before {
 			t.Errorf("%d: the gateway that was asked answers with what was purged", i)
 		}
-		old := fmt.Sprint(before)
-		for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-			if _, body := two.Get("/a", host); body != old {
-				break
-			}
-			if time.Since(began) > 30*time.Second {
-				t.Fatalf("%d: the other goes on answering with what was purged", i)
-			}
-		}
+		waitFor(t, func() bool { _, body := two.Get("/a", host); return body != old })
 	}
 }
