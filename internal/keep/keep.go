@@ -6,12 +6,14 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 )
 
 // Keeper holds values by key. Snapshots are built one after the other: two scopes never make the same value at once.
 type Keeper struct {
-	mu     sync.Mutex
-	values map[string]*value
+	mu      sync.Mutex
+	values  map[string]*value
+	closing map[string]chan struct{} // of values that nobody holds any more; closed when they are
 }
 
 type value struct {
@@ -20,7 +22,10 @@ type value struct {
 }
 
 // New returns an empty Keeper.
-func New() *Keeper { return &Keeper{values: map[string]*value{}} }
+func New() *Keeper { return &Keeper{values: map[string]*value{}, closing: map[string]chan struct{}{}} }
+
+// patience is how long Keep waits for the one before with the same key to be closed.
+const patience = 10 * time.Second
 
 // Scope returns the view of one snapshot. It implements filter.Keeper.
 func (k *Keeper) Scope() *Scope { return &Scope{keeper: k, held: map[string]bool{}} }
@@ -31,11 +36,13 @@ type Scope struct {
 	held   map[string]bool // guarded by keeper.mu
 }
 
-// Keep returns the value with a key, or makes it. Making may itself keep other values.
+// Keep returns the value with a key, or makes it, once one with that key is closed that nobody holds any more: both may want the same file. Making may
+// itself keep other values.
 func (s *Scope) Keep(key string, make func() (any, error)) (any, error) {
 	if v, ok := s.hold(key, nil); ok {
 		return v, nil
 	}
+	s.keeper.settle(key)
 	v, err := make()
 	if err != nil {
 		return nil, err
@@ -67,30 +74,65 @@ func (s *Scope) hold(key string, fresh *value) (any, bool) {
 // Close lets go of all that the scope holds, and closes what nobody else does.
 func (s *Scope) Close() error {
 	var errs []error
-	for _, v := range s.release() {
-		if c, ok := v.(io.Closer); ok {
+	for key, o := range s.release() {
+		if c, ok := o.v.(io.Closer); ok {
 			errs = append(errs, c.Close())
 		}
+		s.keeper.closed(key, o.done)
 	}
 	return errors.Join(errs...)
 }
 
+// orphan is a value that nobody holds any more.
+type orphan struct {
+	v    any
+	done chan struct{} // to be closed when it is
+}
+
 // release returns the values that nobody holds any more. They are closed without the lock: closing may take a while.
-func (s *Scope) release() []any {
+func (s *Scope) release() map[string]orphan {
 	k := s.keeper
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var orphans []any
+	orphans := map[string]orphan{}
 	for key := range s.held {
 		kept := k.values[key]
 		kept.users--
 		if kept.users == 0 {
 			delete(k.values, key)
-			orphans = append(orphans, kept.v)
+			done := make(chan struct{})
+			k.closing[key] = done
+			orphans[key] = orphan{kept.v, done}
 		}
 	}
 	clear(s.held)
 	return orphans
+}
+
+// closed notes that an orphan is closed.
+func (k *Keeper) closed(key string, done chan struct{}) {
+	close(done)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closing[key] == done {
+		delete(k.closing, key)
+	}
+}
+
+// settle waits until no value with a key is being closed.
+func (k *Keeper) settle(key string) {
+	k.mu.Lock()
+	done := k.closing[key]
+	k.mu.Unlock()
+	if done == nil {
+		return
+	}
+	t := time.NewTimer(patience)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
+	}
 }
 
 // Each calls f with every value that is held.

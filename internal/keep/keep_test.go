@@ -3,6 +3,7 @@ package keep_test
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 
 	"cardea.dev/cardea/internal/keep"
 )
@@ -53,4 +54,54 @@ func TestWhatCannotBeMadeIsNotKept(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// slow is a value that takes its time to be closed.
+type slow struct{ begun, end chan struct{} }
+
+func (s *slow) Close() error {
+	close(s.begun)
+	<-s.end
+	return nil
+}
+
+// TestOneIsClosedBeforeTheNextIsMade with the same key, unless that takes too long. Others are not waited for.
+func TestOneIsClosedBeforeTheNextIsMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := keep.New()
+		first, old := k.Scope(), &slow{make(chan struct{}), make(chan struct{})}
+		if _, err := first.Keep("file", func() (any, error) { return old, nil }); err != nil {
+			t.Fatal(err)
+		}
+		go first.Close()
+		<-old.begun
+		second := k.Scope()
+		if v, err := second.Keep("another", func() (any, error) { return 1, nil }); v != 1 || err != nil {
+			t.Errorf("%v, %v", v, err)
+		}
+		made := false
+		go func() {
+			_, _ = second.Keep("file", func() (any, error) { made = true; return 2, nil })
+		}()
+		synctest.Wait()
+		if made {
+			t.Error("it is made while the one before is being closed")
+		}
+		close(old.end)
+		synctest.Wait()
+		if !made {
+			t.Error("it is not made once the one before is closed")
+		}
+		third, stuck := k.Scope(), &slow{make(chan struct{}), make(chan struct{})}
+		if _, err := third.Keep("stuck", func() (any, error) { return stuck, nil }); err != nil {
+			t.Fatal(err)
+		}
+		go third.Close()
+		<-stuck.begun
+		if v, err := second.Keep("stuck", func() (any, error) { return 3, nil }); v != 3 || err != nil {
+			t.Errorf("for ever it does not wait: %v, %v", v, err)
+		}
+		close(stuck.end)
+		synctest.Wait()
+	})
 }
