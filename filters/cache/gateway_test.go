@@ -198,3 +198,23 @@ func TestOneFetchForMany(t *testing.T) {
 		t.Errorf("the service was asked %d times", n)
 	}
 }
+
+// TestAnErrorIsForOneVariant though it says no Vary, and though nothing else is ever fresh.
+func TestAnErrorIsForOneVariant(t *testing.T) {
+	s := newService(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Accept-Language") != "de" {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		page("Cache-Control: no-cache", "Vary: Accept-Language", `Etag: "1"`)(w, r)
+	})
+	g := gateway(t, s, "{ttl: {404: 1h}}")
+	expect(t, g, "/x", 200, "hello, world", "fwd=uri-miss", "Accept-Language: de")
+	expect(t, g, "/x", 404, "", "fwd=vary-miss", "Accept-Language: fr")
+	until(t, "the error is stored", func() bool {
+		resp, _ := g.Get("/x", "Accept-Language: fr")
+		return strings.Contains(resp.Header.Get("Cache-Status"), "; hit")
+	})
+	expect(t, g, "/x", 200, "hello, world", "fwd=stale; fwd-status=304", "Accept-Language: de")
+	expect(t, g, "/x", 404, "", "fwd=vary-miss", "Accept-Language: it")
+}
