@@ -68,10 +68,14 @@ const (
 // Has says whether all of some flags are set.
 func (f Flags) Has(some Flags) bool { return f&some == some }
 
-// Age is the response's current_age (RFC 9111, section 4.2.3), at least 0.
+// Age is the response's current_age (RFC 9111, section 4.2.3), at least 0. What was received in the future shows that a clock was set back, by so much at least: it is that old, so that
+// nothing is fresh for longer than twice its time.
 func (r *Response) Age(now time.Time) time.Duration {
-	return max(r.Terms.InitialAge+max(now.Sub(r.Received), 0), 0)
+	return max(r.Terms.InitialAge+min(now.Sub(r.Received).Abs(), longest), 0)
 }
+
+// longest is the longest time between two looks at a clock that is of interest: sums of it do not overflow.
+const longest = 100 * 365 * 24 * time.Hour
 
 // Left is for how long it is still fresh. It is below 0 for how long it has been stale.
 func (r *Response) Left(now time.Time) time.Duration { return r.Terms.Lifetime - r.Age(now) }
