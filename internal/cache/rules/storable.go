@@ -47,12 +47,14 @@ func unstorable(s *Settings, r *http.Request, q *Request, resp *http.Response) W
 	return ""
 }
 
-// ofRequest says whether a status is about what keys do not have: conditions, ranges, expectations, sizes and the connection. Stored, one client's would be all others'.
+// ofRequest says whether a status is about what keys do not have: conditions, ranges, expectations, sizes, rates and the connection. Stored, one client's would be all others'.
+// 428, 429, 431 and 511 must not be (RFC 6585).
 func ofRequest(status int) bool {
 	switch status {
 	case http.StatusNotModified, http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusPreconditionFailed,
 		http.StatusRequestEntityTooLarge, http.StatusRequestedRangeNotSatisfiable, http.StatusExpectationFailed, http.StatusMisdirectedRequest,
-		http.StatusTooEarly, http.StatusUpgradeRequired, http.StatusRequestHeaderFieldsTooLarge, http.StatusNetworkAuthenticationRequired:
+		http.StatusTooEarly, http.StatusUpgradeRequired, http.StatusPreconditionRequired, http.StatusTooManyRequests, http.StatusRequestHeaderFieldsTooLarge,
+		http.StatusNetworkAuthenticationRequired:
 		return true
 	}
 	return false

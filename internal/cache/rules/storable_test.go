@@ -72,6 +72,10 @@ func TestStorable(t *testing.T) {
 		{"3", ask{status: 412, response: cc("max-age=9, public")}, WhyStatus},
 		{"3", ask{status: 416, response: cc("max-age=9, public")}, WhyStatus},
 		{"3", ask{settings: Settings{TTL: minute}, status: 417}, WhyStatus},
+		{"6585 3", ask{status: 428, response: cc("max-age=9, public")}, WhyStatus},
+		{"6585 4", ask{status: 429, response: cc("max-age=9, public")}, WhyStatus},
+		{"6585 5", ask{status: 431, response: cc("max-age=9, public")}, WhyStatus},
+		{"6585 6", ask{status: 511, response: cc("max-age=9, public")}, WhyStatus},
 		// no-store, private.
 		{"5.2.2.5", ask{response: cc("no-store, max-age=9, public")}, WhyNoStore},
 		{"5.2.2.5", ask{settings: Settings{TTL: minute, Override: true}, response: cc("NO-STORE")}, WhyNoStore},

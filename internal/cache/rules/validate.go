@@ -42,6 +42,7 @@ func Update(s *Settings, x *Exchanged, r *stored.Response) (*stored.Response, Wh
 }
 
 // Head renews a stored response by the answer to a HEAD (RFC 9111, section 4.3.5). It is nil where the answer is about another representation: the stored one is not current.
+// With a reason the answer is not for others, and what is stored stays as it is.
 func Head(s *Settings, x *Exchanged, r *stored.Response) (*stored.Response, Why) {
 	h := x.Response.Header
 	if x.Response.StatusCode != http.StatusOK || r.Status != http.StatusOK || !sameVary(h, r) {
@@ -51,6 +52,13 @@ func Head(s *Settings, x *Exchanged, r *stored.Response) (*stored.Response, Why)
 		if lines := h[name]; len(lines) > 0 && !slices.Equal(lines, r.Header.Values(name)) {
 			return nil, ""
 		}
+	}
+	if r.Terms.Flags.Has(stored.Unkeyed) && len(h["Etag"]) == 0 {
+		return r, WhyVary // which of those that no request selects it is about is not said
+	}
+	c, _ := responseControl(s, h)
+	if why := cookies(s, &c, h); why != "" {
+		return r, why // it is one client's
 	}
 	if length, ok := single(h, "Content-Length"); ok && r.Size >= 0 {
 		if n, ok := position(length); !ok || n != r.Size {
