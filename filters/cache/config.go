@@ -3,6 +3,7 @@ package cache
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -18,7 +19,8 @@ type Config struct {
 	Use string `yaml:"use"`
 
 	// TTL is for how long answers are fresh that say nothing about it: one time, for the statuses 200, 203, 204, 300, 301 and 308; or times by status, such as
-	// {200: 5m, 404: 30s, 5xx: 1s}, where the narrower range counts. By default answers that say nothing are not stored.
+	// {200: 5m, 404: 30s, 5xx: 1s}, where the narrower range counts. 400 and 401 must be named by themselves: no range is for them, since anybody can provoke them. Statuses that are
+	// about one request alone (408, 412, 416, 429 and such) are never stored. By default answers that say nothing are not stored.
 	TTL TTL `yaml:"ttl,short"`
 
 	// Override has TTL hold for answers that do say something, too, but never for those with no-store or private. By default off.
@@ -214,11 +216,15 @@ func (t *TTL) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// of returns the lifetime for a status, of the narrowest range that it is in.
+// of returns the lifetime for a status, of the narrowest range that it is in. For 400 and 401 ranges do not count: they are about what a client has sent, which keys do not have.
 func (t TTL) of(status int) (time.Duration, bool) {
 	best, width := time.Duration(0), 1000
 	for r, d := range t {
-		if w := r.To - r.From; r.Has(status) && (w < width || w == width && d.Std() < best) {
+		w := r.To - r.From
+		if w > 0 && (status == http.StatusBadRequest || status == http.StatusUnauthorized) {
+			continue
+		}
+		if r.Has(status) && (w < width || w == width && d.Std() < best) {
 			best, width = d.Std(), w
 		}
 	}

@@ -68,6 +68,9 @@ func (p *policy) job(f *fetch, ex *filter.Exchange, l *lookup, key string) *job 
 		own: ex.Detach(f.Context()), key: key, primary: primary, settings: l.settings, authorized: l.authorized, old: l.found.Response, began: l.now,
 		body: l.body, url: urlOf(primary),
 	}
+	if j.own.Request.Method == http.MethodHead { // it has what is stored asked for anew, which is GET's
+		j.own.Request.Method, j.own.Original.Method = l.method, l.method
+	}
 	j.client = j.own.Request.Header.Clone()
 	j.q = rules.ParseRequest(&http.Request{Header: j.client})
 	rules.Unconditional(j.own.Request.Header)

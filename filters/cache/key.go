@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
@@ -122,9 +123,7 @@ func (k *keyer) appendURL(b []byte, ex *filter.Exchange) []byte {
 func (k *keyer) appendQuery(b []byte, query string) []byte {
 	separator := byte('?')
 	for pair := range strings.SplitSeq(query, "&") {
-		name, _, _ := strings.Cut(pair, "=")
-		name = unescaped(name)
-		if pair == "" || k.query.Only != nil && !has(k.query.Only, name) || k.query.Ignore != nil && has(k.query.Ignore, name) {
+		if pair == "" || !k.query.counts(pair) {
 			continue
 		}
 		b = append(b, separator)
@@ -132,6 +131,41 @@ func (k *keyer) appendQuery(b []byte, query string) []byte {
 		separator = '&'
 	}
 	return b
+}
+
+// counts says whether a parameter counts. What a service might take for one that does, counts: services differ in how they read names, and some take ";" for "&".
+func (q *Query) counts(pair string) bool {
+	name, _, _ := strings.Cut(pair, "=")
+	name = unescaped(name)
+	switch {
+	case strings.IndexByte(pair, ';') >= 0:
+		return true
+	case q.Ignore != nil:
+		return !has(q.Ignore, name)
+	}
+	return has(q.Only, name) || slices.ContainsFunc(q.Only, func(pattern string) bool { return alike(pattern, name) })
+}
+
+// alike says whether some services take one name for the other: they ignore case, or blanks around it, end it at a bracket or a NUL, or have "_" for what cannot be in a variable's name.
+func alike(pattern, name string) bool {
+	pattern, any := strings.CutSuffix(pattern, "*")
+	pattern, name = loose(pattern), loose(name)
+	return name == pattern || any && strings.HasPrefix(name, pattern)
+}
+
+// loose is a name as the services read it that tell the fewest apart.
+func loose(name string) string {
+	name = strings.TrimLeft(name, " \t\r\n")
+	if end := strings.IndexAny(name, "[\x00"); end > 0 {
+		name = name[:end]
+	}
+	return strings.Map(func(c rune) rune {
+		switch c {
+		case ' ', '.', '-', '+', '[', '\t':
+			return '_'
+		}
+		return unicode.ToLower(c)
+	}, strings.TrimRight(name, " \t\r\n"))
 }
 
 // unescaped is a parameter's name as services read it.
@@ -258,6 +292,10 @@ func appendIdentity(b []byte, ex *filter.Exchange) []byte {
 	write(id.Method, id.Subject, id.Consumer)
 	write(id.Groups...)
 	write(id.Scopes...)
+	for _, name := range slices.Sorted(maps.Keys(id.Tags)) {
+		write(name, id.Tags[name])
+	}
+	write(beside(id, ex.Request.Header["Authorization"])...)
 	if len(id.Claims) > 0 {
 		text, err := json.Marshal(claimsThatLast(id.Claims))
 		if err != nil {
@@ -266,6 +304,18 @@ func appendIdentity(b []byte, ex *filter.Exchange) []byte {
 		write(string(text))
 	}
 	return append(b, hex.EncodeToString(h.Sum(nil)[:16])...)
+}
+
+// beside are the credentials that the service gets beside those that the caller is known by: those of a user, where a key says which program calls. A token that the caller is known by
+// is renewed from time to time, and tells nothing more.
+func beside(id *filter.Identity, authorization []string) []string {
+	switch id.Method {
+	case "jwt", "introspection", "oidc":
+		if len(authorization) == 1 && hasPrefixFold(authorization[0], "bearer ") || len(authorization) == 1 && hasPrefixFold(authorization[0], "dpop ") {
+			return nil
+		}
+	}
+	return authorization
 }
 
 // claimsThatLast are a token's claims without those that are another token's for the same caller.

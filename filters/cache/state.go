@@ -3,6 +3,7 @@ package cache
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 
 	"cardea.dev/cardea/filter"
@@ -41,7 +42,7 @@ func (p *policy) response(ex *filter.Exchange) error {
 	if s.err != nil && ex.Err == nil {
 		ex.Err = s.err
 	}
-	if ex.Err == nil && !rules.Safe(ex.Request.Method) {
+	if ex.Err == nil && p.changes(ex, s) {
 		p.invalidate(ex)
 	}
 	if ex.Err == nil && s.head != nil {
@@ -51,6 +52,11 @@ func (p *policy) response(ex *filter.Exchange) error {
 		p.tell(ex, s)
 	}
 	return nil
+}
+
+// changes says whether a request may have changed what is stored. The methods that are configured only ask, but for requests that `bypass` takes out.
+func (p *policy) changes(ex *filter.Exchange, s *state) bool {
+	return !rules.Safe(ex.Request.Method) && (s.forward == "bypass" || !slices.Contains(p.methods, ex.Request.Method))
 }
 
 // tell adds the field Cache-Status.

@@ -136,7 +136,7 @@ func (p *policy) give(ex *filter.Exchange, l *lookup, r *reader, a *answer, lead
 		outcome = filter.CacheShared
 	}
 	ex.Cached = filter.Cached{Outcome: outcome, Why: l.why, Stored: a.head != nil}
-	b := &streamed{reader: r, answer: a, policy: p}
+	b := &streamed{reader: r, answer: a, policy: p, shared: !leads}
 	if !p.stream(ex, l, a, b) {
 		s.release()
 		_ = r.Close()
@@ -174,7 +174,8 @@ func (p *policy) stream(ex *filter.Exchange, l *lookup, a *answer, b *streamed) 
 		delete(resp.Header, "Set-Cookie2")
 	}
 	ex.Response = resp
-	if a.head == nil || !l.q.Conditional() && len(l.q.Range) == 0 {
+	// What is not stored of an answer, such as the fields that private= names, is for who has asked for it alone.
+	if a.head == nil || !b.shared && !l.q.Conditional() && len(l.q.Range) == 0 {
 		if of.Body != http.NoBody {
 			b.reader.Follow(ex.Context())
 			resp.Body = b
@@ -204,6 +205,7 @@ func (p *policy) streamPart(ex *filter.Exchange, l *lookup, a *answer, b *stream
 	if told.Length >= 0 && told.Status != http.StatusNoContent {
 		h["Content-Length"] = []string{strconv.FormatInt(told.Length, 10)}
 	}
+	resp.Trailer = b.trailer(resp.Trailer)
 	if !told.Whole {
 		resp.Trailer = nil
 	}
@@ -227,6 +229,7 @@ type streamed struct {
 	answer *answer
 	resp   *http.Response
 	policy *policy
+	shared bool // another request has brought it
 	part   bool
 	skip   int64
 	left   int64 // of a part; -1: to the end
@@ -263,12 +266,20 @@ func (b *streamed) Read(p []byte) (int, error) {
 	case err == io.EOF && b.part && b.left > 0:
 		err = io.ErrUnexpectedEOF
 	case err == io.EOF && len(b.answer.trailer) > 0 && (!b.part || b.left < 0):
-		b.resp.Trailer = b.answer.trailer.Clone()
+		b.resp.Trailer = b.trailer(b.answer.trailer).Clone()
 	case errors.Is(err, coalesce.ErrSlow):
 		b.policy.metrics.cut.Inc()
 		err = filter.Reject(filter.ClientClosed, "").Because(err)
 	}
 	return n, err
+}
+
+// trailer is what the client gets of a trailer.
+func (b *streamed) trailer(t http.Header) http.Header {
+	if b.shared {
+		return rules.StoredTrailer(t)
+	}
+	return t
 }
 
 // Close leaves the fetch.
