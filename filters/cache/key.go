@@ -2,7 +2,6 @@ package cache
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -81,7 +80,7 @@ func (k *keyer) append(b []byte, ex *filter.Exchange, body string) []byte {
 		b = append(b, k.add[i].name...)
 		if text, ok := k.add[i].value(ex); ok {
 			b = append(b, '=')
-			b = appendDigest(b, text)
+			b = cache.AppendDigest(b, text)
 		}
 	}
 	if k.identity {
@@ -112,23 +111,30 @@ func (k *keyer) appendURL(b []byte, ex *filter.Exchange) []byte {
 		}
 		return b
 	}
-	if k.query == nil {
+	if k.query == nil && len(ex.Route.Concealed) == 0 {
 		b = append(b, '?')
 		return append(b, o.Query...)
 	}
-	return k.appendQuery(b, o.Query)
+	return k.appendQuery(b, o.Query, ex.Route.Concealed)
 }
 
-// appendQuery appends the parameters that count, in their order.
-func (k *keyer) appendQuery(b []byte, query string) []byte {
+// appendQuery appends the parameters that count, in their order. Those that hold credentials are shown as digests.
+func (k *keyer) appendQuery(b []byte, query string, concealed []string) []byte {
 	separator := byte('?')
 	for pair := range strings.SplitSeq(query, "&") {
-		if pair == "" || !k.query.counts(pair) {
+		if k.query != nil && (pair == "" || !k.query.counts(pair)) {
 			continue
 		}
 		b = append(b, separator)
-		b = append(b, pair...)
 		separator = '&'
+		name, value, ok := strings.Cut(pair, "=")
+		if ok && len(concealed) > 0 && slices.Contains(concealed, strings.ToLower(unescaped(name))) {
+			b = append(b, name...)
+			b = append(b, '=')
+			b = cache.AppendDigest(b, value)
+			continue
+		}
+		b = append(b, pair...)
 	}
 	return b
 }
@@ -228,23 +234,13 @@ func appendField(b []byte, ex *filter.Exchange, name string) []byte {
 	b = append(b, name...)
 	for _, v := range values {
 		b = append(b, '=')
-		if secretField(name) {
-			b = appendDigest(b, v)
+		if cache.SecretField(name) {
+			b = cache.AppendDigest(b, v)
 		} else {
 			b = cache.AppendQuoted(b, v)
 		}
 	}
 	return b
-}
-
-// secretField says whether a field may hold credentials.
-func secretField(name string) bool {
-	switch name {
-	case "Authorization", "Proxy-Authorization", "Cookie":
-		return true
-	}
-	lower := strings.ToLower(name)
-	return strings.Contains(lower, "key") || strings.Contains(lower, "token") || strings.Contains(lower, "secret") || strings.Contains(lower, "session") || strings.Contains(lower, "auth")
 }
 
 // appendCookie appends the cookies with a name, in their order.
@@ -256,17 +252,11 @@ func appendCookie(b []byte, fields []string, name string) []byte {
 			n, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
 			if n == name {
 				b = append(b, '=')
-				b = appendDigest(b, value)
+				b = cache.AppendDigest(b, value)
 			}
 		}
 	}
 	return b
-}
-
-// appendDigest appends a digest of a value that may be long, or a secret.
-func appendDigest(b []byte, value string) []byte {
-	sum := sha256.Sum256([]byte(value))
-	return base64.RawURLEncoding.AppendEncode(b, sum[:])
 }
 
 // appendIdentity appends a digest of who calls: of all that is known of him, since policies of later stages may tell the service any of it, and of his own credentials, where he is not
@@ -282,7 +272,7 @@ func appendIdentity(b []byte, ex *filter.Exchange) []byte {
 	id := ex.Identity
 	if id == nil {
 		for _, name := range slices.Sorted(maps.Keys(ex.Request.Header)) {
-			if secretField(name) {
+			if cache.SecretField(name) {
 				write(name)
 				write(ex.Request.Header[name]...)
 			}

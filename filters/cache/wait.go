@@ -10,7 +10,6 @@ import (
 	"cardea.dev/cardea/internal/cache"
 	"cardea.dev/cardea/internal/cache/rules"
 	"cardea.dev/cardea/internal/coalesce"
-	"cardea.dev/cardea/internal/stored"
 )
 
 // maxTurns is how often a request waits for an answer that turns out not to be for it.
@@ -107,7 +106,7 @@ func (p *policy) isFor(ex *filter.Exchange, l *lookup, a *answer) bool {
 	switch {
 	case head == nil, a.all:
 		return false
-	case !cache.Suits(head, a.names, ex.Request.Header) || a.whole != nil && !suitsVary(ex, head):
+	case !cache.Suits(head, a.names, ex.Request.Header) || a.whole != nil && !cache.Selected(head, ex.Request.Header):
 		return false
 	case a.received.Before(ex.Start): // it has come for a while
 		use, _ := rules.Judge(l.settings, &l.q, head, l.now)
@@ -145,17 +144,6 @@ func (p *policy) give(ex *filter.Exchange, l *lookup, r *reader, a *answer, lead
 	p.metrics.outcome(outcome)
 	p.states.Set(ex, s)
 	return true, nil
-}
-
-// suitsVary says whether a stored response is selected by a request.
-func suitsVary(ex *filter.Exchange, r *stored.Response) bool {
-	for i := range r.Vary.Len() {
-		name, value := r.Vary.At(i)
-		if rules.NormalField(name, ex.Request.Header[name]) != value {
-			return false
-		}
-	}
-	return true
 }
 
 // farAhead is how far into an answer that is still coming a request for a part of it waits.

@@ -2,8 +2,11 @@ package cache
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"slices"
+	"strings"
 
 	"cardea.dev/cardea/internal/cache/rules"
 	"cardea.dev/cardea/internal/stored"
@@ -29,7 +32,11 @@ func appendVariant(key []byte, names []string, h http.Header) []byte {
 		key = append(key, name...)
 		if values := h[name]; len(values) > 0 {
 			key = append(key, '=')
-			key = appendQuoted(key, rules.NormalField(name, values))
+			if value := rules.NormalField(name, values); SecretField(name) {
+				key = AppendDigest(key, value)
+			} else {
+				key = appendQuoted(key, value)
+			}
 		}
 	}
 	return key
@@ -52,6 +59,36 @@ func appendQuoted(key []byte, value string) []byte {
 // AppendQuoted appends a value to a key, so that nothing in it can be taken for another part.
 func AppendQuoted(key []byte, value string) []byte { return appendQuoted(key, value) }
 
+// SecretField says whether a field may hold credentials. Operators who look into a cache see its digest, as do those who have its disk.
+func SecretField(name string) bool {
+	if name == "Cookie" {
+		return true
+	}
+	for _, word := range [...]string{"auth", "key", "secret", "session", "token"} {
+		for i := 0; i+len(word) <= len(name); i++ {
+			if name[i]|0x20 == word[0] && strings.EqualFold(name[i:i+len(word)], word) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// AppendDigest appends a digest of a value that may be long, or a secret.
+func AppendDigest(key []byte, value string) []byte {
+	sum := sha256.Sum256([]byte(value))
+	return base64.RawURLEncoding.AppendEncode(key, sum[:])
+}
+
+// selectingValue is the value of a field that selects a response, as it is kept.
+func selectingValue(name string, values []string) string {
+	value := rules.NormalField(name, values)
+	if SecretField(name) {
+		return string(AppendDigest(nil, value))
+	}
+	return value
+}
+
 // selecting are the fields of a request that select a response, with their normal values.
 func selecting(names []string, h http.Header) stored.Fields {
 	if len(names) == 0 {
@@ -60,7 +97,7 @@ func selecting(names []string, h http.Header) stored.Fields {
 	fields := make(http.Header, len(names))
 	for _, name := range names {
 		if values := h[name]; len(values) > 0 {
-			fields[name] = []string{rules.NormalField(name, values)}
+			fields[name] = []string{selectingValue(name, values)}
 		}
 	}
 	return stored.NewFields(fields)
@@ -70,11 +107,25 @@ func selecting(names []string, h http.Header) stored.Fields {
 func Suits(r *stored.Response, names []string, h http.Header) bool {
 	for _, name := range names {
 		kept, values := r.Vary.Values(name), h[name]
-		if (len(kept) == 0) != (len(values) == 0) || len(kept) > 0 && kept[0] != rules.NormalField(name, values) {
+		if (len(kept) == 0) != (len(values) == 0) || len(kept) > 0 && kept[0] != selectingValue(name, values) {
 			return false
 		}
 	}
 	return true
+}
+
+// Selected says whether a request selects a response that is stored under its key, as far as fields go by which responses differ.
+func Selected(r *stored.Response, h http.Header) bool {
+	primary, variant, ok := strings.Cut(r.Key, variantPart)
+	if !ok {
+		return true
+	}
+	var names []string
+	for part := range strings.SplitSeq(variant, "&") {
+		name, _, _ := strings.Cut(part, "=")
+		names = append(names, name)
+	}
+	return string(appendVariant([]byte(primary), names, h)) == r.Key
 }
 
 // mark notes at a primary key that responses differ by some fields.
