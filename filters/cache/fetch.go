@@ -198,7 +198,7 @@ func (p *policy) take(f *fetch, j *job, a *answer, x *rules.Exchanged, seq uint6
 		_ = f.Copy(&trailed{a: a, body: a.resp.Body})
 		return
 	}
-	names, _ := rules.VaryNames(a.resp.Header)
+	names, _ := rules.Differ(a.resp.Header)
 	a.names, a.all = names, terms.Flags&(stored.NoCache|stored.Unkeyed) != 0
 	head := &stored.Response{
 		Key: j.primary, URL: j.url, Route: p.route, Method: methodOf(j.primary), Status: a.resp.StatusCode, Terms: terms, Tags: rules.Tags(a.resp.Header), Seq: seq,

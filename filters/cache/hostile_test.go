@@ -247,3 +247,23 @@ func TestCredentialsBesideTheCaller(t *testing.T) {
 		app("miss 200 5", "jwt", "Basic x")
 	})
 }
+
+// TestEncodingsReachWhoReadsThem though the service forgets to say that it looks at what a client reads.
+func TestEncodingsReachWhoReadsThem(t *testing.T) {
+	in(t, "no Vary", "{ttl: 10s}", func(n int64, r *http.Request) (*http.Response, error) {
+		switch {
+		case r.Header.Get("If-None-Match") != "":
+			return respond(304, "", `Etag: "gzip"`, "Vary: Origin"), nil
+		case strings.Contains(r.Header.Get("Accept-Encoding"), "gzip"):
+			return respond(200, "gzip", "Content-Encoding: gzip", `Etag: "gzip"`, "Vary: Origin"), nil
+		}
+		return respond(200, "plain", "Vary: Origin"), nil
+	}, func(p *route) {
+		p.get("miss 200 gzip", "/x", "Accept-Encoding: gzip")
+		p.get("hit 200 gzip", "/x", "Accept-Encoding: gzip;q=1.0")
+		p.get("revalidated 200 gzip", "/x", "Accept-Encoding: gzip", "Cache-Control: no-cache")
+		p.get("miss 200 plain", "/x")
+		p.get("hit 200 plain", "/x")
+		p.get("hit 200 plain", "/x", "Accept-Encoding: gzip") // the service says that it is for all
+	})
+}

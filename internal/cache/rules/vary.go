@@ -21,6 +21,31 @@ func VaryNames(h http.Header) (names []string, all bool) {
 	return slices.Compact(names), false
 }
 
+// Differ are the names of the fields by which the responses to a URL differ, canonical and sorted: those in Vary, and Accept-Encoding where a response is encoded. Many services forget to
+// say that, and who cannot read the encoding would get it. All is as VaryNames says.
+func Differ(h http.Header) (names []string, all bool) {
+	names, all = VaryNames(h)
+	if all || !encoded(h["Content-Encoding"]) {
+		return names, all
+	}
+	if i, found := slices.BinarySearch(names, "Accept-Encoding"); !found {
+		names = slices.Insert(names, i, "Accept-Encoding")
+	}
+	return names, false
+}
+
+// encoded says whether there is an encoding.
+func encoded(lines []string) bool {
+	for _, line := range lines {
+		for coding := range strings.SplitSeq(line, ",") {
+			if coding = trim(coding); coding != "" && !strings.EqualFold(coding, "identity") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // NormalField is the value of a request's field in a form that is the same for all that mean the same (RFC 9111, section 4.1). It is "" for a field that is not there, and " " for an
 // empty one.
 func NormalField(name string, values []string) string {

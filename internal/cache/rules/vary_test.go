@@ -2,6 +2,7 @@ package rules
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -24,6 +25,25 @@ func TestVaryNames(t *testing.T) {
 		h["Vary"] = c.lines
 		if names, all := VaryNames(h); !slices.Equal(names, c.names) || all != c.all {
 			t.Errorf("%q: %q %v", c.lines, names, all)
+		}
+	}
+}
+
+func TestDiffer(t *testing.T) {
+	for _, c := range []struct {
+		fields []string
+		want   string
+		all    bool
+	}{
+		{nil, "", false},
+		{[]string{"Content-Encoding", "gzip"}, "Accept-Encoding", false},
+		{[]string{"Content-Encoding", "identity, "}, "", false},
+		{[]string{"Content-Encoding", "identity, br", "Vary", "Origin, Accept"}, "Accept Accept-Encoding Origin", false},
+		{[]string{"Content-Encoding", "gzip", "Vary", "accept-encoding"}, "Accept-Encoding", false},
+		{[]string{"Content-Encoding", "gzip", "Vary", "*"}, "", true},
+	} {
+		if names, all := Differ(header(c.fields...)); strings.Join(names, " ") != c.want || all != c.all {
+			t.Errorf("%v: %v %t", c.fields, names, all)
 		}
 	}
 }
