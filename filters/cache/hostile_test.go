@@ -267,3 +267,30 @@ func TestEncodingsReachWhoReadsThem(t *testing.T) {
 		p.get("hit 200 plain", "/x", "Accept-Encoding: gzip") // the service says that it is for all
 	})
 }
+
+// TestOneOddRequestStopsNoStoring of what all others get.
+func TestOneOddRequestStopsNoStoring(t *testing.T) {
+	serve := func(n int64, r *http.Request) (*http.Response, error) {
+		switch r.Header.Get("X-Evil") {
+		case "cookie":
+			return respond(200, fmt.Sprint(n), ten, "Set-Cookie: a=b"), nil
+		case "no-store":
+			return respond(200, fmt.Sprint(n), "Cache-Control: no-store"), nil
+		}
+		return respond(200, fmt.Sprint(n), ten), nil
+	}
+	for _, evil := range []string{"cookie", "no-store"} {
+		in(t, evil, "{}", serve, func(p *route) {
+			p.get("miss 200 1", "/x", "X-Evil: "+evil)
+			p.get("miss alone", "/x", "X-Evil: "+evil)
+			p.get("miss alone", "/x")
+			p.get("miss 200 4", "/x")
+			p.get("hit 200 4", "/x")
+		})
+	}
+	in(t, "store_when", "{store_when: 'response.header[\"x-ok\"] == \"1\"'}", serve, func(p *route) {
+		p.get("miss 200 1", "/x")
+		p.get("miss alone", "/x")
+		p.get("miss alone", "/x")
+	})
+}

@@ -22,6 +22,11 @@ type state struct {
 	head     *rules.Exchanged // of a HEAD that may renew what is stored
 	old      *stored.Response // that is
 	settings *rules.Settings
+
+	apart      string // the key whose requests do not wait for each other, of one that went on by itself for that; "": none
+	asked      rules.Request
+	authorized bool
+	method     string
 }
 
 var states = sync.Pool{New: func() any { return new(state) }}
@@ -44,6 +49,9 @@ func (p *policy) response(ex *filter.Exchange) error {
 	}
 	if ex.Err == nil && p.changes(ex, s) {
 		p.invalidate(ex)
+	}
+	if ex.Err == nil && s.apart != "" {
+		p.rejoin(ex, s)
 	}
 	if ex.Err == nil && s.head != nil {
 		p.renewByHead(ex, s)

@@ -24,7 +24,7 @@ func (p *policy) fetched(ex *filter.Exchange, l *lookup) error {
 			return func() { p.run(f, j) }
 		})
 		if r == nil {
-			return p.pass(ex, filter.CacheMiss, l.why)
+			return p.passApart(ex, l, key)
 		}
 		wait := p.wait
 		if leads {
@@ -46,6 +46,30 @@ func (p *policy) fetched(ex *filter.Exchange, l *lookup) error {
 		}
 	}
 	return p.pass(ex, filter.CacheMiss, l.why)
+}
+
+// passApart lets an exchange go on by itself, since one before it has had an answer that was for it alone. If its own is for others they wait for each other again: one odd request
+// must not keep what all get from being stored.
+func (p *policy) passApart(ex *filter.Exchange, l *lookup, key string) error {
+	if err := p.pass(ex, filter.CacheMiss, l.why); err != nil {
+		return err
+	}
+	s := p.states.Get(ex)
+	s.apart, s.asked, s.settings, s.authorized, s.method = key, l.q, l.settings, l.authorized, l.method
+	return nil
+}
+
+// rejoin has requests wait for each other again where an answer shows that it is for others.
+func (p *policy) rejoin(ex *filter.Exchange, s *state) {
+	now := p.now()
+	if serverFailed(ex.Response.StatusCode) {
+		return
+	}
+	j := &job{own: ex, settings: s.settings, q: s.asked, authorized: s.authorized}
+	x := &rules.Exchanged{Request: &http.Request{Method: s.method, Header: ex.Request.Header}, Requested: now, Received: now}
+	if _, why := p.storable(j, &answer{resp: ex.Response, err: ex.Err}, x); why == "" {
+		p.group.Rejoin(s.apart)
+	}
 }
 
 // takeAnswer gives an exchange the answer that it has waited for, if that is for it. What has failed once may not fail again: all who have waited ask together once more.

@@ -113,6 +113,13 @@ func (g *Group[K, H]) KeepApart(key K, until time.Time) {
 	g.apart[key] = until
 }
 
+// Rejoin has requests with a key wait for each other again: what they get is for others after all.
+func (g *Group[K, H]) Rejoin(key K) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.apart, key)
+}
+
 func (g *Group[K, H]) isApart(key K) bool {
 	until, ok := g.apart[key]
 	if ok && time.Now().After(until) {
