@@ -16,7 +16,7 @@ import (
 )
 
 // Normal returns the form in which URLs are stored and compared: "https://host/path?query", with scheme and host in lower case, without the port where
-// it is the scheme's own, and the path as the gateway makes those of requests normal. The query stays as it is; a fragment goes. The error says to
+// it is the scheme's own, and the path as the gateway makes those of requests normal. The query stays as it is, an empty one, too; a fragment goes. The error says to
 // who wrote the URL what is wrong with it.
 func Normal(text string) (string, error) {
 	u, err := parse(text)
@@ -27,7 +27,7 @@ func Normal(text string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%q is no URL of a request: %w", text, err)
 	}
-	return u.scheme + "://" + u.host + u.port + path + u.exactQuery(), nil
+	return u.scheme + "://" + u.host + u.port + path + u.query, nil
 }
 
 // NormalPrefix returns a prefix of URLs as they are in their normal form. Its host is whole, and its path is a text with which theirs begin: it need not end at
@@ -49,14 +49,6 @@ type parts struct {
 	scheme, host, path string
 	port               string // ":8080", or "" where it is the scheme's own
 	query              string // "?…", or ""; "?" alone where that is all
-}
-
-// exactQuery is the query of one URL: an empty one is none.
-func (u parts) exactQuery() string {
-	if u.query == "?" {
-		return ""
-	}
-	return u.query
 }
 
 // parse takes a URL apart.
@@ -156,10 +148,6 @@ func forms(text string, prefix bool) []string {
 	if err != nil {
 		return []string{bare(text)}
 	}
-	query := u.query
-	if !prefix {
-		query = u.exactQuery()
-	}
 	var all []string
 	for _, merge := range []bool{true, false} {
 		for _, slash := range []router.Escape{router.Keep, router.Decode} {
@@ -172,7 +160,7 @@ func forms(text string, prefix bool) []string {
 			if err != nil {
 				path = u.path
 			}
-			all = append(all, u.host+u.port+path+query, u.host+path+query)
+			all = append(all, u.host+u.port+path+u.query, u.host+path+u.query)
 		}
 	}
 	slices.Sort(all)
