@@ -79,7 +79,8 @@ type Config struct {
 	// StatusHeader is the name that this gateway has in the field Cache-Status of answers (RFC 9211); "off" sends none. By default "Cardea".
 	StatusHeader string `yaml:"status_header"`
 
-	// Wait is how long a request waits for the answer that another one has asked for to begin. Then it goes on by itself. By default 5s.
+	// Wait is how long a request waits for the answer that another one has asked for to begin. Then it goes on by itself. Where gateways share the cache, up to half of it is
+	// for an answer that another gateway has asked for to be stored. By default 5s.
 	Wait config.Duration `yaml:"wait" min:"1ms"`
 }
 

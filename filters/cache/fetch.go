@@ -23,6 +23,9 @@ import (
 // keptApart is for how long requests do not wait for each other after an answer that is not stored.
 const keptApart = 10 * time.Second
 
+// failedApart is for how long gateways do not wait for each other after a fetch that failed.
+const failedApart = time.Second
+
 // job is a fetch, with all that it needs of the request that began it. Nothing of it is the exchange's.
 type job struct {
 	own        *filter.Exchange
@@ -37,6 +40,8 @@ type job struct {
 	body       []byte
 	url        string
 	refresh    bool
+	alone      bool
+	lease      cache.Lease
 }
 
 // answer is what came of a fetch, before the body. It is not changed once readers have it, but for the trailer, which is set before the body ends.
@@ -66,7 +71,7 @@ func (p *policy) job(f *fetch, ex *filter.Exchange, l *lookup, key string) *job 
 	primary := string(l.key)
 	j := &job{
 		own: ex.Detach(f.Context()), key: key, primary: primary, settings: l.settings, authorized: l.authorized, old: l.found.Response, began: l.now,
-		body: l.body, url: urlOf(primary),
+		body: l.body, url: urlOf(primary), alone: l.alone,
 	}
 	if j.own.Request.Method == http.MethodHead { // it has what is stored asked for anew, which is GET's
 		j.own.Request.Method, j.own.Original.Method = l.method, l.method
@@ -96,7 +101,8 @@ func (p *policy) run(f *fetch, j *job) {
 	stop := context.AfterFunc(p.ctx, cancel)
 	defer stop()
 	j.own.Request = j.own.Request.WithContext(ctx)
-	if r := p.already(j); r != nil {
+	defer func() { j.lease.End(0) }()
+	if r := p.already(ctx, j); r != nil {
 		f.Answer(&answer{whole: r, received: r.Received, names: nil})
 		return
 	}
@@ -119,9 +125,27 @@ func (p *policy) run(f *fetch, j *job) {
 	}
 }
 
-// already returns what has been stored since the request was looked up: another fetch may just have ended.
-func (p *policy) already(j *job) *stored.Response {
-	found := p.cache.Peek([]byte(j.primary), j.client)
+// already returns what has been stored since the request was looked up: another fetch may just have ended. Of the gateways that share the cache one fetches, and the others wait here.
+// They wait for half of what a request waits, so that those that wait here for this fetch do not go on by themselves just when it begins.
+func (p *policy) already(ctx context.Context, j *job) *stored.Response {
+	if j.alone || !p.cache.Shared() {
+		return p.newer(j, p.cache.Peek([]byte(j.primary), j.client))
+	}
+	limited, cancel := context.WithTimeout(ctx, p.wait/2)
+	defer cancel()
+	for range 2 { // where the other gateway has stored nothing, one of those that have waited fetches
+		if j.lease = p.cache.Lease(limited, j.key); !j.lease.Look {
+			break
+		}
+		if r := p.newer(j, p.cache.Latest(ctx, []byte(j.primary), j.client)); r != nil || j.lease.Leads {
+			return r
+		}
+	}
+	return nil
+}
+
+// newer returns what was found if it is fresh, and newer than what the request was looked up with.
+func (p *policy) newer(j *job, found cache.Found) *stored.Response {
 	r := found.Response
 	if r == nil || r == j.old || found.Soft || j.old != nil && !r.Received.After(j.old.Received) {
 		return nil
@@ -142,6 +166,7 @@ func (p *policy) ask(f *fetch, j *job, old *stored.Response) bool {
 	}
 	if err != nil {
 		a.failed = true
+		p.unshared(j, a)
 		f.Fail(a, err)
 		return true
 	}
@@ -174,6 +199,9 @@ func (p *policy) renew(f *fetch, j *job, a *answer, x *rules.Exchanged, old *sto
 	renewed.Seq = seq
 	a.whole, a.renewed, a.why = renewed, true, string(why)
 	a.all = renewed.Terms.Flags&(stored.NoCache|stored.Unkeyed) != 0 || why != ""
+	if a.all || renewed.Left(a.received) <= 0 {
+		p.unshared(j, a)
+	}
 	if why == "" {
 		p.cache.Update(j.own.Context(), renewed)
 	} else {
@@ -191,6 +219,7 @@ func (p *policy) take(f *fetch, j *job, a *answer, x *rules.Exchanged, seq uint6
 		a.why = "status" // what is stored serves better
 	}
 	if a.why != "" {
+		p.unshared(j, a)
 		if !a.failed && !j.refresh {
 			p.group.KeepApart(j.key, time.Now().Add(keptApart))
 		}
@@ -228,10 +257,25 @@ func (p *policy) store(f *fetch, j *job, a *answer, head *stored.Response) {
 		w.Commit(&whole, blocks, inMemory)
 	}}
 	if store := w.Store(); store != nil {
-		keeping.Store = &bounded{Writer: store, left: p.maxObject, any: p.maxObject == 0}
+		keeping.Store = &bounded{Writer: store, left: p.maxObject, any: p.maxObject == 0, refused: func() { p.unshared(j, a) }}
+	}
+	if keeping.Store == nil || a.all || head.Left(a.received) <= 0 {
+		p.unshared(j, a)
 	}
 	f.Keep(a, keeping)
 	_ = f.Copy(body)
+}
+
+// unshared has other gateways that share the cache not wait for an answer that is not for them.
+func (p *policy) unshared(j *job, a *answer) {
+	switch {
+	case j.own.Context().Err() != nil:
+		j.lease.End(0)
+	case a.failed:
+		j.lease.End(failedApart)
+	default:
+		j.lease.End(keptApart)
+	}
 }
 
 // storable says whether an answer is stored, on which terms, and otherwise why not.
@@ -296,19 +340,25 @@ func methodOf(key string) string {
 // bounded is a store's writer that takes so much at most.
 type bounded struct {
 	stored.Writer
-	left int64
-	any  bool
+	left    int64
+	any     bool
+	refused func() // nothing more of it is stored there
 }
 
 // Write appends, unless it becomes too much.
 func (b *bounded) Write(p []byte) (int, error) {
 	if !b.any {
 		if int64(len(p)) > b.left {
+			b.refused()
 			return 0, stored.ErrNotKept
 		}
 		b.left -= int64(len(p))
 	}
-	return b.Writer.Write(p)
+	n, err := b.Writer.Write(p)
+	if err != nil {
+		b.refused()
+	}
+	return n, err
 }
 
 // trailed is the body of an answer, whose trailer is kept before readers learn of its end.

@@ -8,7 +8,7 @@
 //
 //   - "…{SHA-256 of the key}" is a response: its head, and its body up to 256KiB, so that finding it takes one question.
 //   - "…{SHA-256 of the key}:b" is a longer body, up to max_shared. Longer ones are not stored.
-//   - "…{SHA-256 of the key}:l" is there while a gateway fetches the response (Lease).
+//   - "…{SHA-256 of what is fetched}:l" is there while a gateway fetches it (Lease), or is "-" while gateways do not wait for each other.
 //   - "…{purges}" is a stream of the last 10,000 purges.
 //
 // What belongs together is in one hash slot, so that a cluster works, too. Values have a version and checksums, and the whole key in them. What is
@@ -17,7 +17,7 @@
 // a week at most; what can be validated is kept for an hour longer, since a validation may make it of use again. It expires by the time that is
 // left, so that the clock of Redis does not matter; the clocks of the gateways should be right within a second or so, as ages are counted by them.
 //
-// It takes Redis 5 or later, or Valkey, alone, as a cluster, or with sentinels, and with TLS. Users of Redis who may not do all need DEL, EVAL, EXISTS,
+// It takes Redis 5 or later, or Valkey, alone, as a cluster, or with sentinels, and with TLS. Users of Redis who may not do all need DEL, EVAL,
 // GET, GETRANGE, PEXPIRE, SET, TIME, TYPE, UNLINK, XADD, XINFO, XRANGE and XREAD for these keys. Set its maxmemory, and its
 // maxmemory-policy to volatile-lru: what is read least is let go of then, and never the purges, which do not expire. With allkeys-lru the purges may be let
 // go of, which is noticed within a second, and makes gateways that have missed some of them let go of all they have. With noeviction a full Redis can
@@ -79,18 +79,17 @@
 //
 // Lease is for what many want at once and is slow to make. Package coalesce has each gateway fetch once; Lease has one gateway of all fetch:
 //
-//	lead, wait, done := store.Lease(ctx, key)
-//	if !lead {
-//		if r := wait(ctx); r != nil { use r }           // or its variant, if it is a Marker
-//		if r := store.Get(ctx, variant); r != nil { use r } // where only a variant was stored
-//		lead nothing, and fetch
+//	lease := store.Lease(ctx, what)
+//	defer lease.End(0) // after Commit, or when nothing came of it
+//	if lease.Look {
+//		if r := store.Get(ctx, key); r != nil { use r }
 //	}
-//	defer done() // after Commit, or when nothing is stored
+//	fetch
 //
-// The one that leads is asked for no more than its fetch; done is sent after what it has committed, so that those who wait find it. They look after 4ms, and
-// then at most 50ms apart, until another response is there, nobody has the lease any more, or Options.Wait (1s) has passed; a lease that nobody gives back ends
-// after Options.Lease (10s). Where Redis does not answer in time, or has no room, everybody leads: as without it. It costs a question before each
-// fetch. No request fails by it.
+// It returns at once for the one that leads: others are asked to wait from then until its End, which is sent after what it has committed, so that those who
+// wait find it. They look after 4ms, and then at most 50ms apart, until nobody has the lease any more, or their context ends; a lease that nobody gives back ends
+// after Options.Lease (10s). End(d) says that what comes is not for others: they all go on at once, and nobody gets a lease, or waits, for that long.
+// Where Redis does not answer in time, or has no room, nobody leads and nobody waits. It costs a question before each fetch. No request fails by it.
 //
 // # Metrics
 //

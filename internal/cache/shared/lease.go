@@ -3,72 +3,88 @@ package shared
 import (
 	"context"
 	"crypto/rand"
-	"errors"
-	"sync"
 	"time"
 
 	"github.com/redis/rueidis"
-
-	"cardea.dev/cardea/internal/stored"
 )
 
 const (
-	firstLook = 4 * time.Millisecond // between two looks for what another gateway fetches
+	firstLook = 4 * time.Millisecond // between two looks whether another gateway still fetches
 	lastLook  = 50 * time.Millisecond
+	apart     = "-" // is in the place of a lease where gateways do not wait for each other
 )
 
-// Lease has one gateway fetch what several want. Who leads fetches, and calls done once what was fetched is committed, or will not be. The others
-// call wait, which returns what the one that leads has stored since, or nil: then look once more (another key may have it, as where the answer
-// varies), and fetch. It waits no longer than Options.Wait. Where the server does not say, everybody leads. All three may be called in any case.
-func (s *Store) Lease(ctx context.Context, key string) (lead bool, wait func(ctx context.Context) *stored.Response, done func()) {
-	n, token := s.names(key), rand.Text()
-	none := func(context.Context) *stored.Response { return nil }
-	if !s.ready() {
-		return true, none, func() {}
-	}
-	f, ok := s.bounded(ctx, n.head, func(ctx context.Context) (found, error) { return s.lead(ctx, n, token) })
-	if ok && !f.lead {
-		return false, func(ctx context.Context) *stored.Response { return s.await(ctx, key, n, f.sum) }, func() {}
-	}
-	var once sync.Once
-	return true, none, func() { once.Do(func() { s.writes.add(job{kind: release, names: n, token: token}) }) }
+// Lease says who fetches what several gateways want. Its zero value is for those who need not agree.
+type Lease struct {
+	// Leads says that this gateway fetches, and that others wait until End.
+	Leads bool
+
+	// Look says that it may be stored by now. Another gateway has fetched it, or did so right before this one asked.
+	Look bool
+
+	end func(apart time.Duration)
 }
 
-// lead tries to get a lease, and looks at what is stored now.
-func (s *Store) lead(ctx context.Context, n names, token string) (f found, err error) {
-	err = s.server.Ask(ctx, func(ctx context.Context, client rueidis.Client) error {
-		all := client.DoMulti(ctx,
-			client.B().Set().Key(n.lease).Value(token).Nx().Px(s.o.Lease).Build(),
-			client.B().Getrange().Key(n.head).Start(0).End(frameSize-1).Build())
-		switch err := all[0].Error(); {
-		case err == nil || isFull(err):
-			f.lead = true
-		case !rueidis.IsRedisNil(err):
+// End gives a lease back, once what was fetched is committed, or will not be. Then others do not wait for each other's fetches for the time apart: as
+// what is fetched is not for them. Only the first call counts.
+func (l *Lease) End(apart time.Duration) {
+	if l.end != nil {
+		l.end(apart)
+		l.end = nil
+	}
+}
+
+// Lease waits for as long as another gateway fetches something and the context goes on. Where the server does not say in time, nobody waits.
+func (s *Store) Lease(ctx context.Context, key string) Lease {
+	if !s.ready() {
+		return Lease{}
+	}
+	name, token := s.names(key).lease, rand.Text()
+	release := job{kind: release, names: names{head: name, lease: name}, token: token}
+	f, ok := s.bounded(ctx, name, func(ctx context.Context) (found, error) { return s.lead(ctx, name, token) })
+	switch {
+	case !ok:
+		s.writes.add(release) // the server may have given it too late
+		return Lease{}
+	case f.lead:
+		return Lease{Leads: true, Look: true, end: func(apart time.Duration) {
+			release.apart, release.until = apart > 0, s.o.Now().Add(apart)
+			s.writes.add(release)
+		}}
+	case !f.held:
+		return Lease{}
+	}
+	return Lease{Look: s.await(ctx, name)}
+}
+
+// lead tries to get a lease.
+func (s *Store) lead(ctx context.Context, name, token string) (f found, err error) {
+	err = s.ask(ctx, func(ctx context.Context, client rueidis.Client) error {
+		all := client.DoMulti(ctx, client.B().Set().Key(name).Value(token).Nx().Px(s.o.Lease).Build(), client.B().Get().Key(name).Build())
+		if err := all[0].Error(); err != nil && !rueidis.IsRedisNil(err) {
+			if isFull(err) {
+				return nil // nobody leads
+			}
 			return err
 		}
-		f.sum, err = sumIn(all[1])
+		holder, err := holderIn(all[1])
+		f.lead, f.held = holder == token, holder != "" && holder != apart
 		return err
 	})
 	return f, err
 }
 
-// sumIn is the sum in the frame that was read, or 0 where there is none.
-func sumIn(r rueidis.RedisResult) (uint64, error) {
-	b, err := r.AsBytes()
-	if isType(err) {
-		return 0, nil
+// holderIn is who has a lease: "" for nobody. A value of another type is not one.
+func holderIn(r rueidis.RedisResult) (string, error) {
+	holder, err := r.ToString()
+	if rueidis.IsRedisNil(err) || isType(err) {
+		return "", nil
 	}
-	f, wrong := readFrame(b)
-	if wrong != nil {
-		return 0, err
-	}
-	return f.sum, err
+	return holder, err
 }
 
-// await waits until another value is stored, or nobody has the lease any more.
-func (s *Store) await(ctx context.Context, key string, n names, before uint64) *stored.Response {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.o.Wait, errors.New("another gateway takes its time"))
-	defer cancel()
+// await waits until nobody has a lease any more. It is false where the wait was too long, or in vain.
+func (s *Store) await(ctx context.Context, name string) bool {
 	for pause := firstLook; ; pause = min(2*pause, lastLook) {
 		t := time.NewTimer(pause)
 		select {
@@ -78,33 +94,24 @@ func (s *Store) await(ctx context.Context, key string, n names, before uint64) *
 		}
 		t.Stop()
 		if ctx.Err() != nil || s.ctx.Err() != nil {
-			return nil
+			return false
 		}
-		f, ok := s.bounded(ctx, n.head, func(ctx context.Context) (found, error) { return s.peek(ctx, n) })
-		if !ok {
-			return nil
+		f, ok := s.bounded(ctx, name, func(ctx context.Context) (found, error) { return s.holder(ctx, name) })
+		switch {
+		case !ok:
+			return false
+		case !f.held:
+			return !f.apart
 		}
-		if f.held && (f.sum == 0 || f.sum == before) {
-			continue
-		}
-		f, _ = s.bounded(ctx, n.head, func(ctx context.Context) (found, error) { return s.look(ctx, key, n) })
-		if f.sum != before {
-			return f.r
-		}
-		return nil
 	}
 }
 
-// peek looks whether another value is stored, and whether somebody has the lease.
-func (s *Store) peek(ctx context.Context, n names) (f found, err error) {
+// holder looks whether somebody has a lease.
+func (s *Store) holder(ctx context.Context, name string) (f found, err error) {
 	err = s.ask(ctx, func(ctx context.Context, client rueidis.Client) error {
-		all := client.DoMulti(ctx,
-			client.B().Getrange().Key(n.head).Start(0).End(frameSize-1).Build(),
-			client.B().Exists().Key(n.lease).Build())
-		if f.sum, err = sumIn(all[0]); err != nil {
-			return err
-		}
-		f.held, err = all[1].AsBool()
+		holder, err := holderIn(client.Do(ctx, client.B().Get().Key(name).Build()))
+		f.apart = holder == apart
+		f.held = holder != "" && !f.apart
 		return err
 	})
 	return f, err

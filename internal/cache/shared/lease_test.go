@@ -9,84 +9,128 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/redis/redistest"
-	"cardea.dev/cardea/internal/stored"
 )
 
 const patient = 20 * time.Second // that no test waits for
 
-// TestLease: one fetches, and the others get what it has stored since.
+// TestLease: one fetches, and the others look once it has ended.
 func TestLease(t *testing.T) {
 	s := redistest.Start(t)
-	o := Options{Wait: patient, Lease: patient}
-	a, b := join(t, s.URL(), o).subscribe(0), join(t, s.URL(), o).subscribe(0)
-	for i, text := range []string{"first", "second"} { // there is an old one the second time
-		lead, wait, done := a.Lease(t.Context(), "k")
-		if !lead || wait(t.Context()) != nil {
-			t.Fatal("nobody leads")
+	o := Options{Lease: patient}
+	a, b, c := join(t, s.URL(), o).subscribe(0), join(t, s.URL(), o).subscribe(0), join(t, s.URL(), o).subscribe(0)
+	for _, text := range []string{"first", "second"} {
+		first := a.Lease(t.Context(), "k")
+		if !first.Leads || !first.Look {
+			t.Fatalf("nobody leads: %+v", first)
 		}
-		lead, wait, release := b.Lease(t.Context(), "k")
-		if lead {
-			t.Fatal("two lead")
+		var group sync.WaitGroup
+		for _, g := range []*gateway{b, c} {
+			group.Go(func() {
+				other := g.Lease(t.Context(), "k")
+				r := g.Get(t.Context(), "k")
+				if other.Leads || !other.Look || r == nil || bodyOf(t, r) != text {
+					t.Errorf("%+v %+v", other, r)
+				}
+				other.End(time.Hour) // which is not its own
+			})
 		}
-		release() // which is not its own
-		got := make(chan *stored.Response)
-		go func() { got <- wait(t.Context()) }()
-		a.store(response("k", fmt.Sprint(i)), text)
-		done()
-		done()
-		if r := <-got; r == nil || bodyOf(t, r) != text {
-			t.Errorf("%+v", r)
-		}
+		s.Wait("wait", func() bool { return b.asked() && c.asked() })
+		a.store(response("k", `"1"`), text)
+		first.End(0)
+		first.End(time.Hour)
+		group.Wait()
 		s.Wait("give it back", func() bool { return strings.HasPrefix(s.Must("EXISTS", a.names("k").lease), ":0") })
 	}
+}
+
+// asked says whether a gateway has had an answer since this was true last.
+func (g *gateway) asked() bool {
+	var m dto.Metric
+	if err := g.m.duration.(prometheus.Metric).Write(&m); err != nil {
+		g.t.Fatal(err)
+	}
+	n := m.GetHistogram().GetSampleCount()
+	defer func() { g.answers = n }()
+	return n > g.answers
 }
 
 // TestLeaseEnds: nobody waits for what does not come.
 func TestLeaseEnds(t *testing.T) {
 	for name, c := range map[string]struct {
 		o       Options
-		instead func(s *redistest.Server, done, leave func())
+		instead func(s *redistest.Server, lease *Lease, leave func())
+		look    bool
 	}{
-		"given back":  {Options{Wait: patient, Lease: patient}, func(_ *redistest.Server, done, _ func()) { done() }},
-		"not in time": {Options{Wait: 30 * time.Millisecond, Lease: patient}, func(*redistest.Server, func(), func()) {}},
-		"vanished":    {Options{Wait: patient, Lease: 50 * time.Millisecond}, func(*redistest.Server, func(), func()) {}},
-		"killed":      {Options{Wait: patient, Lease: patient}, func(s *redistest.Server, _, _ func()) { s.Kill() }},
-		"left":        {Options{Wait: patient, Lease: patient}, func(_ *redistest.Server, _, leave func()) { leave() }},
-		"flushed":     {Options{Wait: patient, Lease: patient}, func(s *redistest.Server, _, _ func()) { s.Must("FLUSHALL") }},
+		"given back": {Options{Lease: patient}, func(_ *redistest.Server, l *Lease, _ func()) { l.End(0) }, true},
+		"kept apart": {Options{Lease: patient}, func(_ *redistest.Server, l *Lease, _ func()) { l.End(patient) }, false},
+		"vanished":   {Options{Lease: 50 * time.Millisecond}, func(*redistest.Server, *Lease, func()) {}, true},
+		"killed":     {Options{Lease: patient}, func(s *redistest.Server, _ *Lease, _ func()) { s.Kill() }, false},
+		"left":       {Options{Lease: patient}, func(_ *redistest.Server, _ *Lease, leave func()) { leave() }, false},
+		"flushed":    {Options{Lease: patient}, func(s *redistest.Server, _ *Lease, _ func()) { s.Must("FLUSHALL") }, true},
 	} {
 		s := redistest.Start(t)
 		a, b := join(t, s.URL(), c.o).subscribe(0), join(t, s.URL(), c.o).subscribe(0)
-		a.store(response("k", `"1"`), "old")
-		b.finds(s, "k", "old")
-		_, _, done := a.Lease(t.Context(), "k")
-		lead, wait, _ := b.Lease(t.Context(), "k")
-		if lead {
-			continue // the machine was too slow
-		}
+		first := a.Lease(t.Context(), "k")
 		ctx, cancel := context.WithCancel(t.Context())
-		got := make(chan *stored.Response)
-		go func() { got <- wait(ctx) }()
-		c.instead(s, done, cancel)
-		if r := <-got; r != nil {
-			t.Errorf("%s: %+v", name, r)
+		got := make(chan Lease)
+		go func() { got <- b.Lease(ctx, "k") }()
+		s.Wait("wait", b.asked)
+		c.instead(s, &first, cancel)
+		if l := <-got; l.Look != c.look {
+			t.Errorf("%s: %+v", name, l)
 		}
 		cancel()
 	}
+}
+
+// TestKeptApart: gateways do not wait for each other for what is not for them, until that is over.
+func TestKeptApart(t *testing.T) {
+	s := redistest.Start(t)
+	a, b := join(t, s.URL(), Options{Lease: patient}).subscribe(0), join(t, s.URL(), Options{Lease: patient}).subscribe(0)
+	first := a.Lease(t.Context(), "k")
+	first.End(patient)
+	s.Wait("say so", func() bool { return strings.Contains(s.Must("GET", a.names("k").lease), apart) })
+	for _, g := range []*gateway{a, b, a} {
+		if l := g.Lease(t.Context(), "k"); l.Leads || l.Look {
+			t.Errorf("%+v", l)
+		}
+	}
+	s.Must("PEXPIRE", a.names("k").lease, "1")
+	s.Wait("lead again", func() bool { l := b.Lease(t.Context(), "k"); return l.Leads })
 }
 
 // TestLeaseOfAnother: a lease that ended, and is another's now, is not given back.
 func TestLeaseOfAnother(t *testing.T) {
 	s := redistest.Start(t)
 	a := join(t, s.URL(), Options{}).subscribe(0)
-	_, _, done := a.Lease(t.Context(), "k")
-	s.Must("SET", a.names("k").lease, "another's")
-	done()
-	a.store(response("after", `"1"`), "x")
-	a.finds(s, "after", "x")
-	if answer := s.Must("GET", a.names("k").lease); !strings.Contains(answer, "another's") {
-		t.Error(answer)
+	for _, apart := range []time.Duration{0, time.Hour} {
+		lease := a.Lease(t.Context(), "k")
+		s.Must("SET", a.names("k").lease, "another's")
+		lease.End(apart)
+		a.store(response("after", `"1"`), "x")
+		a.finds(s, "after", "x")
+		if answer := s.Must("GET", a.names("k").lease); !strings.Contains(answer, "another's") {
+			t.Error(answer)
+		}
+		s.Must("DEL", a.names("k").lease)
+	}
+}
+
+// TestLeaseOfAnotherType: a value that is no lease holds nobody up.
+func TestLeaseOfAnotherType(t *testing.T) {
+	s := redistest.Start(t)
+	a := join(t, s.URL(), Options{}).subscribe(0)
+	s.Must("LPUSH", a.names("k").lease, "x")
+	if l := a.Lease(t.Context(), "k"); l.Leads || l.Look {
+		t.Errorf("%+v", l)
+	}
+	if a.Stats().Down || a.logged.Count("\n") > 0 {
+		t.Error(a.logged.String())
 	}
 }
 
@@ -95,26 +139,24 @@ func TestCrowd(t *testing.T) {
 	s := redistest.Start(t)
 	var all []*gateway
 	for range 3 {
-		all = append(all, join(t, s.URL(), Options{Wait: patient, Lease: patient}).subscribe(0))
+		all = append(all, join(t, s.URL(), Options{Lease: patient}).subscribe(0))
 	}
 	var fetched atomic.Int64
-	var begun, group sync.WaitGroup
-	begun.Add(30)
+	var group sync.WaitGroup
 	for i := range 30 {
 		g := all[i%len(all)]
 		group.Go(func() {
-			lead, wait, done := g.Lease(t.Context(), "k")
-			begun.Done()
-			if !lead {
-				if r := wait(t.Context()); r == nil || bodyOf(t, r) != "hello" {
-					t.Errorf("%+v", r)
-				}
+			lease := g.Lease(t.Context(), "k")
+			defer lease.End(0)
+			if r := g.Get(t.Context(), "k"); r != nil && bodyOf(t, r) == "hello" {
 				return
 			}
-			begun.Wait()
+			if !lease.Leads {
+				t.Errorf("nothing is there after the wait: %+v", lease)
+				return
+			}
 			fetched.Add(1)
 			g.store(response("k", `"1"`), "hello")
-			done()
 		})
 	}
 	group.Wait()
@@ -126,19 +168,18 @@ func TestCrowd(t *testing.T) {
 // TestCluster: all that belongs together is in one slot, and the rest is spread.
 func TestCluster(t *testing.T) {
 	url, servers := redistest.Cluster(t)
-	a, b := join(t, url, Options{Wait: patient}).subscribe(0), join(t, url, Options{Wait: patient}).subscribe(0)
+	a, b := join(t, url, Options{}).subscribe(0), join(t, url, Options{}).subscribe(0)
 	works := func(round string) {
 		t.Helper()
 		for i := range 12 {
 			key, text := fmt.Sprint(round, i), strings.Repeat("x", i*40000+1)
-			_, _, done := a.Lease(t.Context(), key)
-			lead, wait, _ := b.Lease(t.Context(), key)
-			got := make(chan *stored.Response)
-			go func() { got <- wait(t.Context()) }()
+			lease := a.Lease(t.Context(), key)
+			got := make(chan Lease)
+			go func() { got <- b.Lease(t.Context(), key) }()
 			kept := a.store(response(key, `"1"`), text)
-			done()
-			if r := <-got; !lead && r != nil && bodyOf(t, r) != text {
-				t.Errorf("%s: %+v", key, r)
+			lease.End(0)
+			if other := <-got; !other.Look {
+				t.Errorf("%s: %+v", key, other)
 			}
 			b.finds(servers[0], key, text)
 			renewed := *kept

@@ -28,9 +28,13 @@ end
 redis.call('SET', KEYS[1], new, 'PX', ARGV[2])
 return 1`
 
-// releasing gives a lease back, if it is still the own one.
-const releasing script = `if redis.pcall('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
-return 0`
+// releasing gives a lease back, if it is still the own one, or has nobody take it for a while.
+const releasing script = `if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[2] ~= '0' then
+  redis.call('SET', KEYS[1], '-', 'PX', ARGV[2])
+  return 1
+end
+return redis.call('DEL', KEYS[1])`
 
 // newest begins scripts about the stream of purges. The number of the last one is taken from the stream; what is no stream of purges is thrown away.
 const newest = `local key = KEYS[1]

@@ -34,7 +34,6 @@ const (
 type Options struct {
 	MaxBody int64         // the longest body that is kept; 1MiB by default
 	Timeout time.Duration // how long a request waits for the store; 100ms by default
-	Wait    time.Duration // how long a request waits for another gateway's fetch; 1s by default
 	Lease   time.Duration // how long a fetch may take before another gateway fetches, too; 10s by default
 
 	Log     *slog.Logger
@@ -46,7 +45,6 @@ type Options struct {
 func (o *Options) complete() {
 	orElse(&o.MaxBody, 1<<20)
 	orElse(&o.Timeout, redis.DefaultTimeout)
-	orElse(&o.Wait, time.Second)
 	orElse(&o.Lease, 10*time.Second)
 	orElse(&o.Log, slog.New(slog.DiscardHandler))
 	if o.Metrics == nil {
@@ -89,7 +87,7 @@ var _ stored.Store = (*Store)(nil)
 // New returns a Store. Stores with the same name at the same server, of whatever gateway, are one. It connects to nothing yet. Close must be called.
 func New(server *redis.Server, name string, o Options) (*Store, error) {
 	o.complete()
-	if o.MaxBody < 0 || o.MaxBody > maxBody || o.Timeout < 0 || o.Wait < 0 || o.Lease < time.Millisecond {
+	if o.MaxBody < 0 || o.MaxBody > maxBody || o.Timeout < 0 || o.Lease < time.Millisecond {
 		return nil, errors.New("a size or a time of a shared cache is out of range")
 	}
 	server.Retain()
@@ -159,10 +157,10 @@ func (s *Store) Get(ctx context.Context, key string) *stored.Response {
 
 // found is what a look has found.
 type found struct {
-	r    *stored.Response
-	sum  uint64 // of the value: another one has another
-	lead bool   // the lease is this gateway's
-	held bool   // somebody has the lease
+	r     *stored.Response
+	lead  bool // the lease is this gateway's
+	held  bool // somebody has the lease
+	apart bool // nobody is to have it
 }
 
 // get asks the server, and waits no longer than Timeout.
@@ -235,7 +233,7 @@ func (s *Store) look(ctx context.Context, key string, n names) (found, error) {
 	if !r.Marker {
 		r.Body = &body{data, f.bodySum}
 	}
-	return found{r: r, sum: f.sum}, nil
+	return found{r: r}, nil
 }
 
 // understand reads the value of a key, or nothing: not what is broken, of another key, of another version, or of a gateway that allows for more.

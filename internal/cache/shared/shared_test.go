@@ -24,6 +24,8 @@ type gateway struct {
 
 	mu   sync.Mutex
 	told []told
+
+	answers uint64 // that were counted by asked
 }
 
 type told struct {

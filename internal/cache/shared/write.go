@@ -35,7 +35,7 @@ type job struct {
 	names names
 	value []byte // of the head
 	body  *body  // put: the body, which stands apart if it is long; update: what the body must be
-	apart bool
+	apart bool   // put: the body stands apart; release: nobody is to take the lease until then
 	until time.Time
 	size  int64 // that is given back when it is done
 	token string
@@ -204,7 +204,10 @@ func (w *writes) commands(all rueidis.Commands, client rueidis.Client, j *job) r
 	case remove:
 		all = append(all, client.B().Unlink().Key(j.names.head, j.names.body).Build())
 	case release:
-		all = append(all, releasing.whole(client, []string{j.names.lease}, j.token))
+		if !j.apart {
+			ttl = 0
+		}
+		all = append(all, releasing.whole(client, []string{j.names.lease}, j.token, decimal(max(ttl.Milliseconds(), 0))))
 	}
 	return all
 }
