@@ -199,22 +199,38 @@ func TestOneFetchForMany(t *testing.T) {
 	}
 }
 
-// TestAnErrorIsForOneVariant though it says no Vary, and though nothing else is ever fresh.
-func TestAnErrorIsForOneVariant(t *testing.T) {
+// TestPurgedWhileItIsRead: who reads an answer slowly gets all of it, though it is purged before it is whole, and so is not stored.
+func TestPurgedWhileItIsRead(t *testing.T) {
+	body, rest := strings.Repeat("0123456789abcdef", 2<<20), make(chan struct{})
 	s := newService(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Accept-Language") != "de" {
-			w.WriteHeader(http.StatusNotFound)
-			return
+		w.Header().Set("Cache-Control", "max-age=60")
+		_, _ = io.WriteString(w, body[:1000])
+		w.(http.Flusher).Flush()
+		<-rest
+		_, _ = io.WriteString(w, body[1000:])
+	})
+	g := gateway(t, s, "{}", "admin: 127.0.0.1:0\ncaches: {default: {memory: 1MiB, disk: "+t.TempDir()+"}}")
+	resp, err := g.Client.Get(g.URL + "/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	purged, err := g.Client.Post("http://"+g.AdminAddr()+"/caches/purge", "application/x-www-form-urlencoded", strings.NewReader("all=true"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = purged.Body.Close()
+	close(rest)
+	for range 3 { // the first fetch ends meanwhile
+		if _, got := g.Get("/x"); got != body {
+			t.Errorf("%d bytes", len(got))
 		}
-		page("Cache-Control: no-cache", "Vary: Accept-Language", `Etag: "1"`)(w, r)
-	})
-	g := gateway(t, s, "{ttl: {404: 1h}}")
-	expect(t, g, "/x", 200, "hello, world", "fwd=uri-miss", "Accept-Language: de")
-	expect(t, g, "/x", 404, "", "fwd=vary-miss", "Accept-Language: fr")
-	until(t, "the error is stored", func() bool {
-		resp, _ := g.Get("/x", "Accept-Language: fr")
-		return strings.Contains(resp.Header.Get("Cache-Status"), "; hit")
-	})
-	expect(t, g, "/x", 200, "hello, world", "fwd=stale; fwd-status=304", "Accept-Language: de")
-	expect(t, g, "/x", 404, "", "fwd=vary-miss", "Accept-Language: it")
+	}
+	got, err := io.ReadAll(resp.Body)
+	if err != nil || string(got) != body {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if n := s.asked.Load(); n != 2 {
+		t.Errorf("the service was asked %d times", n)
+	}
 }

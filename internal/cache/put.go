@@ -87,18 +87,18 @@ func (w *Writing) below(r *stored.Response) {
 	}
 }
 
-// End has the store take what is in memory, and throws away what was not committed.
+// End has the store take what is in memory.
 func (w *Writing) End() {
 	if w.later != nil && w.cache.marks.Check(w.later) != purge.Purged {
 		w.below(w.later)
 	}
+}
+
+// Close throws away what was not committed, and gives up what the body was written to, once nobody reads it from there any more.
+func (w *Writing) Close() {
 	if w.store != nil && !w.done {
 		w.store.Abort()
 	}
-}
-
-// Close gives up what the body was written to, once nobody reads it from there any more.
-func (w *Writing) Close() {
 	if c, ok := w.store.(io.Closer); ok {
 		_ = c.Close()
 	}

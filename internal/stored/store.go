@@ -47,7 +47,7 @@ type Writer interface {
 	// Commit stores the response with what is known of it now: the body is whole. It returns the response as it is stored, with its Body.
 	Commit(r *Response) (*Response, error)
 
-	// Abort throws away what was written. It does nothing after Commit, and must be called otherwise.
+	// Abort throws away what was written, and cannot be read any more. It does nothing after Commit, and must be called otherwise, also after one that failed.
 	Abort()
 }
 

@@ -67,9 +67,30 @@ const (
 	probeLast  = 30 * time.Second
 )
 
+// backoff is how long to wait until a directory is tried. One that was in use only for a short while waits for longer than the last time: a disk may have
+// room for what it is tried with, and not for what comes.
+type backoff struct {
+	wait time.Duration
+	last time.Time // it was tried
+}
+
+// next returns the next wait.
+func (b *backoff) next(now time.Time) time.Duration {
+	if b.wait == 0 || now.Sub(b.last) > 2*probeLast {
+		b.wait = probeFirst
+	} else {
+		b.wait = min(2*b.wait, probeLast)
+	}
+	b.last = now.Add(b.wait)
+	return b.wait
+}
+
 // probe tries the directory until it is there again, or the store is closed.
 func (s *Store) probe() {
-	for wait := probeFirst; ; wait = min(2*wait, probeLast) {
+	for {
+		s.mu.Lock()
+		wait := s.backoff.next(time.Now())
+		s.mu.Unlock()
 		t := time.NewTimer(wait)
 		select {
 		case <-s.stop:

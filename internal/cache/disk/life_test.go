@@ -175,3 +175,18 @@ func TestMemoryOfLongBodies(t *testing.T) {
 		t.Errorf("%d bytes were allocated for 100 MiB", n)
 	}
 }
+
+// TestBackoff: a directory that is of use only for moments at a time is tried, and logged, less and less.
+func TestBackoff(t *testing.T) {
+	var b backoff
+	now := time.Now()
+	for i, want := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
+		if got := b.next(now); got != want*time.Second {
+			t.Errorf("%d: %v", i, got)
+		}
+		now = now.Add(want*time.Second + 5*time.Second)
+	}
+	if got := b.next(now.Add(time.Minute)); got != probeFirst {
+		t.Errorf("after a minute of use: %v", got)
+	}
+}

@@ -52,6 +52,7 @@ type Store struct {
 	taken    int64 // by what is being written, and what has no name any more but is read, or being removed
 	evicted  int64
 	scanned  bool // the index knows all that there is
+	backoff  backoff
 	refusing bool // nothing can be written
 	down     bool // it is lost, or refusing
 	void     bool // what is there is not to be used, and removed by the next scan

@@ -203,10 +203,9 @@ func readSlice(b, p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// Commit implements stored.Writer.
+// Commit implements stored.Writer. What it does not keep can be read until Abort.
 func (w *writer) Commit(r *stored.Response) (*stored.Response, error) {
 	if w.failed || w.done || r.Key != w.key || w.s.marks.dropped(r.Seq) {
-		w.Abort()
 		return nil, stored.ErrNotKept
 	}
 	kept := *r
@@ -214,7 +213,6 @@ func (w *writer) Commit(r *stored.Response) (*stored.Response, error) {
 	tail := appendHead(make([]byte, 0, 1024), &kept)
 	f := footer{head: uint32(len(tail)), size: kept.Size, id: w.oid, epoch: w.s.marks.epoch()}
 	if len(tail) > maxHead || r.Marker && kept.Size > 0 {
-		w.Abort()
 		return nil, stored.ErrNotKept
 	}
 	tail = appendFooter(tail, f)
@@ -225,7 +223,6 @@ func (w *writer) Commit(r *stored.Response) (*stored.Response, error) {
 		ok = w.commitLarge(&kept, tail, f)
 	}
 	if !ok {
-		w.Abort()
 		return nil, stored.ErrNotKept
 	}
 	return &kept, nil

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ func TestLease(t *testing.T) {
 		}
 		var group sync.WaitGroup
 		for _, g := range []*gateway{b, c} {
+			g.asked()
 			group.Go(func() {
 				other := g.Lease(t.Context(), "k")
 				r := g.Get(t.Context(), "k")
@@ -102,6 +104,24 @@ func TestKeptApart(t *testing.T) {
 	}
 	s.Must("PEXPIRE", a.names("k").lease, "1")
 	s.Wait("lead again", func() bool { l := b.Lease(t.Context(), "k"); return l.Leads })
+}
+
+// TestGivenBackLate: a lease that ends while the server does not answer is given back when it does.
+func TestGivenBackLate(t *testing.T) {
+	s := redistest.Start(t)
+	a := join(t, s.URL(), Options{Lease: time.Hour, Timeout: 200 * time.Millisecond}).subscribe(0)
+	var lease Lease
+	s.Wait("lead", func() bool { lease = a.Lease(t.Context(), "k"); return lease.Leads })
+	s.Signal(syscall.SIGSTOP)
+	s.Wait("be down", func() bool { a.Get(t.Context(), "k"); return a.Stats().Down })
+	lease.End(0)
+	s.Wait("keep it", func() bool { return len(a.writes.queue) == 0 })
+	s.Signal(syscall.SIGCONT)
+	s.Wait("be up", func() bool { a.Get(t.Context(), "k"); return !a.Stats().Down })
+	s.Wait("give it back", func() bool {
+		a.Delete(t.Context(), "another") // something more is sent
+		return strings.HasPrefix(s.Must("EXISTS", a.names("k").lease), ":0")
+	})
 }
 
 // TestLeaseOfAnother: a lease that ended, and is another's now, is not given back.

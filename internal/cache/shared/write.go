@@ -48,6 +48,7 @@ type writes struct {
 	queue chan job
 	stop  chan struct{} // closed: what waits is sent, and nothing more comes
 	done  sync.WaitGroup
+	late  []job // leases to give back that the server has not taken; only of work
 }
 
 func (w *writes) init(s *Store) {
@@ -152,10 +153,15 @@ func (w *writes) send(batch []job) {
 	s := w.s
 	if s.outage.Down() || s.ctx.Err() != nil {
 		for i := range batch {
-			w.drop(&batch[i])
+			if batch[i].kind != release {
+				w.drop(&batch[i])
+			}
 		}
+		w.keep(batch)
 		return
 	}
+	batch = append(batch, w.late...)
+	w.late = nil
 	err := s.ask(s.ctx, func(ctx context.Context, client rueidis.Client) error {
 		var commands rueidis.Commands
 		for i := range batch {
@@ -175,9 +181,19 @@ func (w *writes) send(batch []job) {
 	})
 	if err != nil {
 		s.failed(batch[0].names.head, err)
+		w.keep(batch)
 	}
 	for i := range batch {
 		w.held.Add(-batch[i].size)
+	}
+}
+
+// keep keeps what gives leases back until the server is there again: others would wait for them.
+func (w *writes) keep(batch []job) {
+	for i := range batch {
+		if batch[i].kind == release && len(w.late) < queueSize {
+			w.late = append(w.late, batch[i])
+		}
 	}
 }
 

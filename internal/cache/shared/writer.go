@@ -79,7 +79,6 @@ func (w *writer) Commit(r *stored.Response) (*stored.Response, error) {
 	}
 	value, err := encode(&whole, b.data, b.sum)
 	if err != nil {
-		w.end()
 		return nil, err
 	}
 	w.ended = true
