@@ -33,8 +33,8 @@
 // cache, after `compress`: who calls is known and has been let in, and what is stored is encoded for each client. Policies of later stages run for
 // requests that reach the service alone, in nobody's name: what they do to the answer is stored with it.
 //
-// One request fetches for all who ask for the same: they get the answer while it comes in, and it is stored meanwhile. It goes on when the client
-// leaves that came first. What turns out not to be stored is given to the one that began it; the others ask for themselves, and for the next 10s all
+// One request fetches for all who ask for the same: they get the answer while it comes in, and it is stored meanwhile; at other gateways that share the
+// cache they get it once it is stored. It goes on when the client leaves that came first. What turns out not to be stored is given to the one that began it; the others ask for themselves, and for the next 10s all
 // who ask for it do. What is cut short is never stored. Conditions and ranges of clients are answered from what comes; a part that begins more than 1MiB
 // ahead of what has come is asked for by itself.
 //

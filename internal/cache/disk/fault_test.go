@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -433,4 +434,34 @@ func TestManyMarks(t *testing.T) {
 		t.Errorf("%v, %v, %d", info.Size(), err, len(urls))
 	}
 	runtime.KeepAlive(b)
+}
+
+// TestWhatIsNotKeptIsRead: what a Commit does not keep can be read until Abort, and takes no room after it.
+func TestWhatIsNotKeptIsRead(t *testing.T) {
+	b := newBench(t, Options{Limit: 64 << 20})
+	before := b.Stats().Bytes
+	for _, size := range []int{100, 3 << 20} {
+		content := bodyOf("k", size)
+		w, err := b.Put(t.Context(), response("k", int64(size)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(content); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Commit(response("another", int64(size))); err == nil {
+			t.Error("it is kept with another key")
+		}
+		got := make([]byte, size)
+		if n, err := w.ReadAt(got, 0); n != size || !bytes.Equal(got, content) {
+			t.Errorf("%d bytes of %d: %v", n, size, err)
+		}
+		w.Abort()
+		if _, err := w.ReadAt(got, 0); !errors.Is(err, stored.ErrNotKept) {
+			t.Error(err)
+		}
+		if b.get("k") != nil || b.get("another") != nil || b.Stats().Bytes != before {
+			t.Errorf("%+v", b.Stats())
+		}
+	}
 }

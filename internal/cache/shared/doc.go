@@ -89,7 +89,7 @@
 // It returns at once for the one that leads: others are asked to wait from then until its End, which is sent after what it has committed, so that those who
 // wait find it. They look after 4ms, and then at most 50ms apart, until nobody has the lease any more, or their context ends; a lease that nobody gives back ends
 // after Options.Lease (10s). End(d) says that what comes is not for others: they all go on at once, and nobody gets a lease, or waits, for that long.
-// Where Redis does not answer in time, or has no room, nobody leads and nobody waits. It costs a question before each fetch. No request fails by it.
+// An End that the server does not take is sent when it is there again. Where Redis does not answer in time, or has no room, nobody leads and nobody waits. It costs a question before each fetch. No request fails by it.
 //
 // # Metrics
 //
