@@ -108,6 +108,12 @@ func (s *Store) probe() {
 func (s *Store) revive() error {
 	s.reviving.Lock()
 	defer s.reviving.Unlock()
+	s.mu.Lock()
+	down := s.down
+	s.mu.Unlock()
+	if !down {
+		return nil // it has been taken into use again meanwhile
+	}
 	v, err := openRoot(s.path)
 	if err != nil {
 		return err
