@@ -37,18 +37,11 @@ var exceptions = map[string]string{
 	"method-head-head":             "an answer to HEAD is not stored: it has no body to keep",
 	"method-post-content-location": "answers to POST are not stored unless the operator says so, and then for the same POST alone",
 	"vary-validates-others":        "what other variants are stored is not told to the origin: a variant that was never asked for is asked for as a whole",
-
-	"nvs-params":              noNVS,
-	"nvs-params-named":        noNVS,
-	"nvs-params-named-absent": noNVS,
-	"nvs-except-others":       noNVS,
-	"nvs-key-order":           noNVS,
 }
 
 const (
 	noCookies    = "an answer with Set-Cookie is one client's, unless the operator says otherwise: what others get by mistake is worse than what is asked for again"
 	noHeuristics = "what says nothing of freshness is not taken for fresh, unless the operator says for how long"
-	noNVS        = "No-Vary-Search is not heeded"
 )
 
 // TestConformance plays the whole table through a gateway with nothing but `cache: {}`. Optional scenarios count too: where Cardea chooses

@@ -19,7 +19,6 @@ import (
 
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/filter/filtertest"
-	"cardea.dev/cardea/internal/cache"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -410,18 +409,10 @@ func TestManyAtOnce(t *testing.T) {
 }
 
 func TestPurges(t *testing.T) {
-	kept := func(p *route) *cache.Cache {
-		for _, v := range p.env.Keeper.(filtertest.Keeper) {
-			if c, ok := v.(*cache.Cache); ok {
-				return c
-			}
-		}
-		return nil
-	}
 	for name, purge := range map[string]filter.Purge{"url": {URL: "http://h/x"}, "prefix": {Prefix: "http://h/"}, "tag": {Tag: "t"}, "all": {All: true}} {
 		in(t, name, "{}", numbered(ten, "Cache-Tag: t"), func(p *route) {
 			p.get("miss 200 1", "/x")
-			if _, err := kept(p).Purge(t.Context(), purge); err != nil {
+			if _, err := cacheOf(p).Purge(t.Context(), purge); err != nil {
 				p.t.Error(err)
 			}
 			p.get("miss 200 2", "/x")
@@ -430,7 +421,7 @@ func TestPurges(t *testing.T) {
 	}
 	in(t, "softly", "{stale_while_revalidate: 1m}", numbered(ten), func(p *route) {
 		p.get("miss 200 1", "/x")
-		_, _ = kept(p).Purge(t.Context(), filter.Purge{All: true, Soft: true})
+		_, _ = cacheOf(p).Purge(t.Context(), filter.Purge{All: true, Soft: true})
 		p.get("stale 200 1", "/x")
 		synctest.Wait()
 		p.get("hit 200 2", "/x")
@@ -440,7 +431,7 @@ func TestPurges(t *testing.T) {
 		var all sync.WaitGroup
 		all.Go(func() { p.get("miss 200 1", "/x") })
 		synctest.Wait()
-		_, _ = kept(p).Purge(t.Context(), filter.Purge{All: true})
+		_, _ = cacheOf(p).Purge(t.Context(), filter.Purge{All: true})
 		all.Wait()
 		p.get("miss 200 2", "/x")
 	})

@@ -445,9 +445,12 @@ func (p *policy) groupKey(ex *filter.Exchange, l *lookup, again bool) string {
 		since = "\npurged=" + strconv.FormatUint(seq, 10)
 	}
 	key := l.key
+	if l.found.Search != "" && !again {
+		key = []byte(l.found.Search)
+	}
 	if l.found.Names != nil {
-		if n, _ := p.group.Readers(string(l.key) + since); n == 0 || again {
-			key = cache.AppendVariant(l.key, l.found.Names, ex.Request.Header)
+		if n, _ := p.group.Readers(string(key) + since); n == 0 || again {
+			key = cache.AppendVariant(key, l.found.Names, ex.Request.Header)
 		}
 	}
 	if l.authorized && !l.settings.Private {

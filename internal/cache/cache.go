@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,7 @@ type Cache struct {
 	generation atomic.Uint64 // of the settings that hold
 	latest     atomic.Uint64 // generation that there is
 	configured sync.Mutex
+	searches   searches
 	sweeper    sweeper
 }
 
@@ -39,6 +41,8 @@ func New(name string, behind *Behind, settings *config.Cache, log *slog.Logger, 
 	c.resize(settings)
 	if behind != nil {
 		c.marks = behind.marks
+		c.searches.every = behind.disk != nil
+		c.searches.any.Store(c.searches.every)
 	}
 	return c
 }
@@ -96,6 +100,9 @@ type Found struct {
 	// Names are the fields by which the latest responses differ; nil: by none, or it is not known.
 	Names []string
 
+	// Search is the primary key of all requests whose queries make no difference by what the latest response said (No-Vary-Search); "": it is the request's own.
+	Search string
+
 	// Purged says that there was one, which has been purged.
 	Purged bool
 
@@ -117,40 +124,29 @@ func (c *Cache) Peek(key []byte, h http.Header) Found {
 	return f
 }
 
-// Shared says whether gateways share the cache.
-func (c *Cache) Shared() bool { return c.behind != nil && c.behind.shared != nil }
-
-// Lease is the right of one of the gateways that share a cache to fetch something.
-type Lease = shared.Lease
-
-// Lease waits for as long as another of the gateways that share a cache fetches something, and the context goes on.
-func (c *Cache) Lease(ctx context.Context, key string) Lease {
-	if !c.Shared() {
-		return Lease{}
-	}
-	return c.behind.shared.Lease(ctx, key)
-}
-
-// Latest looks a request up in what gateways share, for what is newer than what the memory has.
-func (c *Cache) Latest(ctx context.Context, key []byte, h http.Header) Found {
-	f, _ := c.find(ctx, key, h, func(ctx context.Context, key []byte) (*stored.Response, bool) {
-		mine := c.memory.Get(key)
-		r := c.behind.store.Get(ctx, string(key))
-		if r == nil || mine != nil && !r.Received.After(mine.Received) {
-			return mine, false
-		}
-		return c.promote(r), true
-	})
-	return f
-}
+// getter looks for a key, and says whether what it found was behind the memory.
+type getter = func(ctx context.Context, key []byte) (r *stored.Response, below bool)
 
 // find looks a request up, with what looks for a key.
-func (c *Cache) find(ctx context.Context, key []byte, h http.Header, get func(ctx context.Context, key []byte) (*stored.Response, bool)) (f Found, buf []byte) {
+func (c *Cache) find(ctx context.Context, key []byte, h http.Header, get getter) (f Found, buf []byte) {
+	f, key = c.at(ctx, key, h, get, nil)
+	if !c.searches.any.Load() || f.Response != nil && f.Response.Left(c.now()) > 0 {
+		return f, key
+	}
+	return c.search(ctx, key, h, get, f), key
+}
+
+// at looks for what stands at a primary key, and says this of No-Vary-Search; nil: whatever it says.
+func (c *Cache) at(ctx context.Context, key []byte, h http.Header, get getter, rule []string) (f Found, buf []byte) {
 	r, below := get(ctx, key)
 	if r == nil {
 		return Found{}, key
 	}
+	unlike := func(r *stored.Response) bool { return rule != nil && !slices.Equal(rule, r.Header.Values(searchField)) }
 	if !r.Marker {
+		if unlike(r) {
+			return Found{}, key
+		}
 		c.check(&f, r)
 		f.Behind = below
 		return f, key
@@ -162,7 +158,7 @@ func (c *Cache) find(ctx context.Context, key []byte, h http.Header, get func(ct
 		if i == 0 {
 			f.Names = names
 		}
-		if v == nil || v.Marker {
+		if v == nil || v.Marker || unlike(v) {
 			continue
 		}
 		c.check(&f, v)

@@ -6,5 +6,8 @@
 // a marker that names the fields of requests by which responses differ (RFC 9111, section 4.1). A variant's key is the primary one with a line of those
 // fields and their normal values.
 //
+// Where parts of the query make no difference by a response's No-Vary-Search, its key has the normal form of the query. Which form that is stands in a marker at the
+// key without the query, with a line "no-vary-search": the latest response has the say. A response that is found so must say the same itself.
+//
 // The parts are children of it that do not know each other: memory, disk, shared, purge, rules.
 package cache

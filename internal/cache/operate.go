@@ -108,32 +108,32 @@ func (c *Cache) all() iter.Seq2[*stored.Response, string] {
 }
 
 // collect returns up to n of the responses that are wanted.
-func (c *Cache) collect(n int, want func(url string) bool) []filter.StoredInfo {
+func (c *Cache) collect(n int, want func(r *stored.Response) bool) []filter.StoredInfo {
 	var found []filter.StoredInfo
 	now := c.now()
 	for r, where := range c.all() {
 		if len(found) >= n {
 			break
 		}
-		if want(r.URL) {
+		if want(r) {
 			found = append(found, c.describe(r, where, now))
 		}
 	}
 	return found
 }
 
-// Look returns what is stored for a URL, all variants, at most n.
+// Look returns what is stored for a URL, all variants, at most n. What is stored for another query that makes no difference is among it.
 func (c *Cache) Look(_ context.Context, url string, n int) ([]filter.StoredInfo, error) {
 	normal, err := purge.Normal(url)
 	if err != nil {
 		return nil, err
 	}
-	return c.collect(n, func(u string) bool { return u == url || u == normal }), nil
+	return c.collect(n, func(r *stored.Response) bool { return r.URL == url || r.URL == normal || suitsURL(r, normal) }), nil
 }
 
 // List returns up to n of the stored answers whose URLs begin with a prefix.
 func (c *Cache) List(prefix string, n int) []filter.StoredInfo {
-	return c.collect(n, func(u string) bool { return strings.HasPrefix(u, prefix) })
+	return c.collect(n, func(r *stored.Response) bool { return strings.HasPrefix(r.URL, prefix) })
 }
 
 // describe says what operators see of a response.

@@ -22,6 +22,7 @@ type Writing struct {
 // Begin begins to store a response, whose Key is the primary one. Names are the fields of requests by which it differs, and h those of the request that
 // it answers. It gives the response its key and what selects it. Size is -1 while it is not known. Who began it calls End.
 func (c *Cache) Begin(ctx context.Context, r *stored.Response, names []string, h http.Header) *Writing {
+	c.place(ctx, r)
 	if len(names) == 0 && r.Status != http.StatusOK {
 		names = c.marked(ctx, r.Key) // an error says no Vary, and is still one variant's
 	}

@@ -131,10 +131,8 @@ func Selected(r *stored.Response, h http.Header) bool {
 // mark notes at a primary key that responses differ by some fields.
 func (c *Cache) mark(ctx context.Context, primary string, names []string, like *stored.Response) {
 	old, _ := c.get(ctx, []byte(primary))
-	marker := &stored.Response{
-		Key: primary, URL: like.URL, Route: like.Route, Method: like.Method, Seq: like.Seq, Requested: like.Requested, Received: like.Received,
-		Terms: like.Terms, Marker: true, Varies: [][]string{names},
-	}
+	marker := newMarker(primary, like)
+	marker.Varies = [][]string{names}
 	if old != nil && old.Marker {
 		if len(old.Varies) > 0 && slices.Equal(old.Varies[0], names) && !old.Until().Before(like.Until()) {
 			return
@@ -144,10 +142,28 @@ func (c *Cache) mark(ctx context.Context, primary string, names []string, like *
 				marker.Varies = append(marker.Varies, v)
 			}
 		}
-		if old.Until().After(marker.Until()) {
-			marker.Terms, marker.Received = old.Terms, old.Received
-		}
+		lastAsLongAs(marker, old)
 	}
+	c.putMarker(ctx, marker)
+}
+
+// newMarker makes a marker that lasts as long as a response.
+func newMarker(key string, like *stored.Response) *stored.Response {
+	return &stored.Response{
+		Key: key, URL: like.URL, Route: like.Route, Method: like.Method, Seq: like.Seq, Requested: like.Requested, Received: like.Received,
+		Terms: like.Terms, Marker: true,
+	}
+}
+
+// lastAsLongAs has a marker last as long as the one before it, too.
+func lastAsLongAs(marker, old *stored.Response) {
+	if old.Until().After(marker.Until()) {
+		marker.Terms, marker.Received = old.Terms, old.Received
+	}
+}
+
+// putMarker stores a marker.
+func (c *Cache) putMarker(ctx context.Context, marker *stored.Response) {
 	c.memory.Set(marker)
 	if c.behind == nil {
 		return

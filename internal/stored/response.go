@@ -63,6 +63,7 @@ const (
 	Heuristic                        // its Lifetime is a guess (RFC 9111, section 4.2.2)
 	Negative                         // it is an error, kept for a while as configured
 	Unkeyed                          // no request may select it: only validation can make it of use
+	NoVarySearch                     // parts of the query make no difference for it: Key and URL have the query's normal form
 )
 
 // Has says whether all of some flags are set.

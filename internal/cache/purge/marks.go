@@ -87,6 +87,9 @@ func (m *Marks) mark(seq uint64, p filter.Purge) {
 	case p.URL != "":
 		for _, form := range forms(p.URL, false) {
 			c.urls.mark(xxhash.Sum64String(form), seq)
+			if path, _, asks := strings.Cut(form, "?"); asks {
+				c.urls.mark(ofQueries(path), seq)
+			}
 		}
 	case p.Prefix != "":
 		for _, form := range forms(p.Prefix, true) {
@@ -124,8 +127,10 @@ func (c *class) newer(r *stored.Response, url string) bool {
 	if c.all.Load() > r.Seq || c.prefixes.latest(url) > r.Seq {
 		return true
 	}
-	if c.urls.newest.Load() > r.Seq && c.urls.newer(xxhash.Sum64String(url), r.Seq) {
-		return true
+	if c.urls.newest.Load() > r.Seq {
+		if c.urls.newer(xxhash.Sum64String(url), r.Seq) || r.Terms.Flags.Has(stored.NoVarySearch) && c.anyQuery(url) > r.Seq {
+			return true
+		}
 	}
 	if c.tags.newest.Load() <= r.Seq {
 		return false
@@ -145,10 +150,20 @@ func (m *Marks) Latest(url string) uint64 {
 	url = bare(url)
 	latest := max(c.all.Load(), c.prefixes.latest(url), c.tags.newest.Load())
 	if c.urls.newest.Load() > latest {
-		latest = max(latest, c.urls.latest(xxhash.Sum64String(url)))
+		latest = max(latest, c.urls.latest(xxhash.Sum64String(url)), c.anyQuery(url))
 	}
 	return latest
 }
+
+// anyQuery returns the number of the latest purge of a URL with any query or none. It is taken for one of all responses for which parts of the query make no
+// difference: which queries those are is not known when something is purged.
+func (c *class) anyQuery(url string) uint64 {
+	path, _, _ := strings.Cut(url, "?")
+	return max(c.urls.latest(xxhash.Sum64String(path)), c.urls.latest(ofQueries(path)))
+}
+
+// ofQueries is the hash under which purges of a URL with any query are marked.
+func ofQueries(path string) uint64 { return xxhash.Sum64String(path) ^ 0x9e3779b97f4a7c15 }
 
 // bare is a URL without its scheme. Purges do not tell https from http: behind something that ends TLS and is not trusted to say so, the gateway does
 // not know the scheme that clients, and those who purge, see.

@@ -177,7 +177,14 @@ func Matches(p filter.Purge) func(r *stored.Response) bool {
 		return func(r *stored.Response) bool { return slices.Contains(r.Tags, p.Tag) }
 	case p.URL != "":
 		is = forms(p.URL, false)
-		return func(r *stored.Response) bool { return slices.Contains(is, bare(r.URL)) }
+		return func(r *stored.Response) bool {
+			url := bare(r.URL)
+			if !r.Terms.Flags.Has(stored.NoVarySearch) {
+				return slices.Contains(is, url)
+			}
+			path, _, _ := strings.Cut(url, "?")
+			return slices.ContainsFunc(is, func(form string) bool { return form == path || strings.HasPrefix(form, path+"?") })
+		}
 	case p.Prefix != "":
 		is = forms(p.Prefix, true)
 	}

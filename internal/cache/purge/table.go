@@ -3,7 +3,7 @@ package purge
 import "sync/atomic"
 
 // Sizes of tables, as powers of two. URLs are purged by each unsafe request, tags by people and their programs: 2 MiB and 512 KiB, which are taken when
-// the first is purged. After 20,000 other URLs were purged since a response was stored, it is missed for nothing with a chance of 1 %; after 5,000, of 0.02 %.
+// the first is purged. After 20,000 other URLs were purged since a response was stored, it is missed for nothing with a chance of 1 %; after 5,000, of 0.02 %. A URL with a query counts twice.
 const (
 	urlBits = 18
 	tagBits = 16

@@ -15,10 +15,22 @@ type NoVarySearch struct {
 	Names    []string // decoded
 }
 
-// ParseNoVarySearch reads the lines of a No-Vary-Search field. It is nil for what cannot be read, and for what says nothing.
+// What a No-Vary-Search field may be at most to count: it is read, and gone through for each parameter of a query, with each look-up.
+const (
+	longestSearch = 4 << 10
+	mostNames     = 128
+)
+
+// ParseNoVarySearch reads the lines of a No-Vary-Search field. It is nil for what cannot be read, is too much, and for what says nothing.
 func ParseNoVarySearch(lines []string) *NoVarySearch {
 	if len(lines) == 0 {
 		return nil
+	}
+	length := 0
+	for _, line := range lines {
+		if length += len(line); length > longestSearch {
+			return nil
+		}
 	}
 	dictionary, err := httpsfv.UnmarshalDictionary(lines)
 	if err != nil {
@@ -59,7 +71,7 @@ func ParseNoVarySearch(lines []string) *NoVarySearch {
 			return nil
 		}
 	}
-	if !n.AnyOrder && !n.All && len(n.Names) == 0 {
+	if !n.AnyOrder && !n.All && len(n.Names) == 0 || len(n.Names) > mostNames {
 		return nil
 	}
 	return &n

@@ -27,6 +27,9 @@ func Storable(s *Settings, r *http.Request, q *Request, authorized bool, resp *h
 	if _, all := VaryNames(h); all {
 		t.Flags |= stored.Unkeyed
 	}
+	if ParseNoVarySearch(h["No-Vary-Search"]) != nil {
+		t.Flags |= stored.NoVarySearch
+	}
 	return t, worthless(&t, &c, resp, r.Method)
 }
 

@@ -35,7 +35,7 @@ type Exchanged struct {
 // Update renews a stored response by the 304 that answers its validation (RFC 9111, section 4.3.4). It is nil where the 304 is not about it: it may not be
 // used, and the whole is to be fetched. With a reason it may be used for this request, but not be stored any longer.
 func Update(s *Settings, x *Exchanged, r *stored.Response) (*stored.Response, Why) {
-	if !selects(x.Response.Header, r, x.Received) || !sameVary(x.Response.Header, r) {
+	if !selects(x.Response.Header, r, x.Received) || !samePlace(x.Response.Header, r) {
 		return nil, ""
 	}
 	return renew(s, x, r)
@@ -45,7 +45,7 @@ func Update(s *Settings, x *Exchanged, r *stored.Response) (*stored.Response, Wh
 // With a reason the answer is not for others, and what is stored stays as it is.
 func Head(s *Settings, x *Exchanged, r *stored.Response) (*stored.Response, Why) {
 	h := x.Response.Header
-	if x.Response.StatusCode != http.StatusOK || r.Status != http.StatusOK || !sameVary(h, r) {
+	if x.Response.StatusCode != http.StatusOK || r.Status != http.StatusOK || !samePlace(h, r) {
 		return nil, ""
 	}
 	for _, name := range [...]string{"Etag", "Last-Modified"} {
@@ -94,7 +94,12 @@ func selects(h http.Header, r *stored.Response, received time.Time) bool {
 	return len(h["Last-Modified"]) == 0 && !r.Terms.Flags.Has(stored.Unkeyed)
 }
 
-// sameVary says whether a new head leaves a stored response where it is: found by the same fields of requests.
+// samePlace says whether a new head leaves a stored response where it is: found by the same fields and queries of requests.
+func samePlace(h http.Header, r *stored.Response) bool {
+	search := h["No-Vary-Search"]
+	return sameVary(h, r) && (len(search) == 0 || slices.Equal(search, r.Header.Values("No-Vary-Search")))
+}
+
 func sameVary(h http.Header, r *stored.Response) bool {
 	if len(h["Vary"]) == 0 {
 		return true
