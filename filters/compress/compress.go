@@ -148,8 +148,11 @@ func (f *compressor) response(ex *filter.Exchange) error {
 	return nil
 }
 
-// notModified gives the answer to a conditional request the validator that the client knows.
+// notModified gives the answer to a conditional request the validator that the client knows, and the Vary that the whole would have (RFC 9110, section 15.4.5).
 func (f *compressor) notModified(ex *filter.Exchange, chosen *coding) {
+	if f.mayQualify(ex) {
+		addVary(ex.Response.Header)
+	}
 	if chosen == nil {
 		return
 	}

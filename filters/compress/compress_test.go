@@ -152,7 +152,12 @@ func TestHeaders(t *testing.T) {
 		{"no content", "GET", "gzip", response(204, "", "Content-Type", json), same},
 		{"switching protocols", "GET", "gzip", response(101, "", "Content-Type", json), same},
 		{"gRPC", "POST", "gzip", response(200, big, "Content-Type", "application/grpc+json"), same},
-		{"not modified", "GET", "gzip", response(304, "", "ETag", `"x"`), same},
+		{"not modified", "GET", "gzip", response(304, "", "ETag", `"x"`), http.Header{"Vary": {"Accept-Encoding"}}},
+		{"not modified, for a client that takes none", "GET", "", response(304, "", "ETag", `"x"`), http.Header{"Vary": {"Accept-Encoding"}}},
+		{"not modified, varies", "GET", "gzip", response(304, "", "Vary", "Origin"), http.Header{"Vary": {"Origin", "Accept-Encoding"}}},
+		{"not modified, an image", "GET", "gzip", response(304, "", "Content-Type", "image/png"), same},
+		{"not modified, encoded already", "GET", "gzip", response(304, "", "Content-Encoding", "br"), same},
+		{"not modified, not to be changed", "GET", "gzip", response(304, "", "Cache-Control", "no-transform"), same},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -199,6 +204,26 @@ func TestNotModifiedGivesTheValidatorThatTheClientKnows(t *testing.T) {
 		_ = f.Response(ex)
 		if got := ex.Response.Header.Get("ETag"); got != tt.want {
 			t.Errorf("%+v: got %s", tt, got)
+		}
+	}
+}
+
+// TestNotModifiedVariesAsTheWholeDoes: where a 304 does not say its type, what the URL ends with does.
+func TestNotModifiedVariesAsTheWholeDoes(t *testing.T) {
+	for path, want := range map[string]string{"/a": "Accept-Encoding", "/a.css": "Accept-Encoding", "/a.png": "", "/a.b/c": "Accept-Encoding", "/small": ""} {
+		env := filtertest.NewEnv(t, "pages")
+		f := newFilter(t, env, "compress: {}")
+		r, _ := http.NewRequest("GET", "http://example.com"+path, nil)
+		ex := &filter.Exchange{Request: r, Original: filter.Original{Method: "GET", Path: path}}
+		ex.Prepare(env.Slots())
+		_ = f.Request(ex)
+		ex.Response = response(304, "", "ETag", `"x"`)
+		if path == "/small" {
+			ex.Response.Header.Set("Content-Length", "9")
+		}
+		_ = f.Response(ex)
+		if got := ex.Response.Header.Get("Vary"); got != want {
+			t.Errorf("%s: Vary is %q", path, got)
 		}
 	}
 }

@@ -30,7 +30,7 @@
 //
 // An encoded response has Content-Encoding and Vary: Accept-Encoding. It loses what was said of the bytes as they were:
 // Content-Length, Accept-Ranges, Content-MD5, Digest, Content-Digest, Repr-Digest. A strong ETag becomes a weak one. Responses that
-// would have been encoded for another client get the Vary field too. The answer to HEAD has the fields of the answer to GET.
+// would have been encoded for another client get the Vary field too, and so does a 304 about one; where a 304 does not say its type, what its path ends with does. The answer to HEAD has the fields of the answer to GET.
 //
 // # Streams
 //

@@ -2,12 +2,22 @@ package compress
 
 import (
 	"fmt"
+	"mime"
 	"net/http"
+	"path"
+	"strconv"
 	"strings"
+
+	"cardea.dev/cardea/filter"
 )
 
 // qualifies says whether a response may be encoded, for a client that accepts it.
 func (f *compressor) qualifies(resp *http.Response) bool {
+	return f.fit(resp) && f.suits(baseType(first(resp.Header["Content-Type"])))
+}
+
+// fit is qualifies but for the type.
+func (f *compressor) fit(resp *http.Response) bool {
 	switch code := resp.StatusCode; {
 	case code < 200, code == http.StatusNoContent, code == http.StatusResetContent, code == http.StatusPartialContent, code == http.StatusNotModified:
 		return false
@@ -20,7 +30,11 @@ func (f *compressor) qualifies(resp *http.Response) bool {
 		names(h["Cache-Control"], "no-transform"):
 		return false
 	}
-	mediaType := baseType(first(h["Content-Type"]))
+	return true
+}
+
+// suits says whether bodies of a media type are encoded.
+func (f *compressor) suits(mediaType string) bool {
 	if hasPrefixFold(mediaType, "application/grpc") {
 		return false
 	}
@@ -30,6 +44,20 @@ func (f *compressor) qualifies(resp *http.Response) bool {
 		}
 	}
 	return false
+}
+
+// mayQualify says whether what a 304 is about may be encoded. A 304 seldom says its type: then what the URL ends with tells, or it may be any.
+func (f *compressor) mayQualify(ex *filter.Exchange) bool {
+	h := ex.Response.Header
+	mediaType := baseType(first(h["Content-Type"]))
+	if mediaType == "" {
+		mediaType = baseType(mime.TypeByExtension(path.Ext(ex.Original.Path)))
+	}
+	whole := http.Response{StatusCode: http.StatusOK, Header: h, ContentLength: -1}
+	if length, err := strconv.ParseInt(first(h["Content-Length"]), 10, 64); err == nil && length > 0 {
+		whole.ContentLength = length
+	}
+	return f.fit(&whole) && (mediaType == "" || f.suits(mediaType))
 }
 
 // isEncoded says whether a Content-Encoding field names an encoding.
