@@ -97,11 +97,13 @@ func (p *policy) renewByHead(ex *filter.Exchange, s *state) {
 		return
 	}
 	s.head.Response, s.head.Received = ex.Response, p.now()
+	unstored := s.head.Asked.Control.Has(rules.NoStore) && !s.settings.IgnoreRequest
+	s.head.Asked = &rules.Request{} // what the client asks of caches says nothing about what is stored already
 	renewed, why := rules.Head(s.settings, s.head, s.old)
 	switch {
-	case renewed == nil:
+	case renewed == nil, why != "" && why != rules.WhyAuthorization:
 		p.cache.Drop(ex.Context(), s.old.Key)
-	case why == "":
+	case why == "" && !unstored:
 		renewed.Seq = s.old.Seq
 		p.cache.Update(ex.Context(), renewed)
 	}
