@@ -26,7 +26,7 @@ func TestNamedTestsExist(t *testing.T) {
 		cells := strings.Split(strings.Trim(line, "| "), " | ")
 		last := cells[len(cells)-1]
 		names := regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(last, -1)
-		if len(names) == 0 && !strings.Contains(last, "no test of its own yet") {
+		if len(names) == 0 {
 			t.Errorf("no test is named: %s", line)
 		}
 		for _, name := range names {
