@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/filter/filtertest"
 	"cardea.dev/cardea/internal/cache"
+	"cardea.dev/cardea/internal/cache/rules"
 )
 
 // cacheOf is the cache of a route.
@@ -284,6 +286,79 @@ func TestNoVarySearchAsksOnce(t *testing.T) {
 			p.t.Errorf("asked %d times", n)
 		}
 	})
+}
+
+// TestNoVarySearchIsSound plays random requests, to a service whose rules change at random, and purges: what is answered is always a response to a query that makes no difference by
+// its own rule, and never one that was purged.
+func TestNoVarySearchIsSound(t *testing.T) {
+	rule := []string{"", `params=("a")`, `params=("b" "c")`, "params", `params, except=("a")`, "key-order", `key-order, params=("c")`, "params=(", `No-Vary-Search: params=("a b")`}
+	answer := func(r *rand.Rand) func(int64, *http.Request) (*http.Response, error) {
+		return func(n int64, req *http.Request) (*http.Response, error) {
+			if req.Header["If-None-Match"] != nil && r.IntN(2) == 0 {
+				resp := respond(304, "", ten)
+				if r.IntN(4) == 0 {
+					resp.Header.Set("No-Vary-Search", rule[r.IntN(len(rule))])
+				}
+				return resp, nil
+			}
+			says := rule[r.IntN(len(rule))]
+			fields := []string{ten, fmt.Sprintf(`Etag: "%d"`, n)}
+			if says != "" {
+				fields = append(fields, "No-Vary-Search: "+says)
+			}
+			if r.IntN(5) == 0 {
+				fields = append(fields, "Vary: X-A")
+			}
+			return respond(200, fmt.Sprintf("%d|%s|%s", n, says, req.URL.RawQuery), fields...), nil
+		}
+	}
+	query := func(r *rand.Rand) string {
+		pairs := make([]string, r.IntN(4))
+		for i := range pairs {
+			pairs[i] = []string{"a=1", "a=2", "b=1", "b", "c=1", "%61=1", "a+b=1", "", "a=%31"}[r.IntN(9)]
+		}
+		return strings.Join(pairs, "&")
+	}
+	hits := 0
+	for seed := range uint64(12) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		in(t, fmt.Sprint(seed), "{}", answer(r), func(p *route) {
+			purged := map[string]int64{} // the last request before each purge
+			for range 400 {
+				q := query(r)
+				switch r.IntN(12) {
+				case 0:
+					pause(r.IntN(8))
+				case 1:
+					purged[q] = p.asked.Load()
+					_, _ = cacheOf(p).Purge(t.Context(), filter.Purge{URL: strings.TrimSuffix("http://h/x?"+q, "?")})
+				}
+				got := p.run(p.exchange("GET", strings.TrimSuffix("/x?"+q, "?"), fmt.Sprintf("X-A: %d", r.IntN(2))))
+				var n int64
+				word, text, _ := strings.Cut(got, " 200 ")
+				number, text, _ := strings.Cut(text, "|")
+				says, of, _ := strings.Cut(text, "|")
+				if _, err := fmt.Sscan(number, &n); err != nil {
+					p.t.Fatalf("%s: got %q", q, got)
+				}
+				by := rules.ParseNoVarySearch([]string{says})
+				if q != of && rules.NormalQuery(q, by) != rules.NormalQuery(of, by) {
+					p.t.Fatalf("%s: got %q", q, got)
+				}
+				if word == "hit" && q != of {
+					hits++
+				}
+				for other, last := range purged {
+					if n <= last && (other == of || rules.NormalQuery(other, by) == rules.NormalQuery(of, by)) {
+						p.t.Fatalf("%s: got %q, which was purged as %s", q, got, other)
+					}
+				}
+			}
+		})
+	}
+	if hits < 200 {
+		t.Errorf("only %d were answered by what is stored for another query", hits)
+	}
 }
 
 func BenchmarkHitByNoVarySearch(b *testing.B) {

@@ -101,9 +101,11 @@ func (p *policy) renewByHead(ex *filter.Exchange, s *state) {
 	s.head.Asked = &rules.Request{} // what the client asks of caches says nothing about what is stored already
 	renewed, why := rules.Head(s.settings, s.head, s.old)
 	switch {
-	case renewed == nil, why != "" && why != rules.WhyAuthorization:
+	case renewed != nil && (why == rules.WhyAuthorization || why == rules.WhySetCookie || why == rules.WhyVary):
+		// It is one client's answer, or not said what it is about: what is stored for others stays.
+	case renewed == nil, why != "":
 		p.cache.Drop(ex.Context(), s.old.Key)
-	case why == "" && !unstored:
+	case !unstored:
 		renewed.Seq = s.old.Seq
 		p.cache.Update(ex.Context(), renewed)
 	}

@@ -84,9 +84,9 @@ func TestPurgesKnowAllForms(t *testing.T) {
 		{filter.Purge{URL: "http://h:8080/a"}, "http://h:8080/a", Purged},
 		{filter.Purge{URL: "https://h/a"}, "https://h/a?q=1", Valid},
 		{filter.Purge{URL: "https://h/a"}, "https://h/a/", Valid},
-		{filter.Purge{URL: "https://h/a"}, "https://h/a?", Valid},
-		{filter.Purge{URL: "https://h/a?"}, "https://h/a?", Purged},
-		{filter.Purge{URL: "https://h/a?"}, "https://h/a", Valid},
+		{filter.Purge{URL: "https://h/a?q=?"}, "https://h/a?q=?", Purged},
+		{filter.Purge{URL: "https://h/a?q="}, "https://h/a?q=?", Valid},
+		{filter.Purge{Prefix: "https://h/a?"}, "https://h/a?", Purged},
 		{filter.Purge{Prefix: "https://h"}, "https://h/a?q=1", Purged},
 		{filter.Purge{Prefix: "https://h"}, "https://hh/a?q=1", Valid},
 		{filter.Purge{Prefix: "https://h/a//b"}, "https://h/a//bc", Purged},
@@ -103,6 +103,46 @@ func TestPurgesKnowAllForms(t *testing.T) {
 		}
 		if got := Matches(c.p)(&stored.Response{URL: c.stored, Seq: 9}); got != (c.want == Purged) {
 			t.Errorf("%+v is for %s: %v", c.p, c.stored, got)
+		}
+	}
+}
+
+// A purge of a URL is one of all responses on its path for which parts of the query make no difference.
+func TestPurgesOfAnyQuery(t *testing.T) {
+	for _, c := range []struct {
+		purged, stored string
+		want           State
+	}{
+		{"https://h/a?q=1", "https://h/a?q=2", Purged},
+		{"https://h/a?q=1", "https://h/a", Purged},
+		{"https://h/a", "https://h/a?q=2", Purged},
+		{"https://h/a?", "https://h/a?q=2", Purged},
+		{"http://h:80/b//a?q=1", "https://h/b/a?x", Purged},
+		{"https://h/a?q=1", "https://h/ab?q=1", Valid},
+		{"https://h/a?q=1", "https://h/a/?q=1", Valid},
+		{"https://h/a/b?q=1", "https://h/a?q=1", Valid},
+		{"https://i/a?q=1", "https://h/a?q=1", Valid},
+	} {
+		for _, soft := range []bool{false, true} {
+			m, p := New(), filter.Purge{URL: c.purged, Soft: soft}
+			m.Add(p)
+			r := &stored.Response{URL: c.stored, Terms: stored.Terms{Flags: stored.NoVarySearch}}
+			want := c.want
+			if soft && want == Purged {
+				want = Soft
+			}
+			if got := m.Check(r); got != want {
+				t.Errorf("after %+v, %s is %v; expected %v", p, c.stored, got, want)
+			}
+			if got := Matches(p)(r); got != (c.want == Purged) {
+				t.Errorf("%+v is for %s: %v", p, c.stored, got)
+			}
+			if got := m.Latest(c.stored) > 0; got != (want == Purged) {
+				t.Errorf("after %+v, %s was purged: %v", p, c.stored, got)
+			}
+			if n := testing.AllocsPerRun(100, func() { m.Check(r) }); n != 0 {
+				t.Errorf("%v allocations", n)
+			}
 		}
 	}
 }

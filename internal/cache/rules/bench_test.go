@@ -108,6 +108,17 @@ func BenchmarkStorable(b *testing.B) {
 	}
 }
 
+// BenchmarkHostileQuery is the longest query that listeners take by default, with as many names as count.
+func BenchmarkHostileQuery(b *testing.B) {
+	rule := []string{"key-order, params=(" + strings.Repeat(`"b" `, mostNames-1) + `"a")`}
+	query := strings.Repeat("z&", 4<<10)
+	b.SetBytes(int64(len(query)))
+	b.ReportAllocs()
+	for b.Loop() {
+		NormalQuery(query, ParseNoVarySearch(rule))
+	}
+}
+
 // BenchmarkHostileControl is what a client may send at most, of the kind that takes longest. Its time grows with its length alone.
 func BenchmarkHostileControl(b *testing.B) {
 	lines := []string{strings.Repeat(`\",`, 20_000)}

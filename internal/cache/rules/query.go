@@ -12,10 +12,10 @@ import (
 type NoVarySearch struct {
 	AnyOrder bool     // the order of different keys
 	All      bool     // all keys but those in Names; otherwise those in Names
-	Names    []string // decoded
+	Names    []string // decoded, sorted
 }
 
-// What a No-Vary-Search field may be at most to count: it is read, and gone through for each parameter of a query, with each look-up.
+// What a No-Vary-Search field may be at most to count: it is read with each look-up, and asked for each parameter.
 const (
 	longestSearch = 4 << 10
 	mostNames     = 128
@@ -87,6 +87,7 @@ func keys(list httpsfv.InnerList) ([]string, bool) {
 		}
 		names = append(names, decoded(text))
 	}
+	slices.Sort(names)
 	return names, true
 }
 
@@ -135,7 +136,7 @@ func NormalQuery(raw string, n *NoVarySearch) string {
 		}
 		key, value, _ := strings.Cut(text, "=")
 		p := pair{decoded(key), decoded(value)}
-		if slices.Contains(n.Names, p.key) == n.All {
+		if _, named := slices.BinarySearch(n.Names, p.key); named == n.All {
 			pairs = append(pairs, p)
 		}
 	}
