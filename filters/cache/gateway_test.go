@@ -199,6 +199,26 @@ func TestOneFetchForMany(t *testing.T) {
 	}
 }
 
+// TestAnErrorIsForOneVariant though it says no Vary, and though nothing else is ever fresh.
+func TestAnErrorIsForOneVariant(t *testing.T) {
+	s := newService(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Accept-Language") != "de" {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		page("Cache-Control: no-cache", "Vary: Accept-Language", `Etag: "1"`)(w, r)
+	})
+	g := gateway(t, s, "{ttl: {404: 1h}}")
+	expect(t, g, "/x", 200, "hello, world", "fwd=uri-miss", "Accept-Language: de")
+	expect(t, g, "/x", 404, "", "fwd=vary-miss", "Accept-Language: fr")
+	until(t, "the error is stored", func() bool {
+		resp, _ := g.Get("/x", "Accept-Language: fr")
+		return strings.Contains(resp.Header.Get("Cache-Status"), "; hit")
+	})
+	expect(t, g, "/x", 200, "hello, world", "fwd=stale; fwd-status=304", "Accept-Language: de")
+	expect(t, g, "/x", 404, "", "fwd=vary-miss", "Accept-Language: it")
+}
+
 // TestPurgedWhileItIsRead: who reads an answer slowly gets all of it, though it is purged before it is whole, and so is not stored.
 func TestPurgedWhileItIsRead(t *testing.T) {
 	body, rest := strings.Repeat("0123456789abcdef", 2<<20), make(chan struct{})

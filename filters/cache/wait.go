@@ -130,7 +130,7 @@ func (p *policy) isFor(ex *filter.Exchange, l *lookup, a *answer) bool {
 	switch {
 	case head == nil, a.all:
 		return false
-	case !cache.AnswersTo(head, l.key) || !cache.Suits(head, a.names, ex.Request.Header) || a.whole != nil && !suitsVary(ex, head):
+	case !cache.AnswersTo(head, l.key) || !cache.Suits(head, a.names, ex.Request.Header) || a.whole != nil && !cache.Selected(head, ex.Request.Header):
 		return false
 	case a.received.Before(ex.Start): // it has come for a while
 		use, _ := rules.Judge(l.settings, &l.q, head, l.now)

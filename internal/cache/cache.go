@@ -124,6 +124,33 @@ func (c *Cache) Peek(key []byte, h http.Header) Found {
 	return f
 }
 
+// Shared says whether gateways share the cache.
+func (c *Cache) Shared() bool { return c.behind != nil && c.behind.shared != nil }
+
+// Lease is the right of one of the gateways that share a cache to fetch something.
+type Lease = shared.Lease
+
+// Lease waits for as long as another of the gateways that share a cache fetches something, and the context goes on.
+func (c *Cache) Lease(ctx context.Context, key string) Lease {
+	if !c.Shared() {
+		return Lease{}
+	}
+	return c.behind.shared.Lease(ctx, key)
+}
+
+// Latest looks a request up in what gateways share, for what is newer than what the memory has.
+func (c *Cache) Latest(ctx context.Context, key []byte, h http.Header) Found {
+	f, _ := c.find(ctx, key, h, func(ctx context.Context, key []byte) (*stored.Response, bool) {
+		mine := c.memory.Get(key)
+		r := c.behind.store.Get(ctx, string(key))
+		if r == nil || mine != nil && !r.Received.After(mine.Received) {
+			return mine, false
+		}
+		return c.promote(r), true
+	})
+	return f
+}
+
 // getter looks for a key, and says whether what it found was behind the memory.
 type getter = func(ctx context.Context, key []byte) (r *stored.Response, below bool)
 

@@ -102,7 +102,6 @@ func (u *under) put(r *stored.Response, body, vary string, said ...string) *stor
 		names = strings.Split(vary, ",")
 	}
 	w := u.Begin(u.t.Context(), r, names, fields(said))
-	defer w.Abort()
 	if w.Store() != nil {
 		if _, err := io.WriteString(w.Store(), body); err != nil {
 			u.t.Fatal(err)
@@ -115,8 +114,10 @@ func (u *under) put(r *stored.Response, body, vary string, said ...string) *stor
 	if inMemory {
 		blocks = [][]byte{[]byte(body)}
 	}
-	kept := w.Commit(&whole, blocks, inMemory)
+	w.Commit(&whole, blocks, inMemory)
+	w.End()
 	w.Close()
+	kept, _ := u.Cache.get(u.t.Context(), []byte(whole.Key))
 	return kept
 }
 
@@ -338,8 +339,8 @@ func TestWhatIsNotCommitted(t *testing.T) {
 	if _, err := w.Store().Write([]byte("half")); err != nil {
 		t.Fatal(err)
 	}
-	w.Abort()
-	w.Abort()
+	w.End()
+	w.Close()
 	u.is("aborted", "none", "a")
 	r := u.response("a")
 	w = u.Begin(t.Context(), r, nil, nil)
@@ -351,9 +352,9 @@ func TestWhatIsNotCommitted(t *testing.T) {
 	}
 	u.put(u.response("a"), "new", "")
 	r.Size = 3
-	if kept := w.Commit(r, [][]byte{[]byte("old")}, true); kept != nil {
-		t.Error("what was purged meanwhile is kept")
-	}
+	w.Commit(r, [][]byte{[]byte("old")}, true)
+	w.End()
+	w.Close()
 	u.is("purged meanwhile", "new", "a")
 	u.forget()
 	u.is("behind", "behind new", "a")
