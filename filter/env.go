@@ -77,10 +77,20 @@ type Expressions interface {
 	// for what Value is to compile; it may itself be nil.
 	Parts(source string, own func(source string) (Value, error)) (Parts, error)
 
-	// Names lists what a condition looks at, each as Value takes it: "jwt.role", "identity.groups", `header["x-user"]`. It is empty for
-	// one that does not compile.
+	// Any compiles what Value takes; its result stays what it is, as JSON has it, rather than a text.
+	Any(source string) (Lookup, error)
+
+	// Names lists what a condition or another CEL expression looks at, each as Value takes it: "jwt.role", "identity.groups",
+	// `header["x-user"]`. It is empty for one that does not compile.
 	Names(condition string) []string
+
+	// With returns expressions that know more names, each a value that a function gives for an exchange: `order.lines[0].sku` is a part of
+	// what `order` is. To CEL they are of any type, and null where there is none. A name that means something already is an error.
+	With(names map[string]Lookup) (Expressions, error)
 }
+
+// Lookup is a value as of JSON, taken from an exchange: nil, a bool, a text, a number, []any, map[string]any. False means that there is none.
+type Lookup func(ex *Exchange) (any, bool)
 
 // Condition says whether something holds for an exchange. An error means that it cannot be said; what that means is the
 // policy's to decide, on the safe side.

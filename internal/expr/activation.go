@@ -21,6 +21,7 @@ type activation struct {
 	path      textMap
 	response  textMap
 	tags      textMap
+	more      map[string]filter.Lookup
 }
 
 // activations are kept for their next use.
@@ -117,9 +118,21 @@ func (a *activation) resolveText(name string) (any, bool) {
 	case "error":
 		s, _ = errorCode(a.ex)
 	default:
-		return nil, false
+		return a.resolveMore(name)
 	}
 	return types.String(s), true
+}
+
+// resolveMore resolves further names. What there is not is null.
+func (a *activation) resolveMore(name string) (any, bool) {
+	more := a.more[name]
+	if more == nil {
+		return nil, false
+	}
+	if v, ok := more(a.ex); ok && v != nil {
+		return v, true
+	}
+	return types.NullValue, true
 }
 
 // claims returns the caller's claims, which are empty where there are none.

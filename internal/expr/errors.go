@@ -2,6 +2,8 @@ package expr
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -179,26 +181,26 @@ func wordAt(source string, offset int) string {
 }
 
 // typeError makes an error of what the checker found first; a name that is not known goes before what follows from it.
-func typeError(source string, parsed *ast.AST, issues *cel.Issues) error {
+func (e *Expressions) typeError(source string, parsed *ast.AST, issues *cel.Issues) error {
 	errs := issues.Errors()
 	if len(errs) == 0 {
 		return wholeError(source, issues.Err().Error(), "")
 	}
-	for _, e := range errs {
-		if name, offset, ok := unknownName(source, parsed, e.ExprID, e.Message); ok {
-			return nameError(source, offset, name)
+	for _, issue := range errs {
+		if name, offset, ok := unknownName(source, parsed, issue.ExprID, issue.Message); ok {
+			return e.nameError(source, offset, name)
 		}
 	}
 	offset := offsetOf(source, errs[0].Location.Line(), errs[0].Location.Column())
-	e := &Error{Source: source, Offset: offset, Width: len(wordAt(source, offset)), Message: errs[0].Message}
-	if rest, ok := strings.CutPrefix(e.Message, "undeclared reference to "); ok {
+	wrong := &Error{Source: source, Offset: offset, Width: len(wordAt(source, offset)), Message: errs[0].Message}
+	if rest, ok := strings.CutPrefix(wrong.Message, "undeclared reference to "); ok {
 		name, _, _ := strings.Cut(rest, " (in container")
-		e.Message = "there is no function " + name
+		wrong.Message = "there is no function " + name
 	}
-	if rest, ok := strings.CutPrefix(e.Message, "found no matching overload for "); ok {
-		e.Message, e.Hint = mismatch(source, rest)
+	if rest, ok := strings.CutPrefix(wrong.Message, "found no matching overload for "); ok {
+		wrong.Message, wrong.Hint = mismatch(source, rest)
 	}
-	return e
+	return wrong
 }
 
 // mismatch says that an operator or function does not go with what it is given.
@@ -250,13 +252,13 @@ func dotted(e ast.Expr) (name string, root ast.Expr, ok bool) {
 }
 
 // nameError says that an expression does not know a name, and which it knows.
-func nameError(source string, offset int, name string) error {
+func (e *Expressions) nameError(source string, offset int, name string) error {
 	if hyphened, begin, hint := hyphenHint(source, offset); hint != "" {
 		return &Error{Source: source, Offset: begin, Width: len(hyphened), Message: fmt.Sprintf("%q is a subtraction here", hyphened), Hint: hint}
 	}
 	var known, siblings []string
 	namespace, _, _ := strings.Cut(name, ".")
-	for _, n := range celNames() {
+	for _, n := range e.names() {
 		known = append(known, n.name)
 		if strings.HasPrefix(n.name, namespace+".") {
 			siblings = append(siblings, n.name)
@@ -308,7 +310,7 @@ func suggestion(name string, known []string) string {
 }
 
 // unknownVariable returns an error when a source looks like a variable and there is none of that name.
-func unknownVariable(source, name string) error {
+func (e *Expressions) unknownVariable(source, name string) error {
 	if !isName(name, "-.") || name[0] >= '0' && name[0] <= '9' {
 		return nil
 	}
@@ -322,7 +324,7 @@ func unknownVariable(source, name string) error {
 		}
 		return nil
 	}
-	for _, n := range celNames() {
+	for _, n := range e.names() {
 		if known, _, _ := strings.Cut(n.name, "."); known == root {
 			return nil
 		}
@@ -331,6 +333,7 @@ func unknownVariable(source, name string) error {
 	for _, v := range Variables() {
 		names = append(names, v.Name)
 	}
+	names = slices.AppendSeq(names, maps.Keys(e.more))
 	return wholeError(source, fmt.Sprintf("unknown variable %q", name), suggestion(name, names))
 }
 

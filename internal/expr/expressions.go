@@ -15,6 +15,7 @@ import (
 type Expressions struct {
 	env       *cel.Env
 	variables map[string]filter.Value
+	more      map[string]filter.Lookup // further names
 	addresses *addressTexts
 	pool      activations
 
@@ -63,7 +64,16 @@ func (e *Expressions) Value(source string) (filter.Value, error) {
 	if v, ok := e.variable(name); ok {
 		return v, nil
 	}
-	if err := unknownVariable(source, name); err != nil {
+	if part, ok := e.part(name); ok {
+		return func(ex *filter.Exchange) (string, bool) {
+			v, ok := part(ex)
+			if !ok {
+				return "", false
+			}
+			return text(v)
+		}, nil
+	}
+	if err := e.unknownVariable(source, name); err != nil {
 		return nil, err
 	}
 	p, err := e.program(source)

@@ -17,10 +17,10 @@ func (e *Expressions) Names(condition string) []string {
 	return slices.Clone(p.names)
 }
 
-// names finds the names in a checked expression, each with the fields and keys of it that are asked for, in their order.
-func names(checked *ast.AST) (found []string) {
+// namesIn finds the names in a checked expression, each with the fields and keys of it that are asked for, in their order.
+func (e *Expressions) namesIn(checked *ast.AST) (found []string) {
 	known := map[string]bool{}
-	for _, n := range celNames() {
+	for _, n := range e.names() {
 		known[n.name] = true
 	}
 	for _, e := range ast.MatchDescendants(ast.NavigateAST(checked), func(e ast.NavigableExpr) bool {

@@ -47,12 +47,35 @@ func (r Routed) Value(source string) (filter.Value, error) {
 	}
 	name := strings.TrimSpace(source)
 	if _, ok := r.all.variable(name); !ok {
-		return value, r.checkProgram(source)
+		return value, r.checkAny(source)
 	}
 	if parameter, ok := strings.CutPrefix(name, "path."); ok {
 		return value, r.check(source, reference{parameter, strings.Index(source, name)})
 	}
 	return value, nil
+}
+
+// Any compiles a variable, or else a CEL expression, whose result stays what it is.
+func (r Routed) Any(source string) (filter.Lookup, error) {
+	if _, ok := r.all.variable(strings.TrimSpace(source)); ok {
+		value, err := r.Value(source)
+		return asAny(value), err
+	}
+	v, err := r.all.Any(source)
+	if err != nil {
+		return nil, err
+	}
+	return v, r.checkAny(source)
+}
+
+// With returns expressions that know more names.
+func (r Routed) With(names map[string]filter.Lookup) (filter.Expressions, error) {
+	all, err := r.all.with(names)
+	if err != nil {
+		return nil, err
+	}
+	r.all = all
+	return r, nil
 }
 
 // Template compiles a text with values in braces.
@@ -71,6 +94,14 @@ func (r Routed) Parts(source string, own func(source string) (filter.Value, erro
 
 // Names lists what a condition looks at.
 func (r Routed) Names(condition string) []string { return r.all.Names(condition) }
+
+// checkAny checks what is no variable.
+func (r Routed) checkAny(source string) error {
+	if _, ok := r.all.part(strings.TrimSpace(source)); ok {
+		return nil
+	}
+	return r.checkProgram(source)
+}
 
 // checkProgram checks the parameters that a compiled expression asks for.
 func (r Routed) checkProgram(source string) error {

@@ -32,6 +32,7 @@ type program struct {
 	run        cel.Program
 	pool       *activations
 	addresses  *addressTexts
+	more       map[string]filter.Lookup
 }
 
 // compile parses, checks and plans an expression.
@@ -45,11 +46,11 @@ func (e *Expressions) compile(source string) (*program, error) {
 	}
 	checked, issues := e.env.Check(parsed)
 	if issues.Err() != nil {
-		return nil, typeError(source, parsed.NativeRep(), issues)
+		return nil, e.typeError(source, parsed.NativeRep(), issues)
 	}
-	p := &program{source: source, output: checked.OutputType(), bounded: mayBeDear(checked.NativeRep()), pool: &e.pool, addresses: e.addresses}
+	p := &program{source: source, output: checked.OutputType(), bounded: mayBeDear(checked.NativeRep()), pool: &e.pool, addresses: e.addresses, more: e.more}
 	p.parameters, p.late = references(source, checked), lateName(checked)
-	p.names = names(checked.NativeRep())
+	p.names = e.namesIn(checked.NativeRep())
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if p.bounded {
 		options = append(options, cel.CostLimit(costLimit), cel.InterruptCheckFrequency(interruptEvery))
@@ -102,6 +103,7 @@ func isCheap(call ast.CallExpr) bool {
 // eval evaluates the program for an exchange and hands the result to use, which must not keep it.
 func (p *program) eval(ex *filter.Exchange, use func(ref.Val)) error {
 	a := p.pool.get(ex, p.addresses)
+	a.more = p.more
 	defer p.pool.put(a)
 	var out ref.Val
 	var err error

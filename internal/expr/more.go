@@ -1,0 +1,169 @@
+package expr
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types/ref"
+
+	"cardea.dev/cardea/filter"
+)
+
+// With returns expressions that know more names.
+func (e *Expressions) With(names map[string]filter.Lookup) (filter.Expressions, error) {
+	return e.with(names)
+}
+
+func (e *Expressions) with(names map[string]filter.Lookup) (*Expressions, error) {
+	more := maps.Clone(e.more)
+	if more == nil {
+		more = map[string]filter.Lookup{}
+	}
+	var options []cel.EnvOption
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if err := e.free(name); err != nil {
+			return nil, err
+		}
+		more[name] = names[name]
+		options = append(options, cel.Variable(name, cel.DynType))
+	}
+	env, err := e.env.Extend(options...)
+	if err != nil {
+		return nil, fmt.Errorf("cannot add names to the CEL environment: %w", err)
+	}
+	return &Expressions{env: env, variables: e.variables, more: more, addresses: e.addresses, programs: map[string]*program{}}, nil
+}
+
+// free says why a name cannot be given to something.
+func (e *Expressions) free(name string) error {
+	if !isName(name, "") || name[0] >= '0' && name[0] <= '9' || name == "true" || name == "false" || name == "null" || name == "in" {
+		return fmt.Errorf("%q cannot be a name in expressions; it has letters, digits and _, and begins with no digit", name)
+	}
+	for _, n := range e.names() {
+		if root, _, _ := strings.Cut(n.name, "."); root == name {
+			return fmt.Errorf("%q means something else in expressions already", name)
+		}
+	}
+	return nil
+}
+
+// names are all that expressions know.
+func (e *Expressions) names() []celName {
+	all := celNames()
+	for _, name := range slices.Sorted(maps.Keys(e.more)) {
+		all = append(all, celName{name, cel.DynType})
+	}
+	return all
+}
+
+// Any compiles a variable, or else a CEL expression, whose result stays what it is.
+func (e *Expressions) Any(source string) (filter.Lookup, error) {
+	name := strings.TrimSpace(source)
+	if v, ok := e.variable(name); ok {
+		return asAny(v), nil
+	}
+	if part, ok := e.part(name); ok {
+		return part, nil
+	}
+	if err := e.unknownVariable(source, name); err != nil {
+		return nil, err
+	}
+	p, err := e.program(source)
+	if err != nil {
+		return nil, err
+	}
+	return p.any, nil
+}
+
+// asAny is a text as a value of any type.
+func asAny(v filter.Value) filter.Lookup {
+	return func(ex *filter.Exchange) (any, bool) {
+		if s, ok := v(ex); ok {
+			return s, true
+		}
+		return nil, false
+	}
+}
+
+// any is the program as a value of any type.
+func (p *program) any(ex *filter.Exchange) (v any, ok bool) {
+	err := p.eval(ex, func(out ref.Val) { v = native(out) })
+	return v, err == nil
+}
+
+// part returns what takes a part out of one of the further names: "order.lines[0].sku". Numbers in it stay as they are, unlike in CEL.
+func (e *Expressions) part(source string) (filter.Lookup, bool) {
+	end := strings.IndexAny(source, ".[")
+	if end < 0 {
+		end = len(source)
+	}
+	whole := e.more[source[:end]]
+	if whole == nil {
+		return nil, false
+	}
+	steps, ok := partSteps(source[end:])
+	if !ok {
+		return nil, false
+	}
+	return func(ex *filter.Exchange) (any, bool) {
+		v, ok := whole(ex)
+		for i := 0; ok && i < len(steps); i++ {
+			v, ok = step(v, steps[i])
+		}
+		return v, ok && v != nil
+	}, true
+}
+
+// partSteps reads the names and indexes that lead to a part: texts and ints.
+func partSteps(source string) (steps []any, ok bool) {
+	for source != "" {
+		switch source[0] {
+		case '.':
+			end := strings.IndexAny(source[1:], ".[") + 1
+			if end == 0 {
+				end = len(source)
+			}
+			name := source[1:end]
+			if !isName(name, "") || name[0] >= '0' && name[0] <= '9' {
+				return nil, false
+			}
+			steps, source = append(steps, name), source[end:]
+		case '[':
+			end := strings.IndexByte(source, ']')
+			if end < 0 {
+				return nil, false
+			}
+			key := source[1:end]
+			if i, err := strconv.Atoi(key); err == nil && i >= 0 {
+				steps = append(steps, i)
+			} else if name, err := strconv.Unquote(key); err == nil && key[0] == '"' {
+				steps = append(steps, name)
+			} else {
+				return nil, false
+			}
+			source = source[end+1:]
+		default:
+			return nil, false
+		}
+	}
+	return steps, true
+}
+
+// step goes one name or index down.
+func step(v, to any) (any, bool) {
+	switch to := to.(type) {
+	case string:
+		object, _ := v.(map[string]any)
+		next, ok := object[to]
+		return next, ok
+	case int:
+		if list, _ := v.([]any); to < len(list) {
+			return list[to], true
+		}
+	}
+	return nil, false
+}
