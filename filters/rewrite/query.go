@@ -9,6 +9,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/pathtemplate"
 )
 
 // parameters are changes to a query, ready to be made.
@@ -47,7 +48,7 @@ func newParameters(env *filter.Env, q *Query) (*parameters, error) {
 				if err != nil {
 					return nil, config.FieldErrorf("query."+part.key+"["+strconv.Quote(name)+"]["+strconv.Itoa(i)+"]", "%w", err)
 				}
-				p.add = append(p.add, parameter{string(appendQuery(nil, name)) + "=", t})
+				p.add = append(p.add, parameter{string(pathtemplate.AppendQuery(nil, name)) + "=", t})
 			}
 		}
 	}
@@ -66,7 +67,7 @@ func (p *parameters) apply(ex *filter.Exchange, raw string) string {
 	}
 	for i := range p.add {
 		if text := p.add[i].template(ex); text != "" {
-			b = appendQuery(appendPair(b, p.add[i].name), text)
+			b = pathtemplate.AppendQuery(appendPair(b, p.add[i].name), text)
 		}
 	}
 	return string(b)

@@ -9,6 +9,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/pathtemplate"
 )
 
 // replacement puts pieces in the place of what a regular expression matches.
@@ -17,26 +18,39 @@ type replacement struct {
 	pieces []piece
 }
 
+// piece is a piece of a path, or a group.
+type piece struct {
+	pathtemplate.Pieces
+	group int // of the regular expression, from 1; 0 for none
+}
+
 func newReplacement(env *filter.Env, regex, to string) (*replacement, error) {
 	re, err := regexp.Compile(regex)
 	if err != nil {
 		return nil, config.FieldErrorf("regex", "%q is not a regular expression: %s", regex, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
 	r := &replacement{regex: re}
-	parts, err := compile(env, to)
+	parts, err := pathtemplate.Parts(env, to, nil)
 	if err != nil {
 		return nil, config.FieldErrorf("to", "%w", err)
 	}
 	for _, part := range parts {
 		if part.Value != nil {
-			r.pieces = append(r.pieces, newValue(env, part))
+			r.pieces = append(r.pieces, piece{Pieces: pathtemplate.Pieces{pathtemplate.Value(env, part)}})
 			continue
 		}
 		if err := r.addText(part.Text); err != nil {
 			return nil, config.FieldErrorf("to", "%w", err)
 		}
 	}
-	if err := checkTexts(r.pieces); err != nil {
+	var all pathtemplate.Pieces
+	for _, p := range r.pieces {
+		all = append(all, p.Pieces...)
+		if p.group > 0 {
+			all = append(all, pathtemplate.Piece{}) // it may be anything
+		}
+	}
+	if err := all.Check(); err != nil {
 		return nil, config.FieldErrorf("to", "%w", err)
 	}
 	return r, nil
@@ -49,16 +63,17 @@ func (r *replacement) addText(text string) error {
 	}
 	for text != "" {
 		before, after, found := strings.Cut(text, "$")
-		escaped, err := escapeText(before, isSegmentChar)
+		pieces, err := pathtemplate.Pieces(nil).AppendText(before)
 		if err != nil {
 			return err
 		}
-		r.pieces = appendText(r.pieces, escaped)
+		r.pieces = append(r.pieces, piece{Pieces: pieces})
 		if !found {
 			return nil
 		}
 		if text, found = strings.CutPrefix(after, "$"); found {
-			r.pieces = appendText(r.pieces, "$")
+			dollar, _ := pathtemplate.Pieces(nil).AppendText("$")
+			r.pieces = append(r.pieces, piece{Pieces: dollar})
 			continue
 		}
 		if text, err = r.addGroup(after); err != nil {
@@ -110,9 +125,11 @@ func (r *replacement) apply(ex *filter.Exchange, path string) (string, error) {
 				}
 				continue
 			}
-			var err error
-			if b, err = p.append(b, ex); err != nil {
-				return "", err
+			for j := range p.Pieces {
+				var err error
+				if b, err = p.Pieces[j].Append(b, ex); err != nil {
+					return "", err
+				}
 			}
 		}
 	}

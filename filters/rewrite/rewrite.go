@@ -9,6 +9,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/pathtemplate"
 )
 
 // Kind is the kind of this policy.
@@ -16,12 +17,12 @@ func Kind() filter.Kind { return filter.Define("rewrite", filter.Transform, buil
 
 // rewrite is the policy. What is nil is not changed.
 type rewrite struct {
-	path    []piece // the whole path
-	query   []piece // that comes with path
-	asks    bool    // path has a query, perhaps an empty one
+	path    pathtemplate.Pieces // the whole path
+	query   pathtemplate.Pieces // that comes with path
+	asks    bool                // path has a query, perhaps an empty one
 	strip   prefix
-	add     []piece // in front of what strip leaves
-	must    bool    // add only where there was the prefix
+	add     pathtemplate.Pieces // in front of what strip leaves
+	must    bool                // add only where there was the prefix
 	regex   *replacement
 	host    string          // when it is known
 	hosts   filter.Template // when it is not
@@ -46,7 +47,7 @@ func (r *rewrite) buildPath(env *filter.Env, c *Config) (err error) {
 	case c.Regex != "":
 		r.regex, err = newReplacement(env, c.Regex, *c.To)
 	case c.Path != "":
-		if r.path, r.query, r.asks, err = newPath(env, c.Path); err != nil {
+		if r.path, r.query, r.asks, err = pathtemplate.New(env, c.Path, nil); err != nil {
 			return config.FieldErrorf("path", "%w", err)
 		}
 	}
@@ -69,7 +70,7 @@ func (r *rewrite) buildPrefixes(env *filter.Env, c *Config) (err error) {
 		return nil
 	}
 	var asks bool
-	if r.add, _, asks, err = newPath(env, strings.TrimRight(add, "/")+"/"); err != nil {
+	if r.add, _, asks, err = pathtemplate.New(env, strings.TrimRight(add, "/")+"/", nil); err != nil {
 		return config.FieldErrorf(addField, "%w", err)
 	}
 	if asks {
@@ -112,7 +113,7 @@ func (r *rewrite) request(ex *filter.Exchange) error {
 		}
 	}
 	if r.asks {
-		if rawQuery, err = join(ex, r.query, nil); err != nil {
+		if rawQuery, err = r.query.Join(ex, nil); err != nil {
 			return err
 		}
 	}
@@ -125,7 +126,7 @@ func (r *rewrite) request(ex *filter.Exchange) error {
 		}
 	}
 	if path != "" {
-		if err := setPath(req.URL, path); err != nil {
+		if err := pathtemplate.SetPath(req.URL, path); err != nil {
 			return err
 		}
 	}
@@ -147,7 +148,7 @@ func (r *rewrite) newPath(ex *filter.Exchange) (string, error) {
 	old := path
 	switch {
 	case r.path != nil:
-		path, err = join(ex, r.path, nil)
+		path, err = r.path.Join(ex, nil)
 	case r.regex != nil:
 		path, err = r.regex.apply(ex, path)
 	default:
@@ -156,7 +157,7 @@ func (r *rewrite) newPath(ex *filter.Exchange) (string, error) {
 	if err != nil || path == old {
 		return "", err
 	}
-	return finish(path)
+	return pathtemplate.Finish(path)
 }
 
 // exchangePrefix takes one prefix away and puts the other in front.
@@ -169,25 +170,11 @@ func (r *rewrite) exchangePrefix(ex *filter.Exchange, path string) (string, erro
 		return rest, nil
 	}
 	var room [128]byte
-	front, err := join(ex, r.add, room[:0])
+	front, err := r.add.Join(ex, room[:0])
 	if err != nil {
 		return "", err
 	}
 	return front[:len(front)-1] + rest, nil // each begins its own slash
-}
-
-// join puts pieces together.
-func join(ex *filter.Exchange, pieces []piece, b []byte) (string, error) {
-	if len(pieces) == 1 && pieces[0].value == nil {
-		return pieces[0].text, nil
-	}
-	var err error
-	for i := range pieces {
-		if b, err = pieces[i].append(b, ex); err != nil {
-			return "", err
-		}
-	}
-	return string(b), nil
 }
 
 // explain changes the request, so that what follows sees what it would see.

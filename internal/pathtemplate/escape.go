@@ -1,6 +1,9 @@
-package rewrite
+package pathtemplate
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // fitsPath says whether a value may stand in a path, once it is escaped: it has no control characters, no bytes that only
 // overlong UTF-8 has, and nothing that a server which decodes too eagerly would take for a dot segment.
@@ -54,8 +57,8 @@ func appendSegment(b []byte, v string, slashes bool) []byte {
 	return b
 }
 
-// appendQuery appends a name or value of a query.
-func appendQuery(b []byte, v string) []byte {
+// AppendQuery appends a name or value of a query.
+func AppendQuery(b []byte, v string) []byte {
 	for i := range len(v) {
 		switch c := v[i]; {
 		case isUnreserved(c):
@@ -105,4 +108,36 @@ func hexDigit(c byte) int {
 func appendEscaped(b []byte, c byte) []byte {
 	const digits = "0123456789ABCDEF"
 	return append(b, '%', digits[c>>4], digits[c&15])
+}
+
+// escapeText brings a text of the configuration into the form in which paths and queries are sent. Escapes in it stay.
+func escapeText(text string, plain func(byte) bool) (string, error) {
+	b := make([]byte, 0, len(text))
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '%':
+			decoded, ok := hexByte(text[i+1:])
+			if !ok {
+				return "", fmt.Errorf("%q has a %% without two hexadecimal digits; write %%25 for a percent sign", text)
+			}
+			if decoded < 0x20 || decoded == 0x7f {
+				return "", fmt.Errorf("%q has a control character", text)
+			}
+			i += 2
+			if isUnreserved(decoded) {
+				b = append(b, decoded)
+			} else {
+				b = appendEscaped(b, decoded)
+			}
+		case c < 0x20 || c == 0x7f:
+			return "", fmt.Errorf("%q has a control character", text)
+		case c == '#':
+			return "", fmt.Errorf("%q has a #, which is not sent to servers; write %%23 for the character", text)
+		case c == '/', plain(c):
+			b = append(b, c)
+		default:
+			b = appendEscaped(b, c)
+		}
+	}
+	return string(b), nil
 }
