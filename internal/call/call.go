@@ -1,0 +1,246 @@
+// Package call makes requests to upstreams that a route asks for by itself: its method, upstream and path are written as in "GET users/users/{user}", with
+// values of the request, and of what was answered before, in braces. It is for targets that make one answer of several; what they do with the answers is
+// theirs.
+package call
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+
+	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/pathtemplate"
+)
+
+// Config is a call as it is written. The short form is Call.
+type Config struct {
+	// Call is the method, the upstream, and the path with its query: "GET users/users/{user}?full=1". Without a method it is GET. In braces stand
+	// parameters of the route's path ("user"), parts of earlier answers ("profile.segment"), variables ("jwt.sub"), and CEL expressions; they are escaped
+	// for the place where they stand, and the call fails where one that the path needs is missing.
+	Call string `yaml:"call,short,required"`
+
+	// Headers are fields of the request, by name; values are templates. An empty value takes a field away. By default those that Forward takes.
+	Headers map[string]string `yaml:"headers"`
+
+	// Forward are the fields of the client's request that go along, as far as policies have left them; "*" is all. Those about its body, conditions, and
+	// ranges never do, and neither does what the client accepts. By default "*"; an empty list takes none.
+	Forward []string `yaml:"forward"`
+
+	// Body is the body of the request. It is sent as JSON, in which texts are templates; one that is nothing but a value in braces keeps its type:
+	// `{user: "{profile.id}", items: "{body.items}"}`. By default there is none.
+	Body config.Node `yaml:"body"`
+
+	// ContentType is the type of Body, where that is a text rather than JSON, as in "application/xml". By default "application/json".
+	ContentType string `yaml:"content_type"`
+
+	// When is a CEL condition: without it, or where it cannot be said, the call is not made. It sees earlier answers by their names: `profile.active`.
+	When string `yaml:"when"`
+
+	// Timeout is how long the call may take, retries and the end of the answer included. By default there is no limit but that of the whole, and those of the
+	// upstream.
+	Timeout config.Duration `yaml:"timeout" min:"1ms"`
+
+	// Status are the statuses of answers that are of use; with others the call has failed. By default 2xx.
+	Status []config.StatusRange `yaml:"status"`
+}
+
+// Default forwards all fields.
+func (c *Config) Default() { c.Forward = []string{"*"} }
+
+// Call is a call, ready to be made. It is immutable.
+type Call struct {
+	Method   string
+	Upstream filter.Upstream
+	Text     string   // as it was written, without the method
+	Refers   []string // names of earlier answers that it needs, in the order of Scope.Names
+
+	path, query pathtemplate.Pieces
+	asks        bool // it has a query, perhaps an empty one
+	forward     []string
+	all         bool // fields are forwarded
+	headers     []field
+	body        value // nil: none
+	text        filter.Template
+	contentType string
+	when        filter.Condition // nil: always
+	timeout     time.Duration
+	status      []config.StatusRange
+}
+
+// field is a field that is set. An empty template takes it away.
+type field struct {
+	name  string
+	value filter.Template // nil: it is taken away
+}
+
+// Scope is what calls can refer to.
+type Scope struct {
+	Env   *filter.Env // its expressions know Names
+	Names []string    // of earlier answers
+}
+
+// New readies a call. Its errors are placed at the fields of Config.
+func New(s Scope, c *Config) (*Call, error) {
+	n := &Call{timeout: c.Timeout.Std(), status: c.Status, contentType: c.ContentType}
+	if len(n.status) == 0 {
+		n.status = []config.StatusRange{{From: 200, To: 299}}
+	}
+	r := reader{scope: s}
+	if err := n.readLine(&r, c.Call); err != nil {
+		return nil, config.FieldErrorf("call", "%w", err)
+	}
+	if err := n.readFields(&r, c); err != nil {
+		return nil, err
+	}
+	if err := n.readBody(&r, c); err != nil {
+		return nil, config.FieldErrorf("body", "%w", err)
+	}
+	if c.When != "" {
+		when, err := s.Env.Expr.Condition(c.When)
+		if err != nil {
+			return nil, config.FieldErrorf("when", "%w", err)
+		}
+		r.note(c.When)
+		n.when = when
+	}
+	for _, name := range s.Names {
+		if r.refers[name] {
+			n.Refers = append(n.Refers, name)
+		}
+	}
+	return n, nil
+}
+
+// readLine reads method, upstream and path.
+func (n *Call) readLine(r *reader, line string) (err error) {
+	n.Method, n.Text = http.MethodGet, strings.TrimSpace(line)
+	if first, rest, found := strings.Cut(n.Text, " "); found && !strings.ContainsAny(first, "/{") {
+		n.Method, n.Text = first, strings.TrimSpace(rest)
+	}
+	if n.Method != strings.ToUpper(n.Method) || !httpguts.ValidHeaderFieldName(n.Method) {
+		return fmt.Errorf("%q is no method; a call is written as GET upstream/path", n.Method)
+	}
+	if n.Method == http.MethodConnect || n.Method == http.MethodTrace {
+		return fmt.Errorf("%s cannot be called", n.Method)
+	}
+	name, path := n.Text, "/"
+	if end := strings.IndexAny(n.Text, "/?"); end >= 0 {
+		name, path = n.Text[:end], n.Text[end:]
+	}
+	if path[0] == '?' {
+		path = "/" + path
+	}
+	if strings.Contains(name, "{") {
+		return fmt.Errorf("the upstream must be a name, and is %q; a call is written as GET upstream/path", name)
+	}
+	if n.Upstream, err = r.scope.Env.Upstream(name); err != nil {
+		return fmt.Errorf("%w; a call is written as GET upstream/path", err)
+	}
+	n.path, n.query, n.asks, err = pathtemplate.New(r.scope.Env, path, r.own)
+	return err
+}
+
+// readFields reads which fields requests have.
+func (n *Call) readFields(r *reader, c *Config) error {
+	for i, name := range c.Forward {
+		switch {
+		case name == "*":
+			n.all = true
+		case !httpguts.ValidHeaderFieldName(name):
+			return config.FieldErrorf(fmt.Sprintf("forward[%d]", i), "%q cannot be the name of a field", name)
+		default:
+			n.forward = append(n.forward, http.CanonicalHeaderKey(name))
+		}
+	}
+	for name, source := range c.Headers {
+		where := fmt.Sprintf("headers[%q]", name)
+		if !httpguts.ValidHeaderFieldName(name) {
+			return config.FieldErrorf(where, "%q cannot be the name of a field", name)
+		}
+		canonical := http.CanonicalHeaderKey(name)
+		if slices.Contains(framing, canonical) || canonical == "Host" {
+			return config.FieldErrorf(where, "%s is the gateway's own business", name)
+		}
+		f := field{name: canonical}
+		if source != "" {
+			parts, err := r.parts(source)
+			if err != nil {
+				return config.FieldErrorf(where, "%w", err)
+			}
+			f.value = parts.Template()
+		}
+		n.headers = append(n.headers, f)
+	}
+	return nil
+}
+
+// Wanted says whether the call is to be made.
+func (n *Call) Wanted(ex *filter.Exchange) bool {
+	if n.when == nil {
+		return true
+	}
+	holds, err := n.when(ex)
+	return holds && err == nil
+}
+
+// Accepts says whether an answer with a status is of use.
+func (n *Call) Accepts(status int) bool {
+	return slices.ContainsFunc(n.status, func(r config.StatusRange) bool { return r.Has(status) })
+}
+
+// reader reads templates, and notes what they refer to.
+type reader struct {
+	scope  Scope
+	refers map[string]bool
+}
+
+// note notes which earlier answers an expression needs.
+func (r *reader) note(source string) {
+	for _, name := range r.scope.Env.Expr.Names(source) {
+		if end := strings.IndexAny(name, ".["); end >= 0 {
+			name = name[:end]
+		}
+		if slices.Contains(r.scope.Names, name) {
+			if r.refers == nil {
+				r.refers = map[string]bool{}
+			}
+			r.refers[name] = true
+		}
+	}
+}
+
+// own compiles what stands in braces: a plain word is a parameter of the path, if that has it. It notes what is needed.
+func (r *reader) own(source string) (filter.Value, error) {
+	r.note(source)
+	if isWord(source) && !slices.Contains(r.scope.Names, source) {
+		if v, err := r.scope.Env.Expr.Value("path." + source); err == nil {
+			return v, nil
+		}
+	}
+	return nil, nil
+}
+
+// parts compiles a template.
+func (r *reader) parts(source string) (filter.Parts, error) { return r.scope.Env.Expr.Parts(source, r.own) }
+
+// isWord says whether a text is a single word.
+func isWord(s string) bool {
+	return s != "" && strings.IndexFunc(s, func(c rune) bool {
+		return c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
+	}) < 0
+}
+
+// Limit returns the context of the call: it ends with its time.
+func (n *Call) Limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	if n.timeout == 0 {
+		return context.WithCancel(ctx)
+	}
+	late := filter.Reject(filter.UpstreamTimeout, "").Because(fmt.Errorf("%s %s took longer than %s", n.Method, n.Text, n.timeout))
+	return context.WithTimeoutCause(ctx, n.timeout, late)
+}

@@ -1,0 +1,241 @@
+package call
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/document"
+	"cardea.dev/cardea/internal/pathtemplate"
+)
+
+// framing are the fields about one connection, or about how a body is sent.
+var framing = []string{"Connection", "Content-Length", "Expect", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
+
+// own are the fields of a client's request that say something about its own body, or about the one answer that it wants.
+var own = []string{
+	"Accept", "Accept-Charset", "Accept-Encoding", "Accept-Ranges", "Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Location",
+	"Content-Md5", "Content-Range", "Content-Type", "Digest", "If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Range", "Repr-Digest",
+	"Want-Content-Digest", "Want-Repr-Digest",
+}
+
+// Request makes the request, with values of an exchange. Its error says which value is missing or cannot stand where it should; it is for operators.
+func (n *Call) Request(ctx context.Context, ex *filter.Exchange) (*http.Request, error) {
+	path, err := n.path.Join(ex, nil)
+	if err != nil {
+		return nil, cause(err)
+	}
+	if path, err = pathtemplate.Finish(path); err != nil {
+		return nil, cause(err)
+	}
+	u := &url.URL{Scheme: ex.Request.URL.Scheme, Host: ex.Request.URL.Host, ForceQuery: false}
+	if err := pathtemplate.SetPath(u, path); err != nil {
+		return nil, cause(err)
+	}
+	if n.asks {
+		if u.RawQuery, err = n.query.Join(ex, nil); err != nil {
+			return nil, cause(err)
+		}
+	}
+	req := &http.Request{
+		Method: n.Method, URL: u, Host: ex.Request.Host, Header: n.header(ex), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody,
+	}
+	if err := n.setBody(req, ex); err != nil {
+		return nil, err
+	}
+	return req.WithContext(ctx), nil
+}
+
+// cause is why a request cannot be made, without what a client would be told of it.
+func cause(err error) error {
+	var e *filter.Error
+	if errors.As(err, &e) && e.Cause != nil {
+		return e.Cause
+	}
+	return err
+}
+
+// header returns the fields of the request.
+func (n *Call) header(ex *filter.Exchange) http.Header {
+	from := ex.Request.Header
+	h := make(http.Header, len(from)+2)
+	if n.all {
+		for name, values := range from {
+			if !slices.Contains(own, name) && !slices.Contains(framing, name) {
+				h[name] = values[:len(values):len(values)]
+			}
+		}
+	}
+	for _, name := range n.forward {
+		if values := from[name]; values != nil && !slices.Contains(framing, name) {
+			h[name] = values[:len(values):len(values)]
+		}
+	}
+	h["Accept"] = []string{"application/json"}
+	h["Accept-Encoding"] = []string{"identity"}
+	for _, f := range n.headers {
+		delete(h, f.name)
+		if f.value == nil {
+			continue
+		}
+		if v := strings.TrimSpace(f.value(ex)); v != "" {
+			h[f.name] = []string{strings.Map(fit, v)}
+		}
+	}
+	return h
+}
+
+// fit replaces what the value of a field must not have.
+func fit(c rune) rune {
+	if c < ' ' || c == 0x7f {
+		return ' '
+	}
+	return c
+}
+
+// value is a value of JSON with values of an exchange in it. Its error says which is missing.
+type value func(ex *filter.Exchange) (any, error)
+
+// readBody reads the body.
+func (n *Call) readBody(r *reader, c *Config) (err error) {
+	if c.Body.IsZero() {
+		return nil
+	}
+	if n.contentType != "" && !isJSON(n.contentType) {
+		var source string
+		if err := c.Body.Decode(&source); err != nil {
+			return fmt.Errorf("a body of type %s is a text", n.contentType)
+		}
+		parts, err := r.parts(source)
+		n.text = parts.Template()
+		return err
+	}
+	if n.contentType == "" {
+		n.contentType = "application/json"
+	}
+	var shape any
+	if err := c.Body.Decode(&shape); err != nil {
+		return err
+	}
+	n.body, err = r.value(shape)
+	return err
+}
+
+// isJSON says whether a media type is JSON.
+func isJSON(contentType string) bool {
+	kind, _, _ := strings.Cut(strings.ToLower(contentType), ";")
+	kind = strings.TrimSpace(kind)
+	return kind == "application/json" || strings.HasSuffix(kind, "+json") || kind == "text/json"
+}
+
+// value readies a value whose texts are templates.
+func (r *reader) value(shape any) (value, error) {
+	switch shape := shape.(type) {
+	case string:
+		return r.textValue(shape)
+	case []any:
+		items := make([]value, len(shape))
+		for i := range shape {
+			v, err := r.value(shape[i])
+			if err != nil {
+				return nil, err
+			}
+			items[i] = v
+		}
+		return func(ex *filter.Exchange) (any, error) {
+			list := make([]any, len(items))
+			for i, item := range items {
+				v, err := item(ex)
+				if err != nil {
+					return nil, err
+				}
+				list[i] = v
+			}
+			return list, nil
+		}, nil
+	case map[string]any:
+		return r.object(shape)
+	}
+	return func(*filter.Exchange) (any, error) { return shape, nil }, nil
+}
+
+func (r *reader) object(shape map[string]any) (value, error) {
+	fields := make(map[string]value, len(shape))
+	for name := range shape {
+		v, err := r.value(shape[name])
+		if err != nil {
+			return nil, err
+		}
+		fields[name] = v
+	}
+	return func(ex *filter.Exchange) (any, error) {
+		object := make(map[string]any, len(fields))
+		for name, field := range fields {
+			v, err := field(ex)
+			if err != nil {
+				return nil, err
+			}
+			object[name] = v
+		}
+		return object, nil
+	}, nil
+}
+
+// textValue readies a template. One that is nothing but a value in braces keeps its type; what is missing is null.
+func (r *reader) textValue(source string) (value, error) {
+	parts, err := r.parts(source)
+	if err != nil {
+		return nil, err
+	}
+	if len(parts) == 1 && parts[0].Value != nil {
+		text := parts[0].Value
+		if any, err := r.scope.Env.Expr.Any(parts[0].Text); err == nil {
+			return func(ex *filter.Exchange) (any, error) { v, _ := any(ex); return v, nil }, nil
+		}
+		return func(ex *filter.Exchange) (any, error) { // a parameter of the path
+			if s, ok := text(ex); ok {
+				return s, nil
+			}
+			return nil, nil
+		}, nil
+	}
+	t := parts.Template()
+	return func(ex *filter.Exchange) (any, error) { return t(ex), nil }, nil
+}
+
+// setBody gives the request its body.
+func (n *Call) setBody(req *http.Request, ex *filter.Exchange) error {
+	var body []byte
+	switch {
+	case n.text != nil:
+		body = []byte(n.text(ex))
+	case n.body != nil:
+		v, err := n.body(ex)
+		if err != nil {
+			return err
+		}
+		if body, err = document.Append(nil, v); err != nil {
+			return fmt.Errorf("cannot write the body: %w", err)
+		}
+	default:
+		return nil
+	}
+	req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	req.Header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	if req.Header["Content-Type"] == nil {
+		req.Header["Content-Type"] = []string{n.contentType}
+	}
+	return nil
+}
+
+var _ = config.Node{}
