@@ -1,0 +1,112 @@
+package document
+
+import (
+	"errors"
+	"io"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Limits bound a document. Zero means the default.
+type Limits struct {
+	Size  int64 // bytes, 10 MiB by default
+	Depth int   // how deep objects and lists may nest, 512 by default and at most 10,000
+}
+
+// maxDepth is what jsontext can do.
+const maxDepth = 10_000
+
+// Default returns the limits that hold where nothing is said.
+func Default() Limits { return Limits{Size: 10 << 20, Depth: 512} }
+
+func (l Limits) orDefault() Limits {
+	d := Default()
+	if l.Size <= 0 {
+		l.Size = d.Size
+	}
+	if l.Depth <= 0 {
+		l.Depth = d.Depth
+	}
+	l.Depth = min(l.Depth, maxDepth)
+	return l
+}
+
+// bounded reads no more than a size.
+type bounded struct {
+	r    io.Reader
+	size int64
+	n    int64
+	err  error // what the source failed with, io.EOF apart
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.n > b.size {
+		return 0, &Error{Offset: b.size, Reason: tooLong(b.size), Kind: TooLarge}
+	}
+	// One byte more than allowed is asked for, to tell a document of just that size from a longer one.
+	if room := b.size - b.n + 1; int64(len(p)) > room {
+		p = p[:room]
+	}
+	n, err := b.r.Read(p)
+	b.n += int64(n)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.err = err
+	}
+	if b.n > b.size {
+		return 0, &Error{Offset: b.size, Reason: tooLong(b.size), Kind: TooLarge}
+	}
+	return n, err
+}
+
+// scanner reads the tokens of one document within limits.
+type scanner struct {
+	src   bounded
+	dec   *jsontext.Decoder
+	depth int
+}
+
+func newScanner(r io.Reader, l Limits) *scanner {
+	l = l.orDefault()
+	s := &scanner{src: bounded{r: r, size: l.Size}, depth: l.Depth}
+	s.dec = jsontext.NewDecoder(&s.src)
+	return s
+}
+
+// next returns the kind of the next token and, for names, texts and numbers, its raw form, which is good until the next call.
+func (s *scanner) next() (jsontext.Kind, []byte, error) {
+	switch k := s.dec.PeekKind(); k {
+	case '"', '0', 'n', 't', 'f':
+		raw, err := s.dec.ReadValue()
+		return k, raw, s.wrap(err)
+	default:
+		_, err := s.dec.ReadToken()
+		if err == nil && s.dec.StackDepth() > s.depth {
+			err = s.tooDeep()
+		}
+		return k, nil, s.wrap(err)
+	}
+}
+
+func (s *scanner) tooDeep() error {
+	return &Error{Offset: s.dec.InputOffset() - 1, Pointer: shortPointer(s.dec.StackPointer()), Reason: tooDeep(s.depth), Kind: TooDeep}
+}
+
+// end makes sure that nothing follows the document.
+func (s *scanner) end() error {
+	offset := s.dec.InputOffset()
+	_, err := s.dec.ReadToken()
+	if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil
+	}
+	if e := (*Error)(nil); errors.As(err, &e) || s.src.err != nil {
+		return s.wrap(err)
+	}
+	return &Error{Offset: offset, Reason: "something follows the end of the document", Kind: Invalid}
+}
+
+func (s *scanner) wrap(err error) error {
+	if err == nil {
+		return nil
+	}
+	return wrap(err, s.src.err)
+}

@@ -1,0 +1,99 @@
+package document
+
+import (
+	"encoding/json"
+	"io"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Read reads the one document that a stream consists of, as nil, bool, string, json.Number, []any and map[string]any. What is wrong
+// with the document is an *Error; what the stream failed with comes as it is.
+func Read(r io.Reader, l Limits) (any, error) {
+	s := newScanner(r, l)
+	v, err := s.value()
+	if err != nil {
+		return nil, err
+	}
+	return v, s.end()
+}
+
+func (s *scanner) value() (any, error) {
+	k, raw, err := s.next()
+	if err != nil {
+		return nil, err
+	}
+	switch k {
+	case '{':
+		return s.object()
+	case '[':
+		return s.list()
+	}
+	return scalar(k, raw)
+}
+
+// scalar makes a value of a token's raw form.
+func scalar(k jsontext.Kind, raw []byte) (any, error) {
+	switch k {
+	case 't':
+		return true, nil
+	case 'f':
+		return false, nil
+	case '0':
+		return json.Number(raw), nil
+	case '"':
+		return text(raw)
+	}
+	return nil, nil
+}
+
+// text returns what a quoted string says.
+func text(raw []byte) (string, error) {
+	if plain(raw) {
+		return string(raw[1 : len(raw)-1]), nil
+	}
+	b, err := jsontext.AppendUnquote(nil, raw)
+	return string(b), err
+}
+
+// plain says whether nothing in a valid quoted string is escaped.
+func plain(raw []byte) bool {
+	for _, c := range raw {
+		if c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *scanner) object() (any, error) {
+	m := map[string]any{}
+	for s.dec.PeekKind() != '}' {
+		_, raw, err := s.next()
+		if err != nil {
+			return nil, err
+		}
+		name, err := text(raw)
+		if err != nil {
+			return nil, err
+		}
+		if m[name], err = s.value(); err != nil {
+			return nil, err
+		}
+	}
+	_, _, err := s.next()
+	return m, err
+}
+
+func (s *scanner) list() (any, error) {
+	list := []any{}
+	for s.dec.PeekKind() != ']' {
+		v, err := s.value()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	_, _, err := s.next()
+	return list, err
+}
