@@ -57,6 +57,7 @@ const (
 	UpstreamAuthFailed    Code = "upstream_auth_failed"
 	UpstreamTimeout       Code = "upstream_timeout"
 	NotCached             Code = "not_cached"
+	CallFailed            Code = "call_failed"
 )
 
 // Source is whose fault an error is.
@@ -128,6 +129,7 @@ var codes = [...]CodeInfo{
 	{Code: UpstreamReset, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Retry: true, Title: "Bad gateway", Detail: "The service broke off before it answered."},
 	{Code: UpstreamBadResponse, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "The answer of the service is not well formed."},
 	{Code: UpstreamAuthFailed, Status: 502, Source: FromGateway, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "The gateway could not identify itself to the service."},
+	{Code: CallFailed, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "A service that the answer needs did not answer as it should."},
 	{Code: RouteQuarantined, Status: 503, Source: FromGateway, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "This part of the service is out of order."},
 	{Code: UpstreamUnavailable, Status: 503, Source: FromUpstream, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "No healthy endpoint of the service is left."},
 	{Code: UpstreamOverloaded, Status: 503, Source: FromUpstream, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "The service has as many requests as it may have."},

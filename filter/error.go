@@ -54,6 +54,14 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
+// Public is what the client may see.
+func (e *Error) Public() string {
+	if e.Detail != "" {
+		return e.Detail
+	}
+	return e.Code.Info().Detail
+}
+
 // HTTPStatus is the status of the answer.
 func (e *Error) HTTPStatus() int {
 	if e.Status != 0 {

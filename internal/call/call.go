@@ -227,7 +227,9 @@ func (r *reader) own(source string) (filter.Value, error) {
 }
 
 // parts compiles a template.
-func (r *reader) parts(source string) (filter.Parts, error) { return r.scope.Env.Expr.Parts(source, r.own) }
+func (r *reader) parts(source string) (filter.Parts, error) {
+	return r.scope.Env.Expr.Parts(source, r.own)
+}
 
 // isWord says whether a text is a single word.
 func isWord(s string) bool {

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
-	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/document"
 	"cardea.dev/cardea/internal/pathtemplate"
@@ -198,8 +198,8 @@ func (r *reader) textValue(source string) (value, error) {
 	}
 	if len(parts) == 1 && parts[0].Value != nil {
 		text := parts[0].Value
-		if any, err := r.scope.Env.Expr.Any(parts[0].Text); err == nil {
-			return func(ex *filter.Exchange) (any, error) { v, _ := any(ex); return v, nil }, nil
+		if whole, err := r.scope.Env.Expr.Any(parts[0].Text); err == nil {
+			return func(ex *filter.Exchange) (any, error) { v, _ := whole(ex); return v, nil }, nil
 		}
 		return func(ex *filter.Exchange) (any, error) { // a parameter of the path
 			if s, ok := text(ex); ok {
@@ -238,4 +238,16 @@ func (n *Call) setBody(req *http.Request, ex *filter.Exchange) error {
 	return nil
 }
 
-var _ = config.Node{}
+// Template readies a text with values in braces, as it may stand in a body: one that is nothing but a value keeps its type. It says which of the names it
+// refers to.
+func Template(s Scope, source string) (filter.Lookup, []string, error) {
+	r := reader{scope: s}
+	v, err := r.textValue(source)
+	if err != nil {
+		return nil, nil, err
+	}
+	return func(ex *filter.Exchange) (any, bool) {
+		made, err := v(ex)
+		return made, err == nil
+	}, slices.Collect(maps.Keys(r.refers)), nil
+}

@@ -38,6 +38,7 @@ import (
 	"cardea.dev/cardea/filters/timeout"
 	"cardea.dev/cardea/filters/upstreamauth"
 	"cardea.dev/cardea/target"
+	"cardea.dev/cardea/targets/aggregate"
 	"cardea.dev/cardea/targets/jwks"
 	"cardea.dev/cardea/targets/proxy"
 	"cardea.dev/cardea/targets/redirect"
@@ -98,6 +99,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			redirect.Kind(),
 			static.Kind(),
 			jwks.Kind(),
+			aggregate.Kind(),
 		},
 	}
 }

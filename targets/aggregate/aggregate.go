@@ -1,0 +1,151 @@
+package aggregate
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/document"
+	"cardea.dev/cardea/target"
+)
+
+// Kind is the target `aggregate`.
+func Kind() target.Kind { return target.Define("aggregate", build) }
+
+// aggregate is the target as it runs on a route.
+type aggregate struct {
+	steps    []*step
+	composed *composition
+	headers  []field
+	at       filter.Slot[run]
+
+	timeout          time.Duration
+	begin            string
+	errors           bool // failures are told in the answer
+	own              bool // failures have the status that the upstream answered
+	cookies          bool // are passed on
+	usesBody         bool
+	maxPart, maxBody int64
+	parallel         int
+
+	metrics *metrics
+	log     *slog.Logger
+}
+
+// field is a field of the answer.
+type field struct {
+	name  string
+	value filter.Template
+}
+
+func build(env *filter.Env, c *Config) (target.Target, error) {
+	a := &aggregate{
+		timeout: c.Timeout.Std(), begin: c.Begin, errors: c.Errors, own: c.FailureStatus == "upstream", cookies: c.Cookies == "pass", maxPart: int64(c.MaxPart),
+		maxBody: int64(c.MaxBody), parallel: c.Parallel, at: filter.NewSlot[run](env), log: env.Log,
+	}
+	if a.begin == "" {
+		a.begin = "required"
+		if c.Format != "json" {
+			a.begin = "first"
+		}
+	}
+	p := &planner{env: env, at: a.at}
+	var err error
+	if a.steps, err = p.plan(c); err != nil {
+		return nil, err
+	}
+	a.usesBody = p.uses
+	if a.composed, err = newComposition(p.env, c, a.steps); err != nil {
+		return nil, err
+	}
+	if a.composed.whole() {
+		a.begin = "all"
+	}
+	for name, source := range c.Headers {
+		value, err := p.env.Expr.Template(source)
+		if err != nil {
+			return nil, config.FieldErrorf(fmt.Sprintf("headers[%q]", name), "%w", err)
+		}
+		a.headers = append(a.headers, field{http.CanonicalHeaderKey(name), value})
+	}
+	a.metrics = newMetrics(env, a.steps)
+	return a, nil
+}
+
+// errLate is why calls end when the time of all is over.
+var errLate = errors.New("the calls together took too long")
+
+// Serve makes the calls and answers with what they bring.
+func (a *aggregate) Serve(ex *filter.Exchange) (*http.Response, error) {
+	given, err := a.readBody(ex)
+	if err != nil {
+		return nil, err
+	}
+	r := newRun(a, ex, given)
+	go r.conduct() // ends with the calls, which end with the context
+	if err := r.wait(a.begin); err != nil {
+		r.end()
+		r.report(ex)
+		return nil, err
+	}
+	return r.answer(ex)
+}
+
+// readBody reads the client's body, where calls use it.
+func (a *aggregate) readBody(ex *filter.Exchange) (any, error) {
+	r := ex.Request
+	if !a.usesBody || r.Body == nil || r.Body == http.NoBody {
+		return nil, nil
+	}
+	if r.ContentLength > a.maxBody {
+		return nil, filter.Reject(filter.BodyTooLarge, "")
+	}
+	v, err := document.Read(r.Body, document.Limits{Size: a.maxBody})
+	var wrong *document.Error
+	switch {
+	case errors.As(err, &wrong) && wrong.Kind == document.TooLarge:
+		return nil, filter.Reject(filter.BodyTooLarge, "")
+	case wrong != nil:
+		return nil, filter.Reject(filter.BadRequest, "The body is not JSON: %s.", wrong.Error())
+	case err != nil:
+		return nil, err
+	}
+	return v, nil
+}
+
+// Explain says which calls would be made, and which wait for which.
+func (a *aggregate) Explain(*filter.Exchange) string {
+	var lines []string
+	for n, level := range levels(a.steps) {
+		var names []string
+		for _, i := range level {
+			names = append(names, a.describe(a.steps[i]))
+		}
+		word := "then "
+		if n == 0 {
+			word = "calls "
+		}
+		lines = append(lines, word+strings.Join(names, ", "))
+	}
+	return strings.Join(lines, "; ") + a.composed.describe()
+}
+
+// describe says what a call does.
+func (a *aggregate) describe(s *step) string {
+	text := fmt.Sprintf("%s (%s %s", s.name, s.Method, s.Text)
+	if s.each != nil {
+		text += ", for each of " + s.each.source
+	}
+	if len(s.after) > 0 {
+		text += ", after " + strings.Join(a.namesOf(s.after), " and ")
+	}
+	if s.optional {
+		text += ", optional"
+	}
+	return text + ")"
+}

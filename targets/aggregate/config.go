@@ -1,0 +1,182 @@
+package aggregate
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/internal/call"
+	"cardea.dev/cardea/internal/document"
+)
+
+// Config says which calls make an answer. Each key that is none of these settings is a call, by its name: `profile: GET users/users/{user}`.
+type Config struct {
+	// Calls are calls by name, as beside it; for names that are settings here. They come before the others.
+	Calls map[string]config.Node `yaml:"calls"`
+
+	// More are the calls.
+	More map[string]config.Node `yaml:",inline"`
+
+	// Self is the whole, for the order of the calls.
+	Self config.Node `yaml:",self"`
+
+	// Timeout is how long all calls together may take, up to the end of the answer. By default 30s; 0 is without an end.
+	Timeout config.Duration `yaml:"timeout"`
+
+	// Format is how the answer is written. "json" is one document, in which the calls stand in the order in which they are declared. The others give each
+	// call's answer when it has come: "ndjson" as a line `{"name": …}`, "sse" as an event of that name, "multipart" as a part of that name. By default "json".
+	Format string `yaml:"format" enum:"json,ndjson,sse,multipart"`
+
+	// Compose makes the answer of the calls' answers. By default an object with a key for each call.
+	Compose Compose `yaml:"compose"`
+
+	// Begin is when the answer begins. "required": once all calls that are required have been answered, so that its status is true; long answers are passed
+	// on while they come. "first": with the first byte there is; a call that fails afterwards cuts the answer. "all": once all is there. By default
+	// "required" for json, and "first" for the other formats, in which failures have a place.
+	Begin string `yaml:"begin" enum:"first,required,all"`
+
+	// Errors adds a member "errors" to the answer, with the name, status and code of each call that failed. By default there is none.
+	Errors bool `yaml:"errors"`
+
+	// FailureStatus is the status where a required call fails: "gateway" for 504 where it took too long and else 502, "upstream" for the status that the
+	// upstream answered, where it did. By default "gateway".
+	FailureStatus string `yaml:"failure_status" enum:"gateway,upstream"`
+
+	// Headers are fields of the answer, by name; values are templates, which see the calls' answers. By default there are those of a JSON answer.
+	Headers map[string]string `yaml:"headers"`
+
+	// Cookies says what becomes of Set-Cookie in the calls' answers: "drop", or "pass" for all of them, in the order of the calls. By default "drop".
+	Cookies string `yaml:"cookies" enum:"drop,pass"`
+
+	// MaxPart is how long an answer of a call may be that is looked into: for other calls, for Compose, or one of many of Each. Others may be longer; they
+	// pass through. By default 10MiB.
+	MaxPart config.Size `yaml:"max_part" min:"1KiB"`
+
+	// MaxBody is how long the client's body may be, where calls use it as `body`. By default 1MiB.
+	MaxBody config.Size `yaml:"max_body"`
+
+	// Parallel is how many calls are under way at once for one request. By default 16.
+	Parallel int `yaml:"parallel" min:"1" max:"1000"`
+}
+
+// Default sets the defaults.
+func (c *Config) Default() {
+	c.Timeout, c.Format, c.FailureStatus, c.Cookies = config.Duration(30*time.Second), "json", "gateway", "drop"
+	c.MaxPart, c.MaxBody, c.Parallel = 10<<20, 1<<20, 16
+}
+
+// Validate checks what does not go together.
+func (c *Config) Validate() error {
+	var errs []error
+	if len(c.Calls)+len(c.More) == 0 {
+		errs = append(errs, config.FieldErrorf("", "there is no call; write one as in `profile: GET users/users/{user}`"))
+	}
+	for name := range c.Calls {
+		if !c.More[name].IsZero() {
+			errs = append(errs, config.FieldErrorf(fmt.Sprintf("calls[%q]", name), "there is a call %q beside `calls`, too", name))
+		}
+	}
+	if c.Format != "json" {
+		if c.Compose.kind() != "" {
+			errs = append(errs, config.FieldErrorf("compose", "%s gives each call's answer by itself; `compose` is for json", c.Format))
+		}
+		if c.Begin == "required" {
+			errs = append(errs, config.FieldErrorf("begin", "%s begins with the first answer, or with all", c.Format))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Compose makes one document of several. The short form is JQ, or "merge".
+type Compose struct {
+	// JQ is a jq program, whose input is the object of all answers by name, and whose first output is the answer: `.profile + {orders: .orders.items}`.
+	// "merge" alone is Merge with its defaults.
+	JQ string `yaml:"jq,short"`
+
+	// CEL is a CEL expression, which sees the answers by their names: `{"name": profile.name, "open": size(orders)}`. Numbers in it are CEL's.
+	CEL string `yaml:"cel"`
+
+	// Merge puts answers together which are all objects, or all lists: fields side by side, elements one after the other, in the order of the calls.
+	Merge bool `yaml:"merge"`
+
+	// Collisions says what becomes of a field that several answers have, where they are merged: "error" fails the request, "first" and "last" take that of
+	// the call that is declared first or last. By default "error".
+	Collisions string `yaml:"collisions" enum:"error,first,last"`
+}
+
+// Default has collisions be errors.
+func (c *Compose) Default() { c.Collisions = "error" }
+
+// kind is how the answer is composed: "" is an object by name.
+func (c *Compose) kind() string {
+	switch {
+	case c.Merge, c.JQ == "merge":
+		return "merge"
+	case c.JQ != "":
+		return "jq"
+	case c.CEL != "":
+		return "cel"
+	}
+	return ""
+}
+
+// Validate checks that there is one way.
+func (c *Compose) Validate() error {
+	n := 0
+	for _, is := range []bool{c.JQ != "", c.CEL != "", c.Merge} {
+		if is {
+			n++
+		}
+	}
+	if n > 1 {
+		return config.FieldErrorf("", "one of `jq`, `cel` and `merge` makes the answer")
+	}
+	return nil
+}
+
+// Call is a call of an aggregation. The short form is Call.
+type Call struct {
+	call.Config `yaml:",inline"`
+
+	// Each makes the call once for each element of a list, which `item` stands for in templates: `{each: orders.items, call: "GET stock/items/{item.sku}"}`.
+	// The answer is the list of the answers, in the same order.
+	Each *Each `yaml:"each"`
+
+	// Optional lets the whole go on without this call: where it fails, the answer has Default in its place, and the field Cardea-Partial tells of it.
+	// By default a call is required.
+	Optional bool `yaml:"optional"`
+
+	// Default stands for the answer of a call that failed, if it is optional, or was not made by When. By default null for one that failed, and
+	// nothing for one that was not made.
+	Default config.Node `yaml:"default"`
+
+	// As is the key in the answer. By default the call's name.
+	As string `yaml:"as"`
+
+	// Hide keeps the call's answer out of the whole: it is only for other calls. By default it is shown.
+	Hide bool `yaml:"hide"`
+
+	// Merge puts the fields of the call's answer, an object, beside the keys of the others rather than below its own. By default it has a key.
+	Merge bool `yaml:"merge"`
+
+	document.Edits `yaml:",inline"`
+}
+
+// Each makes a call for each element of a list. The short form is In.
+type Each struct {
+	// In is the list: a part of an earlier answer, `orders.items`, or another CEL expression.
+	In string `yaml:"in,short,required"`
+
+	// As is the name of the element in templates. By default "item".
+	As string `yaml:"as"`
+
+	// Parallel is how many of the calls are under way at once. By default 8.
+	Parallel int `yaml:"parallel" min:"1" max:"1000"`
+
+	// Max is how many elements the list may have; with more the call fails. By default 100.
+	Max int `yaml:"max" min:"1" max:"100000"`
+}
+
+// Default sets name and bounds.
+func (e *Each) Default() { e.As, e.Parallel, e.Max = "item", 8, 100 }

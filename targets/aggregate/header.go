@@ -1,0 +1,192 @@
+package aggregate
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"cardea.dev/cardea/internal/cache/rules"
+)
+
+// setHeader sets the fields of the answer.
+func (r *run) setHeader(h http.Header) {
+	contentType := r.of.composed.contentType()
+	if r.boundary != "" {
+		contentType += r.boundary
+	}
+	h["Content-Type"] = []string{contentType}
+	if control := r.cacheControl(); control != "" {
+		h["Cache-Control"] = []string{control}
+	}
+	if told := r.partial(); told != "" {
+		h[Partial] = []string{told}
+		r.of.metrics.partial.Inc()
+	}
+	for i := range r.results {
+		for _, head := range r.heads(i) {
+			addVary(h, head["Vary"])
+			if r.of.cookies && head["Set-Cookie"] != nil {
+				h["Set-Cookie"] = append(h["Set-Cookie"], head["Set-Cookie"]...)
+			}
+		}
+	}
+	for _, f := range r.of.headers {
+		delete(h, f.name)
+		if v := strings.TrimSpace(f.value(r.own)); v != "" {
+			h[f.name] = []string{strings.Map(visible, v)}
+		}
+	}
+}
+
+// visible replaces what the value of a field must not have.
+func visible(c rune) rune {
+	if c < ' ' || c == 0x7f {
+		return ' '
+	}
+	return c
+}
+
+// heads are the heads of the answers of a call, as far as there are any.
+func (r *run) heads(i int) []http.Header {
+	select {
+	case <-r.results[i].ready:
+		return r.results[i].heads
+	default:
+		return nil
+	}
+}
+
+// addVary adds names of fields that are not there yet. Those that the gateway sends itself tell nothing of the client.
+func addVary(h http.Header, lines []string) {
+	for _, line := range lines {
+		for name := range strings.SplitSeq(line, ",") {
+			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
+			if name != "" && name != "Accept" && name != "Accept-Encoding" && !slices.Contains(h["Vary"], name) {
+				h["Vary"] = append(h["Vary"], name)
+			}
+		}
+	}
+}
+
+// cacheControl is the strictest of what the answers say: an answer lives as long as its shortest-lived part. One of which something is missing, or may
+// be, is not stored.
+func (r *run) cacheControl() string {
+	least := lifetime{maxAge: -1, sMaxAge: -1}
+	said, silent := false, false
+	for i, s := range r.of.steps {
+		res := &r.results[i]
+		select {
+		case <-res.ready:
+		default:
+			return "no-store"
+		}
+		switch {
+		case res.state == skipped:
+			continue
+		case res.state == broken, res.gaps > 0, s.Method != http.MethodGet:
+			return "no-store"
+		}
+		for _, head := range res.heads {
+			if least.take(head) {
+				said = true
+			} else {
+				silent = true
+			}
+		}
+	}
+	if !said {
+		return "" // nobody says anything
+	}
+	if silent {
+		least.maxAge, least.sMaxAge, least.no = -1, -1, true
+	}
+	return least.String()
+}
+
+// lifetime is what several answers say of being stored. -1: there is no such age.
+type lifetime struct {
+	store, private, no, must, proxy bool // no-store, private, no-cache, must-revalidate, proxy-revalidate
+	maxAge, sMaxAge                 time.Duration
+}
+
+// take takes what a head says into account. It is false where that says nothing.
+func (l *lifetime) take(h http.Header) bool {
+	c := rules.ParseControl(h["Cache-Control"])
+	if h["Cache-Control"] == nil && h["Expires"] == nil {
+		return false
+	}
+	l.store = l.store || c.Has(rules.NoStore)
+	l.private = l.private || c.Has(rules.Private)
+	l.no = l.no || c.Has(rules.NoCache)
+	l.must = l.must || c.Has(rules.MustRevalidate)
+	l.proxy = l.proxy || c.Has(rules.ProxyRevalidate)
+	age := ageOf(h)
+	fresh, ok := c.MaxAge-age, c.Has(rules.MaxAge)
+	if !ok && h["Expires"] != nil {
+		fresh, ok = expiry(h)-age, true
+	}
+	shared, sharedOK := c.SMaxAge-age, c.Has(rules.SMaxAge)
+	if !sharedOK {
+		shared, sharedOK = fresh, ok
+	}
+	if !ok {
+		l.no = true
+	}
+	l.maxAge, l.sMaxAge = shorter(l.maxAge, fresh, ok), shorter(l.sMaxAge, shared, sharedOK)
+	return true
+}
+
+// shorter is the shorter of two ages, of which the first may be none.
+func shorter(a, b time.Duration, ok bool) time.Duration {
+	switch b = max(b, 0); {
+	case !ok:
+		return a
+	case a < 0:
+		return b
+	}
+	return min(a, b)
+}
+
+// ageOf is how old an answer was when it came.
+func ageOf(h http.Header) time.Duration {
+	n, err := strconv.ParseUint(strings.TrimSpace(h.Get("Age")), 10, 31)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(n) * time.Second
+}
+
+// expiry is the lifetime that Expires gives.
+func expiry(h http.Header) time.Duration {
+	at, err := http.ParseTime(h.Get("Expires"))
+	if err != nil {
+		return 0
+	}
+	date, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		date = time.Now()
+	}
+	return at.Sub(date)
+}
+
+// String is the field's value.
+func (l *lifetime) String() string {
+	if l.store {
+		return "no-store"
+	}
+	var list []string
+	add := func(is bool, text string) {
+		if is {
+			list = append(list, text)
+		}
+	}
+	add(l.private, "private")
+	add(l.no, "no-cache")
+	add(l.maxAge >= 0, "max-age="+strconv.FormatInt(int64(l.maxAge/time.Second), 10))
+	add(l.sMaxAge >= 0 && l.sMaxAge != l.maxAge && !l.private, "s-maxage="+strconv.FormatInt(int64(l.sMaxAge/time.Second), 10))
+	add(l.must, "must-revalidate")
+	add(l.proxy && !l.must, "proxy-revalidate")
+	return strings.Join(list, ", ")
+}
