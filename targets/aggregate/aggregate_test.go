@@ -30,7 +30,7 @@ func says(text string, fields ...string) http.HandlerFunc {
 		w.Header().Set("Content-Type", "application/json")
 		for _, f := range fields {
 			name, value, _ := strings.Cut(f, ": ")
-			w.Header().Add(name, value)
+			w.Header().Set(name, value)
 		}
 		_, _ = io.WriteString(w, text)
 	}

@@ -25,8 +25,8 @@ const endless = 1 << 62
 
 // part is an answer of a call, or what has come of it.
 type part struct {
-	raw    []byte        // JSON, checked; of a long one its beginning, unchecked
-	rest   io.ReadCloser // of a long one: all of it, checked while it is read; nil: raw is the whole
+	raw    []byte        // JSON, checked
+	rest   io.ReadCloser // of a long one, in the place of raw: checked while it is read
 	status int
 	heads  []http.Header // of the answer, or of those of a loop
 	value  any           // where it is looked into
@@ -60,15 +60,21 @@ func (r *run) fetch(s *step, child *filter.Exchange, values []any) (_ part, err 
 	p := part{status: f.status, heads: []http.Header{f.header}}
 	if f.more == nil || !mine {
 		cancel()
-		return p, r.short(s, &p, bytes.NewReader(f.raw), values)
+		return r.short(s, p, bytes.NewReader(f.raw), values)
 	}
 	src := io.MultiReader(bytes.NewReader(f.raw), f.more)
 	end := func() error { err := f.more.Close(); cancel(); return err }
 	if s.needed || r.of.composed.values || s.each != nil {
 		defer end() //nolint:errcheck // it was read to its end, or is of no use
-		return p, r.short(s, &p, src, values)
+		return r.short(s, p, src, values)
 	}
-	p.rest = &long{r: r.checked(s, src, endless, values), end: end}
+	checked := r.checked(s, src, endless, values)
+	begin, err := readUpTo(checked, spool/2, -1) // what is wrong with its beginning is found while there is time to say so
+	if err != nil && err != io.EOF {
+		_ = end()
+		return part{}, err
+	}
+	p.rest = &long{r: io.MultiReader(bytes.NewReader(begin), checked), end: end}
 	return p, nil
 }
 
@@ -200,14 +206,17 @@ func (r *run) checked(s *step, src io.Reader, most int64, values []any) io.Reade
 }
 
 // short takes a whole answer.
-func (r *run) short(s *step, p *part, src io.Reader, values []any) (err error) {
+func (r *run) short(s *step, p part, src io.Reader, values []any) (part, error) {
+	var err error
 	if p.raw, err = io.ReadAll(r.checked(s, src, r.of.maxPart, values)); err != nil {
-		return err
+		return part{}, err
 	}
 	if s.needed || r.of.composed.values {
-		p.value, err = document.Read(bytes.NewReader(p.raw), document.Limits{Size: r.of.maxPart})
+		if p.value, err = document.Read(bytes.NewReader(p.raw), document.Limits{Size: r.of.maxPart}); err != nil {
+			return part{}, err
+		}
 	}
-	return err
+	return p, nil
 }
 
 // long is an answer that is passed on while it comes.
