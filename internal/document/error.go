@@ -48,7 +48,7 @@ func tooDeep(depth int) string  { return fmt.Sprintf("the document nests deeper 
 
 // wrap makes an *Error of what jsontext says, and leaves alone what the source of the bytes failed with.
 func wrap(err, source error) error {
-	if source != nil {
+	if source != nil && errors.Is(err, source) {
 		return source
 	}
 	if e := (*Error)(nil); errors.As(err, &e) {

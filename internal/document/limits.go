@@ -95,10 +95,10 @@ func (s *scanner) tooDeep() error {
 func (s *scanner) end() error {
 	offset := s.dec.InputOffset()
 	_, err := s.dec.ReadToken()
-	if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err == io.EOF {
 		return nil
 	}
-	if e := (*Error)(nil); errors.As(err, &e) || s.src.err != nil {
+	if e := (*Error)(nil); errors.As(err, &e) || s.src.err != nil && errors.Is(err, s.src.err) {
 		return s.wrap(err)
 	}
 	return &Error{Offset: offset, Reason: "something follows the end of the document", Kind: Invalid}

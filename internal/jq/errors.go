@@ -45,6 +45,9 @@ func syntaxError(source string, err error) error {
 // compileError finds the name that is not known, where it is one.
 func compileError(source string, err error) error {
 	reason := err.Error()
+	if unseen := (*unseenError)(nil); errors.As(err, &unseen) {
+		return place(source, max(0, indexWord(source, unseen.name)), reason)
+	}
 	if _, name, ok := strings.Cut(reason, "not defined: "); ok {
 		name, _, _ = strings.Cut(name, "/")
 		if i := indexWord(source, name); i >= 0 {
@@ -94,9 +97,26 @@ func runError(ctx context.Context, s *steps, err error) error {
 		return ctxErr
 	}
 	const most = 200
-	reason := err.Error()
+	reason := describe(err)
 	if len(reason) > most {
 		reason = strings.ToValidUTF8(reason[:most], "") + "…"
 	}
 	return &RunError{Reason: reason}
+}
+
+// describe says what a run failed with. The values that programs fail with may be large, and are shown from their beginning only.
+func describe(err error) string {
+	if halt := (*gojq.HaltError)(nil); errors.As(err, &halt) {
+		if halt.Value() == nil {
+			return "the program halted"
+		}
+		return "the program halted with " + gojq.Preview(halt.Value())
+	}
+	if v := gojq.ValueError(nil); errors.As(err, &v) {
+		if text, ok := v.Value().(string); ok {
+			return text
+		}
+		return "the program failed with " + gojq.Preview(v.Value())
+	}
+	return err.Error()
 }

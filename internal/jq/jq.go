@@ -4,26 +4,31 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/itchyny/gojq"
 )
 
 // Bounds are what one run of a program may do. Zero means the default.
 type Bounds struct {
-	Steps   int64 // instructions of jq's machine, 10 million by default
+	Steps   int64 // instructions of jq's machine, 5 million by default
 	Outputs int   // 1,000 by default
-	Size    int64 // bytes of all the outputs together as JSON, 10 MiB by default
+	Size    int64 // bytes of all the outputs together as JSON, and of any text on the way, 10 MiB by default
+	Work    int64 // bytes of all that is put together on the way, by `+` and the like, 512 MiB by default
 }
 
 func (b Bounds) orDefault() Bounds {
 	if b.Steps <= 0 {
-		b.Steps = 10_000_000
+		b.Steps = 5_000_000
 	}
 	if b.Outputs <= 0 {
 		b.Outputs = 1000
 	}
 	if b.Size <= 0 {
 		b.Size = 10 << 20
+	}
+	if b.Work <= 0 {
+		b.Work = 512 << 20
 	}
 	return b
 }
@@ -40,7 +45,20 @@ func Compile(source string, variables ...string) (*Program, error) {
 	if err != nil {
 		return nil, syntaxError(source, err)
 	}
-	code, err := gojq.Compile(query, gojq.WithVariables(variables))
+	if i := strings.Index(source, "_cardea"); i >= 0 {
+		return nil, place(source, i, "names with \"_cardea\" in them are taken")
+	}
+	if len(query.Imports) > 0 {
+		return nil, place(source, max(0, indexWord(source, query.Imports[0].String()[:7])), "programs cannot import or include modules")
+	}
+	if err := guard(query); err != nil {
+		return nil, compileError(source, err)
+	}
+	opts, err := options()
+	if err != nil {
+		return nil, err
+	}
+	code, err := gojq.Compile(query, append(opts, gojq.WithVariables(append([]string{meterName}, variables...)))...)
 	if err != nil {
 		return nil, compileError(source, err)
 	}
@@ -55,11 +73,18 @@ func (p *Program) Within(b Bounds) *Program {
 // Run returns all outputs for an input, which the program does not change. The values are those of the variables, in their order.
 func (p *Program) Run(ctx context.Context, input any, values ...any) ([]any, error) {
 	counted := &steps{Context: ctx, left: p.bounds.Steps}
-	iter := p.code.RunWithContext(counted, input, values...)
+	m := &meter{size: p.bounds.Size, left: p.bounds.Work}
+	if err := m.numbers(input); err != nil {
+		return nil, &RunError{Exceeded: true, Reason: err.Error()}
+	}
+	iter := p.code.RunWithContext(counted, input, append([]any{m}, values...)...)
 	var outputs []any
 	left := p.bounds.Size
 	for {
 		v, ok := iter.Next()
+		if m.err != nil {
+			return nil, &RunError{Exceeded: true, Reason: m.err.Error()}
+		}
 		if !ok {
 			return outputs, nil
 		}
@@ -72,7 +97,7 @@ func (p *Program) Run(ctx context.Context, input any, values ...any) ([]any, err
 		if left -= size(v, left, 0); left < 0 {
 			return nil, &RunError{Exceeded: true, Reason: fmt.Sprintf("the outputs are longer than %d bytes", p.bounds.Size)}
 		}
-		outputs = append(outputs, v)
+		outputs = append(outputs, finite(v))
 	}
 }
 
