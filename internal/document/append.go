@@ -47,7 +47,7 @@ func appendText(b []byte, s string) ([]byte, error) {
 func appendNumber(b []byte, v any) ([]byte, error) {
 	switch v := v.(type) {
 	case json.Number:
-		if k := jsontext.Value(v).Kind(); k != '0' || !jsontext.Value(v).IsValid() {
+		if !isNumber(v) {
 			return b, &Error{Offset: -1, Reason: "a number is not valid: " + visible(shorten(strconv.Quote(string(v)), 16))}
 		}
 		return append(b, v...), nil
@@ -66,6 +66,14 @@ func appendNumber(b []byte, v any) ([]byte, error) {
 		return v.Append(b, 10), nil
 	}
 	return b, &Error{Offset: -1, Reason: fmt.Sprintf("a value of type %T is not JSON", v)}
+}
+
+func isNumber(n json.Number) bool {
+	if n == "" || n[0] <= ' ' || n[len(n)-1] <= ' ' {
+		return false // jsontext allows white space around values
+	}
+	v := jsontext.Value(n)
+	return v.Kind() == '0' && v.IsValid()
 }
 
 func appendList(b []byte, list []any, depth int) (_ []byte, err error) {

@@ -36,7 +36,9 @@ func (e *Editor) MayFail() bool {
 // texts themselves. What is wrong with the document is an *Error, which may come after a part of it was passed on.
 func (e *Editor) Reader(src io.Reader, l Limits, values []any) io.Reader {
 	r := &reader{scanner: newScanner(src, l)}
-	r.first = e.stages(newEncoder(&r.out), values)
+	// Only edits that make names can make one twice.
+	unique := e.c.rename == nil && e.c.flatten == nil && e.c.set == nil
+	r.first = e.stages(newEncoder(&r.out, jsontext.AllowDuplicateNames(unique)), values)
 	return r
 }
 
@@ -96,12 +98,13 @@ type reader struct {
 }
 
 func (r *reader) Read(p []byte) (int, error) {
-	for len(r.out.b) == 0 && r.err == nil {
+	for r.out.read == len(r.out.b) && r.err == nil {
+		r.out.b, r.out.read = r.out.b[:0], 0
 		r.err = r.step()
 	}
-	if len(r.out.b) > 0 {
-		n := copy(p, r.out.b)
-		r.out.b = r.out.b[n:]
+	if r.out.read < len(r.out.b) {
+		n := copy(p, r.out.b[r.out.read:])
+		r.out.read += n
 		return n, nil
 	}
 	return 0, r.err
@@ -139,6 +142,9 @@ func (r *reader) step() error {
 
 // fail adds the place to an error of an edit.
 func (r *reader) fail(err error) error {
+	if err == nil {
+		return nil
+	}
 	if e := (*Error)(nil); errors.As(err, &e) && e.Kind == Unfit && e.Offset < 0 {
 		e.Offset, e.Pointer = r.scanner.dec.InputOffset(), shortPointer(r.scanner.dec.StackPointer())
 	}
@@ -146,7 +152,10 @@ func (r *reader) fail(err error) error {
 }
 
 // output gathers what was written until it is read.
-type output struct{ b []byte }
+type output struct {
+	b    []byte
+	read int // how much of it
+}
 
 // Write leaves out the line end that jsontext writes after a document; there is no other.
 func (o *output) Write(p []byte) (int, error) {
@@ -157,8 +166,8 @@ func (o *output) Write(p []byte) (int, error) {
 // encoder writes a document.
 type encoder struct{ enc *jsontext.Encoder }
 
-func newEncoder(out *output) *encoder {
-	return &encoder{jsontext.NewEncoder(out, jsontext.PreserveRawStrings(true))}
+func newEncoder(out *output, opts ...jsontext.Options) *encoder {
+	return &encoder{jsontext.NewEncoder(out, append(opts, jsontext.PreserveRawStrings(true))...)}
 }
 
 func (e *encoder) write(k jsontext.Kind, raw []byte) error {

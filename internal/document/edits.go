@@ -150,6 +150,9 @@ func renameNode(n *node, p Path, name string) error {
 	if name == "" {
 		return fmt.Errorf("the new name is missing")
 	}
+	if n.rename != nil {
+		return fmt.Errorf("it is renamed twice")
+	}
 	quoted, err := appendText(nil, name)
 	n.rename = quoted
 	return err

@@ -40,8 +40,8 @@ type bounded struct {
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
-	if b.n > b.size {
-		return 0, &Error{Offset: b.size, Reason: tooLong(b.size), Kind: TooLarge}
+	if b.err != nil && !errors.Is(b.err, errMore) {
+		return 0, b.err // jsontext may try again
 	}
 	// One byte more than allowed is asked for, to tell a document of just that size from a longer one.
 	if room := b.size - b.n + 1; int64(len(p)) > room {
@@ -49,11 +49,12 @@ func (b *bounded) Read(p []byte) (int, error) {
 	}
 	n, err := b.r.Read(p)
 	b.n += int64(n)
-	if err != nil && !errors.Is(err, io.EOF) {
-		b.err = err
-	}
 	if b.n > b.size {
-		return 0, &Error{Offset: b.size, Reason: tooLong(b.size), Kind: TooLarge}
+		err = &Error{Offset: b.size, Reason: tooLong(b.size), Kind: TooLarge}
+		n = 0
+	}
+	if err != nil && err != io.EOF {
+		b.err = err
 	}
 	return n, err
 }

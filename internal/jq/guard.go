@@ -32,12 +32,17 @@ var guardedFunctions = []struct{ name, source string }{
 	{"setpath", `def setpath($p; $v): _cardea_setpath($p; $v; $__cardea);`},
 	{"tonumber", `def tonumber: _cardea_tonumber($__cardea);`},
 	{"fromjson", `def fromjson: _cardea_fromjson($__cardea);`},
+	{"test", `def _cardea_t($re): test($re); def _cardea_t($re; $f): test($re; $f);
+		def test($re): _cardea_search($re; null; $__cardea) | _cardea_t($re);
+		def test($re; $f): _cardea_search($re; $f; $__cardea) | _cardea_t($re; $f);`},
 	{"match", `def _cardea_m($re): match($re); def _cardea_m($re; $f): match($re; $f);
-		def match($re): _cardea_text($__cardea) | _cardea_m($re); def match($re; $f): _cardea_text($__cardea) | _cardea_m($re; $f);`},
+		def match($re): _cardea_search($re; null; $__cardea) | _cardea_m($re);
+		def match($re; $f): _cardea_search($re; $f; $__cardea) | _cardea_m($re; $f);`},
 	{"capture", `def _cardea_c($re): capture($re); def _cardea_c($re; $f): capture($re; $f);
-		def capture($re): _cardea_text($__cardea) | _cardea_c($re); def capture($re; $f): _cardea_text($__cardea) | _cardea_c($re; $f);`},
-	{"scan", `def _cardea_s($re): scan($re); def _cardea_s($re; $f): scan($re; $f);
-		def scan($re): _cardea_text($__cardea) | _cardea_s($re); def scan($re; $f): _cardea_text($__cardea) | _cardea_s($re; $f);`},
+		def capture($re): _cardea_search($re; null; $__cardea) | _cardea_c($re);
+		def capture($re; $f): _cardea_search($re; $f; $__cardea) | _cardea_c($re; $f);`},
+	{"scan", `def _cardea_s($re; $f): scan($re; $f); def scan($re): _cardea_search($re; "g"; $__cardea) | _cardea_s($re; null);
+		def scan($re; $f): _cardea_search($re; "g" + $f; $__cardea) | _cardea_s($re; $f);`},
 	{"splits", splits},
 	{"split", splits + `def _cardea_split($re; $f): [splits($re; $f)]; def split($s): _cardea_split1($s; $__cardea);
 		def split($re; $f): _cardea_split($re; $f);`},
@@ -65,7 +70,7 @@ var guardedFunctions = []struct{ name, source string }{
 }
 
 // substitute is as jq's, but takes a time in proportion to the text: the text is cut as a list, and its parts are joined at once.
-const substitute = `def _cardea_matches($re; $flags): _cardea_text($__cardea) | match($re; $flags);
+const substitute = `def _cardea_matches($re; $flags): _cardea_search($re; $flags; $__cardea) | match($re; $flags);
 	def sub($re; str; $flags): . as $in
 		| [foreach _cardea_matches($re; $flags) as {$offset, $length, $captures} ({next: 0};
 			{from: .next, to: $offset, next: ($offset + $length), captures: $captures};
@@ -83,7 +88,7 @@ const substitute = `def _cardea_matches($re; $flags): _cardea_text($__cardea) | 
 	def sub($re; str): sub($re; str; null);`
 
 // splits is as jq's, but takes a time in proportion to the text.
-const splits = `def splits($re; $flags): _cardea_text($__cardea) | _cardea_explode($__cardea) as $text
+const splits = `def splits($re; $flags): _cardea_search($re; $flags + "g"; $__cardea) | _cardea_explode($__cardea) as $text
 		| foreach (match($re; $flags + "g"), null) as {$offset, $length} ({next: 0};
 			{from: .next, to: $offset, next: ($offset + $length)}; $text[.from:.to] | implode);
 	def splits($re): splits($re; null);`

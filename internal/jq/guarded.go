@@ -37,7 +37,7 @@ var guardedCalls = []guarded{
 	{name: "at", check: func(m *meter, v any, _ []any) error { return m.at(v) }},
 	{name: "tonumber", native: "tonumber", check: tonumber},
 	{name: "fromjson", native: "fromjson", check: fine, after: (*meter).numbers},
-	{name: "text", check: searched},
+	{name: "search", args: 2, check: searched},
 	{name: "explode", native: "explode", check: fine, after: made},
 	{name: "implode", native: "implode", check: fine, after: made},
 	{name: "split1", native: "split($a)", args: 1, check: fine, after: made},
@@ -105,13 +105,6 @@ func compares(m *meter, v any, a []any) error { return m.compares(v, a[0]) }
 func tonumber(m *meter, v any, _ []any) error {
 	if s, ok := v.(string); ok && len(s) > maxDigits {
 		return m.stop("a text has more than %d characters: it is too long for a number", maxDigits)
-	}
-	return m.made(0)
-}
-
-func searched(m *meter, v any, _ []any) error {
-	if s, ok := v.(string); ok && len(s) > maxSearched {
-		return m.stop("a text is longer than %d bytes: it is too long to search for all matches", maxSearched)
 	}
 	return m.made(0)
 }

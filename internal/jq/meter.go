@@ -12,12 +12,12 @@ import (
 type meter struct {
 	size int64 // of one value
 	left int64 // of all values together
+	seen *patterns
 	err  error // the bound that was reached, which no `try` of the program undoes
 }
 
 const (
 	maxDigits   = 10_000      // of a number that is computed with
-	maxSearched = 256 << 10   // of a text in which all matches are searched: each takes some hundred bytes
 	maxCompares = 100_000_000 // in one step
 	largeIndex  = 100_000     // from which on it counts as a list that is made
 	itemSize    = 16          // of an element in memory
