@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/itchyny/gojq"
+
 	"cardea.dev/cardea/internal/jq"
 )
 
@@ -240,6 +242,36 @@ func TestPatternsOfInputsAreNotKept(t *testing.T) {
 		got, err := p.Run(context.Background(), fmt.Sprintf("b(?:%d)?", i))
 		if err != nil || !reflect.DeepEqual(got, []any{[]any{true, "axc"}}) {
 			t.Fatalf("got %v, %v", got, err)
+		}
+	}
+}
+
+// TestNumbersAreComputedAsByTheMachine compares what is computed here with what gojq computes.
+func TestNumbersAreComputedAsByTheMachine(t *testing.T) {
+	var numbers []any
+	for _, n := range []string{"0", "-0", "1", "-7", "1.0", "0.1", "1e2", "-2.5e-3", "2147483648", "2147483649", "9223372036854775807", "9223372036854775808", "1e400", "-1e400", "0e1", "12345678901234567890.5"} {
+		numbers = append(numbers, json.Number(n))
+	}
+	numbers = append(numbers, 1, -1, 1.5, 1<<62)
+	for op, guarded := range map[string]*jq.Program{"+": mustCompile(t, `$a + $b`, "$a", "$b"), "-": mustCompile(t, `$a - $b`, "$a", "$b"), "*": mustCompile(t, `$a * $b`, "$a", "$b")} {
+		query, err := gojq.Parse("$a " + op + " $b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		native, err := gojq.Compile(query, gojq.WithVariables([]string{"$a", "$b"}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range numbers {
+			for _, b := range numbers {
+				want, _ := native.Run(nil, a, b).Next()
+				got, err := guarded.Run(context.Background(), nil, a, b)
+				wantText, _ := gojq.Marshal(want)
+				gotText, _ := gojq.Marshal(got[0])
+				if err != nil || string(gotText) != string(wantText) {
+					t.Errorf("%v %s %v: got %s, %v; want %s", a, op, b, gotText, err, wantText)
+				}
+			}
 		}
 	}
 }

@@ -14,12 +14,13 @@ type guarded struct {
 	args   int
 	check  func(m *meter, v any, args []any) error
 	after  func(m *meter, v any) error
+	fast   func(args []any) (any, bool)
 }
 
 var guardedCalls = []guarded{
-	{name: "plus", native: "$a + $b", args: 2, check: func(m *meter, _ any, a []any) error { return m.sum(a...) }},
-	{name: "times", native: "$a * $b", args: 2, check: func(m *meter, _ any, a []any) error { return m.product(a[0], a[1]) }},
-	{name: "minus", native: "$a - $b", args: 2, check: minus},
+	{name: "plus", native: "$a + $b", fast: sum, args: 2, check: func(m *meter, _ any, a []any) error { return m.sum(a...) }},
+	{name: "times", native: "$a * $b", fast: product, args: 2, check: func(m *meter, _ any, a []any) error { return m.product(a[0], a[1]) }},
+	{name: "minus", native: "$a - $b", fast: difference, args: 2, check: minus},
 	{name: "add", native: "add", check: func(m *meter, v any, _ []any) error { return m.sum(items(v)...) }},
 	{name: "join", native: "join($a)", args: 1, check: join},
 	{name: "tojson", native: "tojson", check: writable, after: made},
@@ -134,6 +135,11 @@ func (f guarded) function() (func(any, []any) any, error) {
 		}
 		if native == nil {
 			return v
+		}
+		if f.fast != nil {
+			if out, ok := f.fast(args); ok {
+				return out
+			}
 		}
 		out, _ := native.Run(v, args[:f.args]...).Next()
 		if _, failed := out.(error); !failed && f.after != nil {
