@@ -23,7 +23,7 @@ type rule struct {
 
 var dataPlane = []string{
 	"internal/engine/...", "internal/http1/...", "internal/router/...", "internal/upstream/...", "internal/expr/...", "internal/keep/...",
-	"internal/cache/...", "internal/coalesce/...", "internal/consumers/...", "internal/fresh/...", "internal/geoip/...", "internal/issuer/...", "internal/limit/...",
+	"internal/cache/...", "internal/coalesce/...", "internal/consumers/...", "internal/document/...", "internal/fresh/...", "internal/geoip/...", "internal/issuer/...", "internal/jq/...", "internal/limit/...",
 	"internal/line/...", "internal/oauth/...", "internal/overload/...", "internal/pace/...", "internal/password/...", "internal/place/...",
 	"internal/quota/...", "internal/redis/...", "internal/sharedlimit/...",
 	"internal/signingkey/...", "internal/stored/...", "internal/token/...",
@@ -47,6 +47,8 @@ var rules = []rule{
 		"upstreams are unaware of routes",
 	},
 	{[]string{"internal/router/..."}, []string{"..."}, nil, "the router is a mechanism with input types of its own"},
+	{[]string{"internal/jq/..."}, []string{"..."}, nil, "jq is a mechanism on plain values, of any document"},
+	{[]string{"internal/document/..."}, []string{"internal/...", "filters/...", "targets/...", "filter", "target"}, nil, "documents know no HTTP and no policy"},
 	{[]string{"internal/line/..."}, []string{"..."}, nil, "lines are a mechanism that upstreams and policies may share"},
 	{[]string{"internal/http1/..."}, []string{"..."}, nil, "http1 speaks net/http's types and nothing else"},
 	{

@@ -57,6 +57,8 @@ var guardedFunctions = []struct{ name, source string }{
 	{"explode", `def explode: _cardea_explode($__cardea);`},
 	{"implode", `def implode: _cardea_implode($__cardea);`},
 	{"keys", `def keys: _cardea_keys($__cardea);`},
+	{"keys_unsorted", `def keys_unsorted: _cardea_keys($__cardea);`},
+	{"leaf_paths", `def leaf_paths: paths(scalars);`},
 	{"reverse", `def reverse: _cardea_reverse($__cardea);`},
 	{"sort", `def sort: _cardea_sort($__cardea);`},
 	{"unique", `def unique: _cardea_unique($__cardea);`},
@@ -88,7 +90,8 @@ const substitute = `def _cardea_matches($re; $flags): _cardea_search($re; $flags
 	def sub($re; str): sub($re; str; null);`
 
 // splits is as jq's, but takes a time in proportion to the text.
-const splits = `def splits($re; $flags): _cardea_search($re; $flags + "g"; $__cardea) | _cardea_explode($__cardea) as $text
+const splits = `def splits($re; $flags): _cardea_search($re; $flags + "g"; $__cardea)
+		| (if type == "string" then _cardea_explode($__cardea) else null end) as $text
 		| foreach (match($re; $flags + "g"), null) as {$offset, $length} ({next: 0};
 			{from: .next, to: $offset, next: ($offset + $length)}; $text[.from:.to] | implode);
 	def splits($re): splits($re; null);`
