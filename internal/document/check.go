@@ -50,20 +50,21 @@ func (c *checker) Read(p []byte) (int, error) {
 func (c *checker) check() error {
 	for !c.whole {
 		_, _, err := c.scanner.next()
-		if errors.Is(err, errMore) {
-			c.wait = int(c.fed.given - c.scanner.dec.InputOffset())
-			return nil
-		}
 		if err != nil {
-			return err
+			return c.later(err)
 		}
 		c.whole = c.scanner.dec.StackDepth() == 0
 	}
-	err := c.scanner.end()
-	if errors.Is(err, errMore) {
-		return nil
+	return c.later(c.scanner.end())
+}
+
+// later says when to go on, where an error is that more must come.
+func (c *checker) later(err error) error {
+	if !errors.Is(err, errMore) {
+		return err
 	}
-	return err
+	c.wait = int(c.fed.given - c.scanner.dec.InputOffset())
+	return nil
 }
 
 var errMore = errors.New("more is to come")

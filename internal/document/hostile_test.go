@@ -168,6 +168,20 @@ func TestCheckPassesBytesAtOnce(t *testing.T) {
 	}
 }
 
+// TestSmallPieces would take minutes if what has come were read again with each byte.
+func TestSmallPieces(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	space := strings.Repeat(" ", 1<<20)
+	for _, doc := range []string{`["` + long + `"]`, `{"` + long + `":1}`, space + "1" + space, "[" + space + "," + space + "]", "1" + strings.Repeat("0", 1<<20)} {
+		want := json.Valid([]byte(doc))
+		for name, read := range readers(document.Limits{}) {
+			if err := read(iotest.OneByteReader(strings.NewReader(doc))); (err == nil) != want {
+				t.Errorf("%s of %.5s…: %v", name, doc, err)
+			}
+		}
+	}
+}
+
 // TestSizeIsExact makes sure that the size is exact.
 func TestSizeIsExact(t *testing.T) {
 	doc := `{"a":"bcd"}`
