@@ -33,7 +33,7 @@ type Edits struct {
 	Flatten []string `yaml:"flatten"`
 	// Sets values: path to value, which may be a text, a number, `true`, `false`, `null`, an object or a list. The value that is there
 	// keeps its place; one that is not there comes last. Objects that lead there are made where nothing or `null` is; lists never grow,
-	// and where something else is in the way, the document is an error.
+	// and where something else is in the way, the document is an error. For an element, its own path (`[0]`) comes before `[]`.
 	Set map[string]any `yaml:"set"`
 }
 
@@ -93,12 +93,12 @@ func (e *Edits) compile() (*compiled, error) {
 	c.mask = tree("mask", e.Mask, add, func(n *node, _ Path, m Mask) error { n.mask = &m; return nil })
 	c.rename = tree("rename", e.Rename, add, renameNode)
 	c.set = tree("set", e.Set, add, func(n *node, _ Path, v any) error { return c.setNode(n, v) })
+	for _, n := range []*node{c.selected, c.pick, c.drop, c.mask, c.rename, c.flatten, c.set} {
+		n.finish()
+	}
 	if len(errs) == 0 {
 		add("set", nil, c.set.conflict(nil))
 		add("rename", nil, c.rename.sameNames())
-	}
-	for _, n := range []*node{c.selected, c.pick, c.drop, c.mask, c.rename, c.flatten, c.set} {
-		n.finish()
 	}
 	return c, errors.Join(errs...)
 }

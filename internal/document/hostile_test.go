@@ -262,6 +262,9 @@ func TestEditsAreValidated(t *testing.T) {
 		{document.Edits{Set: map[string]any{"a": 1, "a.b": 1}}, "set as a whole"},
 		{document.Edits{Set: map[string]any{"a.b": 1, "a[0]": 1}}, "both an object and a list"},
 		{document.Edits{Set: map[string]any{"a": 1, `["a"]`: 1}}, "set twice"},
+		{document.Edits{Set: map[string]any{"a[].b": 1, "a[0].b.c": 1}}, "set as a whole"},
+		{document.Edits{Set: map[string]any{"a[].b": 1, "a[0][0]": 1}}, "both an object and a list"},
+		{document.Edits{Rename: map[string]string{"a[].b": "x", "a[0].c": "x"}}, "two fields"},
 		{document.Edits{Mask: map[string]document.Mask{"": {}}}, "empty"},
 	}
 	for _, tt := range tests {

@@ -175,11 +175,17 @@ func oracle(e *document.Edits, v any) (any, bool) {
 	v = rebuilt(paths(slices.Collect(maps.Keys(e.Mask))), v, func(v any) (any, bool) { return hidden(v), true })
 	v = renamed(e, v, &failed)
 	v = flattened(paths(e.Flatten), v, &failed)
-	for _, s := range slices.Sorted(maps.Keys(e.Set)) {
+	// What is set in each element is set before what is set in one.
+	for _, s := range slices.SortedFunc(maps.Keys(e.Set), eachFirst) {
 		p, _ := document.ParsePath(s)
 		v = set(p, v, e.Set[s], &failed)
 	}
 	return v, failed
+}
+
+func eachFirst(a, b string) int {
+	mark := func(s string) string { return strings.ReplaceAll(s, "[]", "[\x00]") }
+	return strings.Compare(mark(a), mark(b))
 }
 
 func paths(texts []string) (all []document.Path) {
