@@ -17,8 +17,9 @@ type node struct {
 	rename []byte // quoted
 	set    *setting
 
-	members []*member // of names, sorted; made by finish
-	makes   bool      // set somewhere below without a list between
+	members []*member      // of names, sorted; made by finish
+	makes   bool           // set somewhere below without a list between
+	targets map[string]int // the new names of names, numbered; made by finish
 }
 
 // setting is a value that is set.
@@ -109,6 +110,13 @@ func (n *node) finish() {
 		child := n.names[name]
 		n.members = append(n.members, &member{quoted, child})
 		n.makes = n.makes || child.set != nil || child.makes
+		if child.rename != nil {
+			if n.targets == nil {
+				n.targets = map[string]int{}
+			}
+			to, _ := text(child.rename)
+			n.targets[to] = len(n.targets)
+		}
 	}
 }
 
@@ -131,17 +139,28 @@ func (n *node) merge(other *node) {
 
 // named returns the node of a member, by its quoted name.
 func (n *node) named(quoted []byte) *node {
-	if n == nil || n.names == nil {
+	if n == nil {
 		return nil
 	}
+	child, _ := lookup(n.names, quoted)
+	return child
+}
+
+// lookup finds a quoted name in a map, mostly without a copy of it.
+func lookup[V any](m map[string]V, quoted []byte) (v V, ok bool) {
+	if m == nil {
+		return v, false
+	}
 	if plain(quoted) {
-		return n.names[string(quoted[1:len(quoted)-1])]
+		v, ok = m[string(quoted[1:len(quoted)-1])]
+		return v, ok
 	}
 	name, err := text(quoted)
 	if err != nil {
-		return nil
+		return v, false
 	}
-	return n.names[name]
+	v, ok = m[name]
+	return v, ok
 }
 
 // element returns the node of an element of a list.

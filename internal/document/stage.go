@@ -21,7 +21,7 @@ type frame struct {
 	list   bool
 	i      int    // of the next element
 	lifted bool   // it is flattened
-	seen   []bool // which members came, where values are set
+	seen   []bool // which members came, where values are set, and which new names
 }
 
 // cursor follows a document through a tree of paths.

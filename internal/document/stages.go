@@ -234,6 +234,9 @@ func (s *renaming) write(k jsontext.Kind, raw []byte) error {
 		if n := s.named(raw); n != nil && n.rename != nil {
 			raw = n.rename
 		}
+		if !s.top().unique(raw) {
+			return twice()
+		}
 	case closes(k):
 		s.close()
 	default:
@@ -242,6 +245,23 @@ func (s *renaming) write(k jsontext.Kind, raw []byte) error {
 		}
 	}
 	return s.out.write(k, raw)
+}
+
+// unique says whether a name is not one that another member of the object has been given already, or had when it was given.
+func (f *frame) unique(quoted []byte) bool {
+	if f.node == nil {
+		return true
+	}
+	i, ok := lookup(f.node.targets, quoted)
+	if !ok {
+		return true
+	}
+	if f.seen == nil {
+		f.seen = make([]bool, len(f.node.targets))
+	}
+	before := f.seen[i]
+	f.seen[i] = true
+	return !before
 }
 
 func (s *renaming) end() error { return s.out.end() }
