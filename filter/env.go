@@ -45,6 +45,10 @@ type Env struct {
 	// Finish phases, and must be called once the body is closed, also after an error. Rest is nil where there is no target.
 	Rest func(ex *Exchange) (resp *http.Response, finish func(), err error)
 
+	// Reroute is Rest with serve in the place of the target, and of the policies that come after the policy only those of the stage transform: the
+	// request is made ready as it is for the target, without what is only the target's, such as credentials of the gateway's.
+	Reroute func(ex *Exchange, serve func(ex *Exchange) (*http.Response, error)) (resp *http.Response, finish func(), err error)
+
 	slots          int
 	authentication *Authentication
 }

@@ -44,6 +44,9 @@ type Exchange struct {
 	// Cached says what a cache did about the exchange. Its zero value says that none was asked.
 	Cached Cached
 
+	// Fallback says what stood in for an answer that failed. Its zero value says that nothing had to.
+	Fallback Fallback
+
 	// Fault is what was done to the exchange on purpose, as a test: "delay, abort". It is "" for all others.
 	Fault string
 
@@ -84,6 +87,7 @@ type Exchange struct {
 	Dry bool
 
 	slots   []any
+	caller  context.Context // see Caller
 	cancels []context.CancelFunc
 }
 
@@ -142,6 +146,14 @@ func (ex *Exchange) Param(name string) string {
 // Context is the context of the exchange: it ends when the client leaves or a deadline passes.
 func (ex *Exchange) Context() context.Context { return ex.Request.Context() }
 
+// Caller is the context of whoever asked: it ends when the client leaves, and at no time limit that policies have set.
+func (ex *Exchange) Caller() context.Context {
+	if ex.caller == nil {
+		return ex.Context()
+	}
+	return ex.caller
+}
+
 // Last returns the last attempt, or nil.
 func (ex *Exchange) Last() *Attempt {
 	if len(ex.Attempts) == 0 {
@@ -163,7 +175,7 @@ func (ex *Exchange) Limit(d time.Duration, err error) {
 func (ex *Exchange) Child(req *http.Request) *Exchange {
 	return &Exchange{
 		Request: req, Route: ex.Route, Params: ex.Params, Client: ex.Client, Identity: ex.Identity, Priority: ex.Priority, Original: ex.Original,
-		ID: ex.ID, Start: ex.Start, Span: ex.Span, Dry: ex.Dry, slots: make([]any, len(ex.slots)),
+		ID: ex.ID, Start: ex.Start, Span: ex.Span, Dry: ex.Dry, slots: make([]any, len(ex.slots)), caller: req.Context(),
 	}
 }
 
@@ -214,6 +226,9 @@ func copyParams(from Params) Params {
 
 // Prepare readies an exchange for a route whose policies use so many slots. The engine calls it.
 func (ex *Exchange) Prepare(slots int) {
+	if ex.Request != nil {
+		ex.caller = ex.Request.Context()
+	}
 	if cap(ex.slots) < slots {
 		ex.slots = make([]any, slots)
 		return

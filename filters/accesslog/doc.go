@@ -67,6 +67,8 @@
 //	               the limit that refused it, whom it counted for, and whether it only would have
 //	cache cache_why
 //	               what a cache did: hit, stale, revalidated, miss, shared or bypass; and why it was no hit
+//	fallback fallback_reason fallback_cause fallback_failed
+//	               what stood in for an answer that failed; the code or status of that, and its cause; what was tried in vain
 //	error cause    why the gateway itself answered or broke off: the error's code, and what operators should know
 //	aborted        true when the answer was cut
 //	fault          what the policy fault did on purpose

@@ -2,8 +2,6 @@ package cache
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -91,10 +89,7 @@ func newPolicy(env *filter.Env, c *Config, now func() time.Time) (*policy, error
 		return nil, config.FieldErrorf("use", "%w", err)
 	}
 	p.sizes = sizes
-	if p.cache, err = kept(env, c.Use, &sizes, now); err != nil {
-		if sizes.Self.Pos().Line > 0 {
-			return nil, sizes.Self.Locate(err)
-		}
+	if p.cache, err = cache.Open(env, c.Use, &sizes, now); err != nil {
 		return nil, config.FieldErrorf("use", "%w", err)
 	}
 	p.generation = p.cache.Next()
@@ -144,25 +139,6 @@ func (p *policy) compile(env *filter.Env, c *Config) (err error) {
 		}
 	}
 	return nil
-}
-
-// ofAnswer says whether a variable is known only when there is an answer.
-func ofAnswer(name string) bool {
-	name, _, _ = strings.Cut(name, "[")
-	name, _, _ = strings.Cut(name, ".")
-	return slices.Contains([]string{"response", "status", "error", "endpoint"}, name)
-}
-
-// kept returns the cache with a name, which outlives reloads together with what is behind its memory.
-func kept(env *filter.Env, name string, sizes *config.Cache, now func() time.Time) (*cache.Cache, error) {
-	behind, where, err := cache.Kept(env, name, sizes)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256([]byte(where))
-	return filter.Keep(env, "cache:"+name+":"+hex.EncodeToString(sum[:8]), func() (*cache.Cache, error) {
-		return cache.New(name, behind, sizes, env.Log, now), nil
-	})
 }
 
 // lookup is a request as it is looked up.

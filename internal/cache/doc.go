@@ -1,6 +1,6 @@
 // Package cache is a cache of HTTP responses: memory, behind it a disk or a store that gateways share, the purges that hold for both, and the
 // variants of a resource. What may be stored, and what a stored response may be used for, is said by its child rules; what requests become is the
-// business of the policy `cache`, which alone imports it.
+// business of the policy `cache`. The policy `fallback` keeps last good answers in it; none else imports it.
 //
 // A response's key is a readable text: "GET https://host/path?query", and lines of further parts. At this primary key stands either the response, or
 // a marker that names the fields of requests by which responses differ (RFC 9111, section 4.1). A variant's key is the primary one with a line of those

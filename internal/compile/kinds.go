@@ -18,6 +18,7 @@ import (
 	"cardea.dev/cardea/filters/csrf"
 	"cardea.dev/cardea/filters/deprecation"
 	"cardea.dev/cardea/filters/externalauth"
+	"cardea.dev/cardea/filters/fallback"
 	"cardea.dev/cardea/filters/fault"
 	"cardea.dev/cardea/filters/guard"
 	"cardea.dev/cardea/filters/headers"
@@ -85,7 +86,8 @@ func Builtin(extra ...filter.Kind) Kinds {
 			bandwidth.Kind(),
 			coalesce.Kind(), // before compress: answers are encoded once for all
 			compress.Kind(),
-			cache.Kind(), // after compress: what is stored is encoded for each client
+			fallback.Kind(), // after compress, and before cache: what is stored comes first, and nothing that stands in is stored
+			cache.Kind(),    // after compress: what is stored is encoded for each client
 			rewrite.Kind(),
 			headers.Kind(),
 			identityheaders.Kind(),

@@ -111,6 +111,9 @@ func (c *compiler) steps(f *flatRoute, env *filter.Env, last filter.Stage, route
 		env.Expr, env.Scope = c.expressions(p.node), p.scope
 		if route != nil {
 			env.Rest = func(ex *filter.Exchange) (*http.Response, func(), error) { return route.Rest(kind.Name(), c.Log, ex) }
+			env.Reroute = func(ex *filter.Exchange, serve func(*filter.Exchange) (*http.Response, error)) (*http.Response, func(), error) {
+				return route.Reroute(kind.Name(), c.Log, ex, serve)
+			}
 		}
 		built, err := kind.Build(env, p.node)
 		if err != nil {

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,17 +15,60 @@ import (
 // filter.Env.Rest says.
 func (r *Route) Rest(kind string, log *slog.Logger, ex *filter.Exchange) (resp *http.Response, finish func(), err error) {
 	rest := &rest{steps: r.after(kind), ex: ex, log: log}
-	if err := rest.answer(r); err != nil {
-		rest.fail(err)
-	}
-	for i := rest.reached - 1; i >= 0 && rest.err == nil; i-- {
-		if step := &rest.steps[i]; step.Response != nil {
-			if err := rest.guard("handling a response in "+step.Kind, func() error { return step.Response(ex) }); err != nil {
-				rest.fail(err)
-			}
+	return rest.run(r.Target.Serve)
+}
+
+// Reroute is Rest with another target, and only the steps of the stage transform. It is what filter.Env.Reroute says.
+func (r *Route) Reroute(kind string, log *slog.Logger, ex *filter.Exchange, serve func(*filter.Exchange) (*http.Response, error)) (resp *http.Response, finish func(), err error) {
+	rest := &rest{ex: ex, log: log}
+	for _, step := range r.after(kind) {
+		if step.Stage == filter.Transform {
+			rest.steps = append(rest.steps, step)
 		}
 	}
-	return ex.Response, rest.finish, rest.err
+	return rest.run(serve)
+}
+
+// run takes the exchange to what serves it, and back.
+func (s *rest) run(serve func(*filter.Exchange) (*http.Response, error)) (resp *http.Response, finish func(), err error) {
+	if err := s.answer(serve); err != nil {
+		s.fail(err)
+	}
+	for i := s.reached - 1; i >= 0; i-- {
+		step := &s.steps[i]
+		switch {
+		case step.Response == nil:
+		case s.err == nil:
+			s.respond(step)
+		case step.Mends:
+			s.mend(step)
+		}
+	}
+	return s.ex.Response, s.finish, s.err
+}
+
+// respond runs the response phase of a step.
+func (s *rest) respond(step *Step) {
+	if err := s.guard("handling a response in "+step.Kind, func() error { return step.Response(s.ex) }); err != nil {
+		s.fail(err)
+	}
+}
+
+// mend has a step put an answer in the place of the error, if it has one.
+func (s *rest) mend(step *Step) {
+	var cause *filter.Error
+	refused := filter.AsError(s.err)
+	if ctx := s.ex.Request.Context(); refused.Code == filter.InternalError && errors.As(context.Cause(ctx), &cause) {
+		refused = cause // a deadline that passed
+	}
+	failed := s.err
+	s.ex.Err = refused
+	s.ex.Response = &http.Response{StatusCode: refused.HTTPStatus(), ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Body: http.NoBody, Request: s.ex.Request}
+	s.err = nil
+	s.respond(step)
+	if s.err == nil && s.ex.Err != nil {
+		s.fail(failed)
+	}
 }
 
 // after are the steps that come after those of a kind in its own stage.
@@ -45,8 +90,8 @@ type rest struct {
 	err     error
 }
 
-// answer runs the request phases and the target.
-func (s *rest) answer(r *Route) error {
+// answer runs the request phases and what serves.
+func (s *rest) answer(serve func(*filter.Exchange) (*http.Response, error)) error {
 	for i := range s.steps {
 		step := &s.steps[i]
 		s.reached = i + 1
@@ -61,7 +106,7 @@ func (s *rest) answer(r *Route) error {
 		}
 	}
 	return s.guard("handling a request", func() (err error) {
-		s.ex.Response, err = r.Target.Serve(s.ex)
+		s.ex.Response, err = serve(s.ex)
 		return err
 	})
 }

@@ -154,7 +154,7 @@ func TestAnswersAreIndependent(t *testing.T) {
 
 func TestConfigErrors(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "large"), make([]byte, maxFile+1), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "large"), make([]byte, 10<<20+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]string{

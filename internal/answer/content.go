@@ -1,4 +1,4 @@
-package respond
+package answer
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ import (
 const maxFile = 10 << 20
 
 // content readies the body, and returns its type.
-func (r *respond) content(env *filter.Env, c *Config) (contentType string, err error) {
+func (r *Answer) content(env *filter.Env, c *Config) (contentType string, err error) {
 	switch {
 	case c.File != "":
 		name := c.File

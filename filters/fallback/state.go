@@ -1,0 +1,118 @@
+package fallback
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"maps"
+	"net/http"
+	"time"
+
+	"cardea.dev/cardea/filter"
+)
+
+// state is what the policy knows of an exchange.
+type state struct {
+	asked *http.Request // as it came to the policy, without its body; later policies do not change it
+	body  []byte        // of the request, where it was kept
+	sent  bool          // the request has a body
+	mine  []byte        // the key of the caller's own last good answer; nil: there can be none
+	known bool          // callers can be told from each other
+	all   []byte        // the key of the one that is for all
+	seq   uint64        // of purges, when it was asked for
+	begun time.Time
+
+	outer   context.Context // of the exchange without what limits the service
+	timer   *time.Timer
+	cancel  context.CancelCauseFunc
+	expired *filter.Error // that the service's time passed
+
+	ends []func() // what is to be done at the end
+}
+
+// keep keeps the request as it is now. Later policies make it ready for the service: its fields are not for others.
+func (s *state) keep(ex *filter.Exchange) {
+	r := *ex.Request
+	r.Header = maps.Clone(r.Header)
+	u := *r.URL
+	r.URL = &u
+	r.Body, r.GetBody, r.Trailer, r.TransferEncoding = http.NoBody, nil, nil, nil
+	s.asked, s.sent = &r, hasBody(ex.Request)
+}
+
+// limit sets how long the service may take to answer: what the policy says, and so that of the route's time something is left for others.
+func (s *state) limit(ex *filter.Exchange, p *policy) {
+	var left time.Duration
+	because := p.late
+	if p.after > 0 {
+		left = max(time.Until(ex.Start.Add(p.after)), 1)
+	}
+	if deadline, ok := ex.Context().Deadline(); ok && p.reserve > 0 {
+		until := time.Until(deadline)
+		if until -= min(p.reserve, until/2); left == 0 || until < left {
+			left, because = max(until, 1), errRoom
+		}
+	}
+	if left == 0 {
+		return
+	}
+	s.outer = ex.Context()
+	s.expired = filter.Reject(filter.UpstreamTimeout, "").Because(because)
+	ctx, cancel := context.WithCancelCause(s.outer)
+	s.cancel = cancel
+	s.timer = time.AfterFunc(left, func() { cancel(s.expired) })
+	ex.Request = ex.Request.WithContext(ctx)
+}
+
+// answered ends the service's time, and says whether it had passed.
+func (s *state) answered(ex *filter.Exchange) (late bool) {
+	if s.timer == nil || s.timer.Stop() {
+		return false
+	}
+	ex.Request = ex.Request.WithContext(s.outer)
+	return true
+}
+
+// end ends all that was begun, the last first.
+func (s *state) end() {
+	for i := len(s.ends) - 1; i >= 0; i-- {
+		s.ends[i]()
+	}
+	if s.timer != nil {
+		s.timer.Stop()
+		s.cancel(nil)
+	}
+}
+
+// takeBody reads a request's body, if it is not too long, and leaves it there to be read. It returns nil for one that is too long.
+func takeBody(r *http.Request, most int64) ([]byte, error) {
+	if r.ContentLength > most {
+		return nil, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, most+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(body)) > most || len(r.Trailer) > 0 {
+		r.Body = &rejoined{io.MultiReader(bytes.NewReader(body), r.Body), r.Body}
+		return nil, nil
+	}
+	setBody(r, body)
+	return body, nil
+}
+
+// rejoined is a body of which the beginning has been read.
+type rejoined struct {
+	io.Reader
+	io.Closer
+}
+
+// setBody gives a request a body that is in memory.
+func setBody(r *http.Request, body []byte) {
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	r.Body, _ = r.GetBody()
+	r.ContentLength, r.TransferEncoding = int64(len(body)), nil
+}
+
+// hasBody says whether a request has a body.
+func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
