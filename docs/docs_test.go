@@ -195,6 +195,7 @@ cache: {use: ours}
 caches: {ours: {shared: true, store: "redis://127.0.0.1:1"}}
 fault: {delay: 1ms, share: 1%}
 compress: {}
+fallback: last_good
 cors: "*"
 deprecation: 2026-01-01
 identity_headers: {token: {key: internal.pem, issuer: gateway}}

@@ -16,6 +16,7 @@ type answer struct {
 	upstream  string
 	attempts  []filter.Attempt
 	fault     string
+	fallback  filter.Fallback
 	loose     http.Header // fields of the request that do not tell requests apart
 	announced http.Header // names of the trailer, before its values are known
 	trailer   http.Header // after the body

@@ -102,7 +102,7 @@ func (p *coalescer) request(ex *filter.Exchange) error {
 // take gives an exchange the answer.
 func (p *coalescer) take(ex *filter.Exchange, r *reader, a *answer, err error, leads bool) error {
 	if a != nil {
-		ex.Upstream, ex.Fault = a.upstream, a.fault
+		ex.Upstream, ex.Fault, ex.Fallback = a.upstream, a.fault, a.fallback
 	}
 	if a != nil && leads {
 		ex.Attempts = append(ex.Attempts, a.attempts...)
@@ -156,7 +156,7 @@ func (p *coalescer) fetch(f *fetch, k key, own *filter.Exchange, loose http.Head
 	defer p.recovered(f, own)
 	resp, finish, err := p.rest(own)
 	defer finish()
-	a := &answer{resp: resp, err: own.Err, upstream: own.Upstream, attempts: slices.Clone(own.Attempts), fault: own.Fault, loose: loose}
+	a := &answer{resp: resp, err: own.Err, upstream: own.Upstream, attempts: slices.Clone(own.Attempts), fault: own.Fault, fallback: own.Fallback, loose: loose}
 	if err != nil {
 		f.Fail(a, err)
 		return

@@ -76,7 +76,7 @@ type To struct {
 	// Upstream is its name.
 	Upstream string `yaml:"upstream,short,required"`
 
-	// Path is a template of the path, and of the query if it has a "?", that is asked for. By default the path and the query that the service would have got.
+	// Path is a template of the path, and of the query if it has a "?", that is asked for: "/later{path}". Values stay in their segment, but for `path`. By default the path and the query that the service would have got.
 	Path string `yaml:"path"`
 
 	// Methods are methods that are sent to it beside those that may be repeated without harm (GET, HEAD, OPTIONS, TRACE, PUT, DELETE): the service may have done already what

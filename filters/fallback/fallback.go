@@ -31,6 +31,7 @@ type policy struct {
 	header  string    // "": none
 	late    error     // the cause, for operators, when `after` passes
 	states  filter.Slot[state]
+	bare    *state // of all exchanges of which nothing need be known; it is never written
 	count   *prometheus.CounterVec
 	route   string
 }
@@ -57,7 +58,7 @@ func build(env *filter.Env, c *Config) (*filter.Filter, error) {
 
 func newPolicy(env *filter.Env, c *Config, now func() time.Time) (*policy, error) {
 	p := &policy{
-		causes: c.On, after: c.After.Std(), header: http.CanonicalHeaderKey(c.Header), states: filter.NewSlot[state](env), route: env.Route.Name,
+		causes: c.On, after: c.After.Std(), header: http.CanonicalHeaderKey(c.Header), states: filter.NewSlot[state](env), bare: &state{}, route: env.Route.Name,
 		late:  fmt.Errorf("the answer did not begin within %s, which is what `fallback` gives it", c.After),
 		count: env.Metrics.Counter("fallbacks_total", "Answers that failed, by route, what stood in for them (none: nothing could), and the code or status of the failure.", "route", "kind", "reason"),
 	}
@@ -152,6 +153,10 @@ func (p *policy) request(ex *filter.Exchange) error {
 	if unfit(ex.Request) != "" {
 		return nil
 	}
+	if !p.whole && p.after == 0 {
+		p.states.Set(ex, p.bare)
+		return nil
+	}
 	s := &state{}
 	p.states.Set(ex, s)
 	if p.wantsBody(ex.Request) {
@@ -176,7 +181,7 @@ func (p *policy) response(ex *filter.Exchange) error {
 	if s == nil {
 		return nil
 	}
-	late := s.answered(ex)
+	late, left := s.answered(ex), ex.Caller().Err() != nil
 	reason := p.reason(ex, late)
 	switch {
 	case reason == "":
@@ -184,7 +189,7 @@ func (p *policy) response(ex *filter.Exchange) error {
 			p.good.keep(ex, s)
 		}
 		return nil
-	case ex.Caller().Err() != nil:
+	case left:
 		return nil // nobody waits any more
 	}
 	ex.Fallback = filter.Fallback{Reason: reason}

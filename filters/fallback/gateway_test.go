@@ -215,7 +215,7 @@ func TestSeveralAreTriedInOrder(t *testing.T) {
 func TestWithoutAnAnswerTheClientGetsTheFailure(t *testing.T) {
 	s := newService(t, text(503, "bad", "Retry-After: 7"))
 	log := t.TempDir() + "/log"
-	g := gateway(t, s.URL, refusing(t), "[last_good, b]", ", log: {file: "+log+", fields: [status, fallback, fallback_reason, fallback_failed]}")
+	g := gateway(t, s.URL, refusing(t), "[last_good, b]", ", log: {file: \""+log+"\", fields: [status, fallback, fallback_reason, fallback_failed]}")
 	if resp, body := g.Get("/"); resp.StatusCode != 503 || body != "bad" || resp.Header.Get("Retry-After") != "7" || resp.Header.Get("Cardea-Fallback") != "" {
 		t.Errorf("%d %q %v", resp.StatusCode, body, resp.Header)
 	}
@@ -249,13 +249,18 @@ func TestBodiesAndMethods(t *testing.T) {
 		"PUT with one":                    {"{to: {upstream: b, max_body: 5}}", "PUT", "hello", "PUT /x?y 5 hello added"},
 		"PUT, too long":                   {"{to: {upstream: b, max_body: 4}}", "PUT", "hello", ""},
 		"DELETE":                          {"b", "DELETE", "", "DELETE /x?y 0  added"},
-		"another path":                    {"{to: {upstream: b, path: '/other{path}'}}", "GET", "", "GET /other%2Fx?y 0  added"},
+		"another path":                    {"{to: {upstream: b, path: '/other{path}'}}", "GET", "", "GET /other/x?y 0  added"},
+		"a value in a path":               {"{to: {upstream: b, path: '/of/{header.x}/a'}}", "GET", "", "GET /of/a%2Fb%3F/a?y 0  added"},
+		"a value that leads out":          {"{to: {upstream: b, path: '/of/{header.dots}/a'}}", "GET", "", ""},
+		"a value that is encoded":         {"{to: {upstream: b, path: '/of/{header.slash}'}}", "GET", "", ""},
+		"a value that is missing":         {"{to: {upstream: b, path: '/of/{header.none}/a'}}", "GET", "", ""},
+		"a value with a query in it":      {"{to: {upstream: b, path: '/of?a={header.query}'}}", "GET", "", "GET /of?a=1%262%23 0  added"},
 		"another path and another query":  {"{to: {upstream: b, path: '/other?of={path}'}}", "GET", "", "GET /other?of=%2Fx 0  added"},
 		"a buffer that another has, also": {"[{to: {upstream: b, max_body: 4}}, {to: {upstream: b, max_body: 5}}]", "PUT", "hello", "PUT /x?y 5 hello added"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := gateway(t, s.URL, other.URL, test.policy, ", headers: {request: {set: {x-added: added}}}")
-			resp, body := g.Do(test.method, "/x?y", test.body)
+			resp, body := g.Do(test.method, "/x?y", test.body, "X: a/b?", "Dots: ..", "Slash: a/../../b", "Query: 1&2#")
 			if test.want == "" && resp.StatusCode != 503 || test.want != "" && body != test.want {
 				t.Errorf("%d %q", resp.StatusCode, body)
 			}
@@ -454,10 +459,15 @@ func TestFilesAreReadAnew(t *testing.T) {
 
 func TestWithOtherPolicies(t *testing.T) {
 	t.Run("coalesced requests get it, too", func(t *testing.T) {
-		g := gateway(t, refusing(t), refusing(t), "{body: later}", ", coalesce: {}")
+		log := t.TempDir() + "/log"
+		g := gateway(t, refusing(t), refusing(t), "{body: later}", ", coalesce: {}, log: {file: \""+log+"\", fields: [fallback, fallback_reason]}")
 		if resp, body := g.Get("/"); body != "later" || resp.StatusCode != 200 {
 			t.Errorf("%d %q", resp.StatusCode, body)
 		}
+		until(t, "the log line", func() bool {
+			line, _ := os.ReadFile(log)
+			return strings.Contains(string(line), `{"fallback":"body","fallback_reason":"upstream_connect_failed"}`)
+		})
 	})
 	t.Run("a cache's grace goes before, and nothing that stands in is stored", func(t *testing.T) {
 		s := newService(t, text(503, "bad"))

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -62,7 +61,9 @@ func (g *lastGood) prepare(ex *filter.Exchange, s *state) {
 	s.mine = s.all
 	if !g.shared {
 		s.mine = append(slices.Clip(s.all), "\nidentity="...)
-		s.mine = cache.AppendIdentity(s.mine, ex)
+		if ex.Identity != nil {
+			s.mine = cache.AppendIdentity(s.mine, ex)
+		}
 		s.mine, s.known = appendCredentials(s.mine, ex)
 	}
 }
@@ -72,11 +73,14 @@ func (g *lastGood) prepare(ex *filter.Exchange, s *state) {
 func appendCredentials(b []byte, ex *filter.Exchange) (key []byte, known bool) {
 	id := ex.Identity
 	checked := id != nil && (id.Method == "jwt" || id.Method == "oauth2_introspection")
-	for _, name := range slices.Sorted(maps.Keys(ex.Request.Header)) {
-		if !cache.SecretField(name) {
-			continue
+	var secret []string
+	for name := range ex.Request.Header {
+		if cache.SecretField(name) {
+			secret = append(secret, name)
 		}
-		known = true
+	}
+	slices.Sort(secret)
+	for _, name := range secret {
 		if name == "Authorization" && checked {
 			continue
 		}
@@ -84,7 +88,7 @@ func appendCredentials(b []byte, ex *filter.Exchange) (key []byte, known bool) {
 		b = append(b, '=')
 		b = cache.AppendDigest(b, strings.Join(ex.Request.Header[name], "\n"))
 	}
-	return b, known || id != nil
+	return b, len(secret) > 0 || id != nil
 }
 
 // key is the key of answers for all.

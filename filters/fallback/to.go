@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +20,7 @@ var errRoom = errors.New("the rest of the route's timeout is kept for the fallba
 // to is another upstream.
 type to struct {
 	up      filter.Upstream
-	path    filter.Template // nil: as it is
+	path    path // nil: as it is
 	methods []string
 	maxBody int64
 	timeout time.Duration
@@ -55,32 +54,11 @@ func newTo(env *filter.Env, p *policy, c *To, at string, short bool) (*to, error
 	if c.Path != "" {
 		if c.Path[0] != '/' {
 			errs = append(errs, config.FieldErrorf(at+".path", "a path begins with /"))
-		} else if t.path, err = pathTemplate(env, c.Path); err != nil {
+		} else if t.path, err = newPath(env, c.Path); err != nil {
 			errs = append(errs, config.FieldErrorf(at+".path", "%w", err))
 		}
 	}
 	return t, errors.Join(errs...)
-}
-
-// pathTemplate compiles the template of a path. Values are escaped, so that none changes where the path ends.
-func pathTemplate(env *filter.Env, source string) (filter.Template, error) {
-	parts, err := env.Expr.Parts(source, nil)
-	if err != nil {
-		return nil, err
-	}
-	query := false
-	for i, part := range parts {
-		if part.Value == nil {
-			query = query || strings.Contains(part.Text, "?")
-			continue
-		}
-		escape := url.PathEscape
-		if query {
-			escape = url.QueryEscape
-		}
-		parts[i].Value = func(ex *filter.Exchange) (string, bool) { s, ok := part.Value(ex); return escape(s), ok }
-	}
-	return parts.Template(), nil
 }
 
 // wantsBody says whether the body of a request is kept, so that it can be sent again.
@@ -181,16 +159,10 @@ func (t *to) request(ctx context.Context, s *state) *http.Request {
 
 // send sends a request that other policies have made ready.
 func (t *to) send(own *filter.Exchange, r *http.Request) (*http.Response, error) {
-	if t.path == nil {
-		return t.up.Do(own, r)
-	}
-	u, err := url.ParseRequestURI(t.path(own))
-	if err != nil {
-		return nil, fmt.Errorf("cannot make a path: %w", err)
-	}
-	r.URL.Path, r.URL.RawPath = u.Path, u.RawPath
-	if u.RawQuery != "" || u.ForceQuery {
-		r.URL.RawQuery = u.RawQuery
+	if t.path != nil {
+		if err := t.path.set(own, r.URL); err != nil {
+			return nil, err
+		}
 	}
 	return t.up.Do(own, r)
 }
