@@ -181,7 +181,7 @@ func (p *policy) response(ex *filter.Exchange) error {
 	if s == nil {
 		return nil
 	}
-	late, left := s.answered(ex), ex.Caller().Err() != nil
+	late := s.answered(ex)
 	reason := p.reason(ex, late)
 	switch {
 	case reason == "":
@@ -189,7 +189,7 @@ func (p *policy) response(ex *filter.Exchange) error {
 			p.good.keep(ex, s)
 		}
 		return nil
-	case left:
+	case gone(ex):
 		return nil // nobody waits any more
 	}
 	ex.Fallback = filter.Fallback{Reason: reason}
@@ -211,6 +211,9 @@ func (p *policy) response(ex *filter.Exchange) error {
 	}
 	return nil
 }
+
+// gone says whether the client has left.
+func gone(ex *filter.Exchange) bool { return ex.Caller().Err() != nil }
 
 // replace puts an answer in the place of what failed, and marks it.
 func (p *policy) replace(ex *filter.Exchange, kind string, resp *http.Response) {
