@@ -10,7 +10,6 @@ type Node struct {
 	Attrs    []NodeAttr
 	Text     string // all of it, where it counts
 	Children []*Node
-
 }
 
 // NodeAttr is an attribute as it was read.
