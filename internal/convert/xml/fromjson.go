@@ -35,7 +35,16 @@ type Attr struct{ Name, Value string }
 func WriteElement(dst io.Writer, src io.Reader, name string, attrs []Attr, around map[string]string, o *Options) error {
 	inner := *o
 	inner.Root = name
-	e := newEncoder(dst, src, &inner)
+	return writeInside(dst, src, attrs, around, &inner)
+}
+
+// WriteDocument is FromJSON without a declaration, inside of another document.
+func WriteDocument(dst io.Writer, src io.Reader, around map[string]string, o *Options) error {
+	return writeInside(dst, src, nil, around, o)
+}
+
+func writeInside(dst io.Writer, src io.Reader, attrs []Attr, around map[string]string, o *Options) error {
+	e := newEncoder(dst, src, o)
 	for prefix, uri := range around {
 		e.scope.declare(prefix, uri)
 	}

@@ -115,3 +115,9 @@ func escaped(s string) (rune, int) {
 	}
 	return rune(code), 2 + len(hex) + 1
 }
+
+// IsName says whether s can be the name of an element or a prefix: without a colon.
+func IsName(s string) bool { return isNCName(s) }
+
+// IsChar says whether XML can hold a character.
+func IsChar(r rune) bool { return isChar(r) }

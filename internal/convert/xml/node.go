@@ -45,3 +45,6 @@ func (n *Node) Declares() map[string]string {
 	}
 	return all
 }
+
+// IsDeclaration says whether the attribute declares a namespace.
+func (a *NodeAttr) IsDeclaration() bool { return a.Space == xmlnsSpace }
