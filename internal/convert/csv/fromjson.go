@@ -12,7 +12,7 @@ import (
 
 // FromJSON reads a JSON list of objects and writes it as CSV. It streams; an error may come when rows are written already.
 func FromJSON(dst io.Writer, src io.Reader, o *Options) error {
-	w := &writer{in: convert.NewJSON(src, "JSON", o.Limits), out: csv.NewWriter(dst), o: o, at: map[string]int{}}
+	w := &writer{in: convert.NewJSON(src, "JSON", o.Limits), out: csv.NewWriter(dst), dst: dst, o: o, at: map[string]int{}}
 	w.out.Comma, w.out.UseCRLF = o.delimiter(), true
 	if err := w.begin(); err != nil {
 		return err
@@ -37,17 +37,17 @@ func FromJSON(dst io.Writer, src io.Reader, o *Options) error {
 }
 
 type writer struct {
-	in      *convert.JSON
-	out     *csv.Writer
-	o       *Options
-	names   []string       // of columns
-	at      map[string]int // path to column
-	fixed   bool           // the columns are known
-	sample  [][]cell
-	held    int64
-	row     []cell
-	cells   []string
-	objects map[string]bool
+	in     *convert.JSON
+	out    *csv.Writer
+	dst    io.Writer
+	o      *Options
+	names  []string       // of columns
+	at     map[string]int // path to column
+	fixed  bool           // the columns are known
+	sample [][]cell
+	held   int64
+	row    []cell
+	cells  []string
 }
 
 // cell is a value with the path of its column.
@@ -86,9 +86,20 @@ func (w *writer) header() error {
 	return w.write(w.names)
 }
 
-// write writes a row. One that is a single empty cell would be an empty line, which readers skip.
+// write writes a row. One that is a single empty cell is written in quotes, since readers skip empty lines.
 func (w *writer) write(row []string) error {
-	return w.out.Write(row)
+	if len(row) == 0 {
+		return nil
+	}
+	if len(row) != 1 || row[0] != "" {
+		return w.out.Write(row)
+	}
+	w.out.Flush()
+	if err := w.out.Error(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w.dst, "\"\"\r\n")
+	return err
 }
 
 // next reads a row, and writes it unless it belongs to the sample.

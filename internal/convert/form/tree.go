@@ -21,6 +21,8 @@ func (o *Options) steps(name string) ([]string, string) {
 	switch {
 	case o.Nesting == "dots":
 		return strings.Split(name, "."), ""
+	case o.Nesting == "brackets" && name == "":
+		return nil, "is empty"
 	case o.Nesting != "brackets" || !strings.Contains(name, "["):
 		return []string{name}, ""
 	}

@@ -101,7 +101,7 @@ func (p *parser) start(t xml.StartElement) error {
 	if err := p.take(cost); err != nil {
 		return err
 	}
-	if err := p.checkMixed(b.Name); err != nil {
+	if err := p.checkMixed(); err != nil {
 		return err
 	}
 	p.open = append(p.open, b)
@@ -206,7 +206,7 @@ func (p *parser) chars(t xml.CharData) error {
 }
 
 // checkMixed looks at the text that stands before a child.
-func (p *parser) checkMixed(string) error {
+func (p *parser) checkMixed() error {
 	if len(p.open) == 0 {
 		return nil
 	}
@@ -258,7 +258,7 @@ func (p *parser) wrap(err error) error {
 	var syntax *xml.SyntaxError
 	if errors.As(err, &syntax) {
 		reason = syntax.Msg
-		if strings.Contains(reason, "entity") {
+		if strings.Contains(reason, "entity") && !strings.Contains(reason, "&#") {
 			kind, reason = convert.Refused, "only the entities amp, lt, gt, apos and quot are known: "+reason
 		}
 	}

@@ -30,20 +30,37 @@ func (o *Options) envelope(dst io.Writer, src io.Reader, name string) error {
 		}
 		src = bytes.NewReader(body)
 	}
-	if err := o.begin(dst, header); err != nil {
+	var begin bytes.Buffer
+	if err := o.begin(&begin, header); err != nil {
 		return err
 	}
-	if err := o.body(dst, src, name); err != nil {
+	if err := o.body(&after{dst, begin.Bytes()}, src, name); err != nil {
 		return err
 	}
 	return o.end(dst)
 }
 
+// after writes what stands before with the first bytes, so that nothing is written when there come none.
+type after struct {
+	dst    io.Writer
+	before []byte
+}
+
+// Write writes.
+func (a *after) Write(p []byte) (int, error) {
+	if a.before != nil {
+		if _, err := a.dst.Write(a.before); err != nil {
+			return 0, err
+		}
+		a.before = nil
+	}
+	return a.dst.Write(p)
+}
+
 // around are the namespaces that stand around all that is written.
 func (o *Options) around() map[string]string { return map[string]string{envelopePrefix: o.space()} }
 
-func (o *Options) begin(dst io.Writer, header jsontext.Value) error {
-	var b bytes.Buffer
+func (o *Options) begin(b *bytes.Buffer, header jsontext.Value) error {
 	if o.Declaration {
 		b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n")
 	}
@@ -51,13 +68,12 @@ func (o *Options) begin(dst io.Writer, header jsontext.Value) error {
 	if header.Kind() == '{' {
 		rules := o.Options
 		rules.Namespaces = "keep"
-		if err := xml.WriteElement(&b, bytes.NewReader(header), "soap:Header", nil, o.around(), &rules); err != nil {
+		if err := xml.WriteElement(b, bytes.NewReader(header), "soap:Header", nil, o.around(), &rules); err != nil {
 			return err
 		}
 	}
 	b.WriteString("<soap:Body>")
-	_, err := dst.Write(b.Bytes())
-	return err
+	return nil
 }
 
 func (o *Options) end(dst io.Writer) error {
