@@ -23,7 +23,7 @@ type rule struct {
 
 var dataPlane = []string{
 	"internal/engine/...", "internal/http1/...", "internal/router/...", "internal/upstream/...", "internal/expr/...", "internal/keep/...",
-	"internal/answer/...", "internal/cache/...", "internal/coalesce/...", "internal/consumers/...", "internal/fresh/...", "internal/geoip/...", "internal/issuer/...", "internal/limit/...",
+	"internal/cache/...", "internal/coalesce/...", "internal/consumers/...", "internal/convert/...", "internal/fresh/...", "internal/geoip/...", "internal/issuer/...", "internal/limit/...",
 	"internal/line/...", "internal/oauth/...", "internal/overload/...", "internal/pace/...", "internal/password/...", "internal/place/...",
 	"internal/quota/...", "internal/redis/...", "internal/sharedlimit/...",
 	"internal/signingkey/...", "internal/stored/...", "internal/token/...",
@@ -50,6 +50,12 @@ var rules = []rule{
 	{[]string{"internal/jq/..."}, []string{"..."}, nil, "jq is a mechanism on plain values, of any document"},
 	{[]string{"internal/document/..."}, []string{"internal/...", "filters/...", "targets/...", "filter", "target"}, nil, "documents know no HTTP and no policy"},
 	{[]string{"internal/line/..."}, []string{"..."}, nil, "lines are a mechanism that upstreams and policies may share"},
+	{
+		[]string{"internal/convert/..."},
+		[]string{"filter", "target", "filters/...", "targets/..."},
+		nil,
+		"conversions know formats, not exchanges",
+	},
 	{[]string{"internal/http1/..."}, []string{"..."}, nil, "http1 speaks net/http's types and nothing else"},
 	{
 		[]string{"internal/engine/..."},
