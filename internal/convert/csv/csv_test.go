@@ -135,6 +135,10 @@ func TestRefused(t *testing.T) {
 		"value and object":    {csv.ToJSON, "a,a.b\n1,2\n", convert.Unsuitable},
 		"object and value":    {csv.ToJSON, "a.b,a\n1,2\n", convert.Unsuitable},
 		"deep column":         {csv.ToJSON, strings.Repeat("a.", 200) + "b\n1\n", convert.TooLarge},
+		"columns":             {csv.ToJSON, strings.Repeat(",", 1000) + "\n", convert.TooLarge},
+		"long header":         {csv.ToJSON, long[:70_000] + "\n", convert.TooLarge},
+		"members":             {csv.FromJSON, "[{" + many(1001) + "}]", convert.TooLarge},
+		"long names":          {csv.FromJSON, `[{"` + long[:40_000] + `":1},{"` + long[:40_001] + `":1}]`, convert.TooLarge},
 		"lines of no list":    {toNDJSON, `{"a":1}`, convert.Unsuitable},
 		"lines of nothing":    {toNDJSON, ``, convert.Malformed},
 		"lines, cut":          {toNDJSON, `[1,2`, convert.Malformed},
@@ -161,6 +165,14 @@ func TestRefused(t *testing.T) {
 	if e, ok := convert.AsError(err); !ok || e.Line != 3 {
 		t.Errorf("the third line is wrong, and the error says: %v", err)
 	}
+}
+
+func many(n int) string {
+	members := make([]string, n)
+	for i := range members {
+		members[i] = fmt.Sprintf(`"%d":1`, i)
+	}
+	return strings.Join(members, ",")
 }
 
 func TestLines(t *testing.T) {

@@ -43,6 +43,7 @@ type writer struct {
 	o      *Options
 	names  []string       // of columns
 	at     map[string]int // path to column
+	named  int            // bytes of their names
 	fixed  bool           // the columns are known
 	sample [][]cell
 	held   int64
@@ -76,6 +77,7 @@ func (w *writer) begin() error {
 func (w *writer) column(path, name string) {
 	w.at[path] = len(w.names)
 	w.names = append(w.names, name)
+	w.named += len(name)
 }
 
 func (w *writer) header() error {
@@ -138,6 +140,8 @@ func (w *writer) keep() error {
 	}
 	w.sample = append(w.sample, append([]cell(nil), w.row...))
 	switch {
+	case len(w.names) > mostColumns || w.named > mostHeader:
+		return w.in.Fail(convert.TooLarge, "the first rows have more than %d members, or names of more than %d bytes in all", mostColumns, mostHeader)
 	case w.held > int64(w.o.Buffer):
 		return w.in.Fail(convert.TooLarge, "the first rows take more than %d bytes; columns or a smaller sample would need less", int64(w.o.Buffer))
 	case len(w.sample) >= w.o.Sample:

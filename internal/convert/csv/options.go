@@ -46,6 +46,12 @@ type Options struct {
 	Charset string `yaml:"-"`
 }
 
+// What a header may have: each row has as many cells or names, so that a long header and short rows would make much of little.
+const (
+	mostColumns = 1000
+	mostHeader  = 64 << 10
+)
+
 // Column is a column of CSV. The short form is Path.
 type Column struct {
 	// Path is the member: order.id is the member id of the object order.
@@ -79,6 +85,9 @@ func Defaults() *Options {
 func (o *Options) Validate() error {
 	errs := []error{o.Limits.Validate()}
 	field := func(name, format string, args ...any) { errs = append(errs, config.FieldErrorf(name, format, args...)) }
+	if len(o.Columns) > mostColumns {
+		field("columns", "must be %d or fewer", mostColumns)
+	}
 	names, paths := map[string]bool{}, map[string]bool{}
 	for i := range o.Columns {
 		c := &o.Columns[i]

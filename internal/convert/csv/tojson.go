@@ -70,6 +70,13 @@ func (r *reader) header() error {
 	if err != nil {
 		return err
 	}
+	length := 0
+	for _, name := range names {
+		length += len(name)
+	}
+	if len(names) > mostColumns || length > mostHeader {
+		return r.fail(convert.TooLarge, "the header has more than %d columns, or %d bytes", mostColumns, mostHeader)
+	}
 	byName := map[string]string{}
 	for i := range r.o.Columns {
 		byName[r.o.Columns[i].name()] = r.o.Columns[i].Path
