@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -17,6 +15,7 @@ import (
 	"cardea.dev/cardea/internal/cache"
 	"cardea.dev/cardea/internal/cache/rules"
 	"cardea.dev/cardea/internal/coalesce"
+	"cardea.dev/cardea/internal/handout"
 	"cardea.dev/cardea/internal/stored"
 )
 
@@ -46,7 +45,7 @@ type job struct {
 
 // answer is what came of a fetch, before the body. It is not changed once readers have it, but for the trailer, which is set before the body ends.
 type answer struct {
-	resp     *http.Response   // as it came
+	handout.Answer
 	whole    *stored.Response // what is stored and whole; nil: the body is still coming
 	head     *stored.Response // of what is being stored; nil: it is not stored
 	names    []string         // fields of requests by which it differs
@@ -56,14 +55,6 @@ type answer struct {
 	status   int
 	received time.Time
 	renewed  bool // the upstream has said that what is stored holds
-
-	err      error // why it is an error, where a policy answers so
-	upstream string
-	attempts []filter.Attempt
-	fault    string
-
-	announced http.Header // names of the trailer, before its values are known
-	trailer   http.Header
 }
 
 // job makes what fetches the answer to a request in nobody's name.
@@ -161,9 +152,7 @@ func (p *policy) ask(f *fetch, j *job, old *stored.Response) bool {
 	seq, requested := p.cache.Seq(), p.now()
 	resp, finish, err := p.rest(j.own)
 	defer finish()
-	a := &answer{
-		resp: resp, received: p.now(), err: j.own.Err, upstream: j.own.Upstream, attempts: slices.Clone(j.own.Attempts), fault: j.own.Fault,
-	}
+	a := &answer{Answer: handout.Of(j.own, resp), received: p.now()}
 	if err != nil {
 		a.failed = true
 		p.unshared(j, a)
@@ -175,7 +164,7 @@ func (p *policy) ask(f *fetch, j *job, old *stored.Response) bool {
 	} else {
 		resp.Body = http.NoBody
 	}
-	a.status, a.announced = resp.StatusCode, announced(resp.Trailer)
+	a.status = resp.StatusCode
 	x := &rules.Exchanged{
 		Request: &http.Request{Method: methodOf(j.primary), Header: j.client}, Asked: &j.q, Authorized: j.authorized, Response: resp, Requested: requested, Received: a.received,
 	}
@@ -214,7 +203,7 @@ func (p *policy) renew(f *fetch, j *job, a *answer, x *rules.Exchanged, old *sto
 // take takes an answer with a body, and stores it if it may be.
 func (p *policy) take(f *fetch, j *job, a *answer, x *rules.Exchanged, seq uint64) {
 	terms, why := p.storable(j, a, x)
-	a.why, a.failed = why, serverFailed(a.resp.StatusCode)
+	a.why, a.failed = why, serverFailed(a.Response.StatusCode)
 	if why == "" && a.failed && j.old != nil && (j.refresh || p.mayServe(j.settings, &j.q, j.old, a.received, true)) {
 		a.why = "status" // what is stored serves better
 	}
@@ -224,15 +213,15 @@ func (p *policy) take(f *fetch, j *job, a *answer, x *rules.Exchanged, seq uint6
 			p.group.KeepApart(j.key, time.Now().Add(keptApart))
 		}
 		f.Answer(a)
-		_ = f.Copy(&trailed{a: a, body: a.resp.Body})
+		_ = f.Copy(a.Body())
 		return
 	}
-	names, _ := rules.Differ(a.resp.Header)
+	names, _ := rules.Differ(a.Response.Header)
 	a.names, a.all = names, terms.Flags&(stored.NoCache|stored.Unkeyed) != 0
 	head := &stored.Response{
-		Key: j.primary, URL: j.url, Route: p.route, Method: methodOf(j.primary), Status: a.resp.StatusCode, Terms: terms, Tags: rules.Tags(a.resp.Header), Seq: seq,
-		Header:    stored.NewFields(rules.Stored(j.settings, a.resp.Header, a.received)),
-		Requested: x.Requested, Received: x.Received, Size: a.resp.ContentLength,
+		Key: j.primary, URL: j.url, Route: p.route, Method: methodOf(j.primary), Status: a.Response.StatusCode, Terms: terms, Tags: rules.Tags(a.Response.Header), Seq: seq,
+		Header:    stored.NewFields(rules.Stored(j.settings, a.Response.Header, a.received)),
+		Requested: x.Requested, Received: x.Received, Size: a.Response.ContentLength,
 	}
 	p.store(f, j, a, head)
 }
@@ -246,14 +235,14 @@ func (p *policy) store(f *fetch, j *job, a *answer, head *stored.Response) {
 	if p.maxObject > 0 {
 		most = min(most, p.maxObject)
 	}
-	body := &trailed{a: a, body: a.resp.Body}
+	body := a.Body()
 	keeping := coalesce.Keeping{Memory: most, Size: head.Size, Release: w.Close, Whole: func(blocks [][]byte, inMemory bool) {
-		if head.Size >= 0 && body.n != head.Size {
+		if head.Size >= 0 && body.N != head.Size {
 			return // what was cut short is not whole
 		}
 		whole := *head
-		whole.Size = body.n
-		whole.Trailer = stored.NewFields(rules.StoredTrailer(a.trailer))
+		whole.Size = body.N
+		whole.Trailer = stored.NewFields(rules.StoredTrailer(a.Trailer))
 		w.Commit(&whole, blocks, inMemory)
 	}}
 	if store := w.Store(); store != nil {
@@ -280,10 +269,10 @@ func (p *policy) unshared(j *job, a *answer) {
 
 // storable says whether an answer is stored, on which terms, and otherwise why not.
 func (p *policy) storable(j *job, a *answer, x *rules.Exchanged) (stored.Terms, string) {
-	resp := a.resp
+	resp := a.Response
 	kind := resp.Header.Get("Content-Type")
 	switch {
-	case a.err != nil:
+	case a.Err != nil:
 		return stored.Terms{}, "gateway-error"
 	case hasPrefixFold(kind, "text/event-stream"), hasPrefixFold(kind, "application/grpc"):
 		return stored.Terms{}, "stream"
@@ -359,35 +348,6 @@ func (b *bounded) Write(p []byte) (int, error) {
 		b.refused()
 	}
 	return n, err
-}
-
-// trailed is the body of an answer, whose trailer is kept before readers learn of its end.
-type trailed struct {
-	a    *answer
-	body io.Reader
-	n    int64
-}
-
-// Read reads on.
-func (t *trailed) Read(p []byte) (int, error) {
-	n, err := t.body.Read(p)
-	t.n += int64(n)
-	if err == io.EOF {
-		t.a.trailer = t.a.resp.Trailer
-	}
-	return n, err
-}
-
-// announced are the names of a trailer, before its values are known.
-func announced(trailer http.Header) http.Header {
-	if len(trailer) == 0 {
-		return nil
-	}
-	names := make(http.Header, len(trailer))
-	for name := range maps.Keys(trailer) {
-		names[name] = nil
-	}
-	return names
 }
 
 // recovered keeps a panic from ending the process: the readers learn that the answer has broken off.

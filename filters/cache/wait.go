@@ -10,6 +10,7 @@ import (
 	"cardea.dev/cardea/internal/cache"
 	"cardea.dev/cardea/internal/cache/rules"
 	"cardea.dev/cardea/internal/coalesce"
+	"cardea.dev/cardea/internal/handout"
 )
 
 // maxTurns is how often a request waits for an answer that turns out not to be for it.
@@ -67,7 +68,7 @@ func (p *policy) rejoin(ex *filter.Exchange, s *state) {
 	}
 	j := &job{own: ex, settings: s.settings, q: s.asked, authorized: s.authorized}
 	x := &rules.Exchanged{Request: &http.Request{Method: s.method, Header: ex.Request.Header}, Requested: now, Received: now}
-	if _, why := p.storable(j, &answer{resp: ex.Response, err: ex.Err}, x); why == "" {
+	if _, why := p.storable(j, &answer{Answer: handout.Of(ex, ex.Response)}, x); why == "" {
 		p.group.Rejoin(s.apart)
 	}
 }
@@ -84,10 +85,7 @@ func (p *policy) takeAnswer(ex *filter.Exchange, l *lookup, r *reader, a *answer
 		return true, err
 	}
 	if a != nil {
-		ex.Upstream, ex.Fault = a.upstream, a.fault
-		if leads {
-			ex.Attempts = append(ex.Attempts, a.attempts...)
-		}
+		a.Tell(ex, leads)
 	}
 	l.now = p.now()
 	if (err != nil || a.failed) && p.instead(ex, l, err == nil) {
@@ -153,7 +151,7 @@ func (p *policy) give(ex *filter.Exchange, l *lookup, r *reader, a *answer, lead
 		return true, nil
 	}
 	s := newState()
-	s.forward, s.answer, s.reader, s.err, s.shared = l.why, a, r, a.err, !leads
+	s.forward, s.answer, s.reader, s.err, s.shared = l.why, a, r, a.Err, !leads
 	outcome := filter.CacheMiss
 	if !leads {
 		outcome = filter.CacheShared
@@ -175,11 +173,7 @@ const farAhead = 1 << 20
 
 // stream answers an exchange with an answer that is still coming. It is false where the request asks for a part of it that is far ahead.
 func (p *policy) stream(ex *filter.Exchange, l *lookup, a *answer, b *streamed) bool {
-	of := a.resp
-	resp := &http.Response{
-		Status: of.Status, StatusCode: of.StatusCode, Proto: of.Proto, ProtoMajor: of.ProtoMajor, ProtoMinor: of.ProtoMinor,
-		Header: of.Header.Clone(), ContentLength: of.ContentLength, Trailer: a.announced.Clone(), Request: ex.Request, Body: http.NoBody,
-	}
+	resp := a.For(ex)
 	b.resp = resp
 	if l.settings.StripCookies && a.head != nil {
 		delete(resp.Header, "Set-Cookie")
@@ -188,7 +182,7 @@ func (p *policy) stream(ex *filter.Exchange, l *lookup, a *answer, b *streamed) 
 	ex.Response = resp
 	// What is not stored of an answer, such as the fields that private= names, is for who has asked for it alone.
 	if a.head == nil || !b.shared && !l.q.Conditional() && len(l.q.Range) == 0 {
-		if of.Body != http.NoBody {
+		if a.Response.Body != http.NoBody {
 			b.reader.Follow(ex.Context())
 			resp.Body = b
 		}
@@ -277,8 +271,8 @@ func (b *streamed) Read(p []byte) (int, error) {
 	case err == nil:
 	case err == io.EOF && b.part && b.left > 0:
 		err = io.ErrUnexpectedEOF
-	case err == io.EOF && len(b.answer.trailer) > 0 && (!b.part || b.left < 0):
-		b.resp.Trailer = b.trailer(b.answer.trailer).Clone()
+	case err == io.EOF && len(b.answer.Trailer) > 0 && (!b.part || b.left < 0):
+		b.resp.Trailer = b.trailer(b.answer.Trailer).Clone()
 	case errors.Is(err, coalesce.ErrSlow):
 		b.policy.metrics.cut.Inc()
 		err = filter.Reject(filter.ClientClosed, "").Because(err)

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,6 +14,7 @@ import (
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/coalesce"
+	"cardea.dev/cardea/internal/handout"
 )
 
 // Kind is the kind of this policy.
@@ -102,18 +102,15 @@ func (p *coalescer) request(ex *filter.Exchange) error {
 // take gives an exchange the answer.
 func (p *coalescer) take(ex *filter.Exchange, r *reader, a *answer, err error, leads bool) error {
 	if a != nil {
-		ex.Upstream, ex.Fault, ex.Fallback = a.upstream, a.fault, a.fallback
-	}
-	if a != nil && leads {
-		ex.Attempts = append(ex.Attempts, a.attempts...)
+		a.Tell(ex, leads)
 	}
 	if err != nil {
 		_ = r.Close()
 		return err
 	}
-	p.shares.Set(ex, &share{reader: r, err: a.err})
-	ex.Response = a.response(ex)
-	if a.resp.Body != nil && a.resp.Body != http.NoBody {
+	p.shares.Set(ex, &share{reader: r, err: a.Err})
+	ex.Response = a.For(ex)
+	if a.Response.Body != nil && a.Response.Body != http.NoBody {
 		r.Follow(ex.Context())
 		ex.Response.Body = &body{r, a, ex.Response, p.metrics.cut}
 	}
@@ -133,8 +130,8 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.reader.Read(p)
 	switch {
 	case err == nil:
-	case err == io.EOF && len(b.answer.trailer) > 0:
-		b.resp.Trailer = b.answer.trailer.Clone()
+	case err == io.EOF && len(b.answer.Trailer) > 0:
+		b.resp.Trailer = b.answer.Trailer.Clone()
 	case errors.Is(err, coalesce.ErrSlow):
 		b.cut.Inc()
 		err = filter.Reject(filter.ClientClosed, "").Because(err)
@@ -156,7 +153,7 @@ func (p *coalescer) fetch(f *fetch, k key, own *filter.Exchange, loose http.Head
 	defer p.recovered(f, own)
 	resp, finish, err := p.rest(own)
 	defer finish()
-	a := &answer{resp: resp, err: own.Err, upstream: own.Upstream, attempts: slices.Clone(own.Attempts), fault: own.Fault, fallback: own.Fallback, loose: loose}
+	a := &answer{Answer: handout.Of(own, resp), loose: loose}
 	if err != nil {
 		f.Fail(a, err)
 		return
@@ -164,7 +161,6 @@ func (p *coalescer) fetch(f *fetch, k key, own *filter.Exchange, loose http.Head
 	if resp.Body != nil {
 		defer resp.Body.Close()
 	}
-	a.announced = announced(resp.Trailer)
 	if a.why = private(resp); a.why != "" {
 		p.group.KeepApart(k, time.Now().Add(keptApart))
 	}
@@ -172,22 +168,7 @@ func (p *coalescer) fetch(f *fetch, k key, own *filter.Exchange, loose http.Head
 	if resp.Body == nil || resp.Body == http.NoBody {
 		return
 	}
-	_ = f.Copy(&trailed{resp, a})
-}
-
-// trailed is the body of an answer, whose trailer is kept before readers learn of its end.
-type trailed struct {
-	resp   *http.Response
-	answer *answer
-}
-
-// Read reads on.
-func (t *trailed) Read(p []byte) (int, error) {
-	n, err := t.resp.Body.Read(p)
-	if err == io.EOF {
-		t.answer.trailer = t.resp.Trailer
-	}
-	return n, err
+	_ = f.Copy(a.Body())
 }
 
 // recovered keeps a panic from ending the process: the readers learn that the answer has broken off.
