@@ -191,6 +191,7 @@ log: {file: access.log}
 upstreams: {users: "http://users:8080"}
 bandwidth: 1MiB/s
 coalesce: {}
+validate: {request: {}}
 cache: {use: ours}
 caches: {ours: {shared: true, store: "redis://127.0.0.1:1"}}
 fault: {delay: 1ms, share: 1%}

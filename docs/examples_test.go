@@ -139,6 +139,8 @@ func folder(t *testing.T) string {
 		"internal.pem":            key,
 		"orders.cedar":            "permit(principal, action, resource);\n",
 		"entities.json":           "[]\n",
+		"order.schema.json":       `{"type": "object"}`,
+		"petstore.yaml":           "{openapi: 3.0.3, paths: {/pets: {get: {operationId: listPets}}, '/pets/{petId}': {get: {operationId: getPet}}}}\n",
 		"robots.txt":              "User-agent: *\n",
 		"clients-ca.pem":          certificate,
 		"keys/partner.pem":        certificate,

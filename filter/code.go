@@ -57,7 +57,10 @@ const (
 	UpstreamAuthFailed    Code = "upstream_auth_failed"
 	UpstreamTimeout       Code = "upstream_timeout"
 	NotCached             Code = "not_cached"
-	CallFailed            Code = "call_failed"
+	RequestInvalid        Code = "request_invalid"
+	OperationUnknown      Code = "operation_unknown"
+	MediaTypeUnsupported  Code = "media_type_unsupported"
+	ResponseInvalid       Code = "response_invalid"
 )
 
 // Source is whose fault an error is.
@@ -88,6 +91,7 @@ var codes = [...]CodeInfo{
 	{Code: HTTPSRequired, Status: 308, Source: FromClient, Level: slog.LevelDebug, Title: "Use https", Detail: "This is served by https only."},
 	{Code: BadRequest, Status: 400, Source: FromClient, Level: slog.LevelInfo, Title: "Bad request", Detail: "The request is not well formed."},
 	{Code: BadPath, Status: 400, Source: FromClient, Level: slog.LevelInfo, Title: "Bad path", Detail: "The path of the request is not well formed."},
+	{Code: RequestInvalid, Status: 400, Source: FromClient, Level: slog.LevelInfo, Title: "Request invalid", Detail: "The request is not as the API says."},
 	{Code: CredentialsMissing, Status: 401, Source: FromClient, Level: slog.LevelInfo, Title: "Authentication required", Detail: "The request does not say who makes it."},
 	{Code: CredentialsConflict, Status: 401, Source: FromClient, Level: slog.LevelInfo, Title: "Authentication failed", Detail: "The credentials of the request belong to different callers."},
 	{Code: APIKeyInvalid, Status: 401, Source: FromClient, Level: slog.LevelInfo, Title: "Authentication failed", Detail: "The API key is not valid."},
@@ -106,12 +110,14 @@ var codes = [...]CodeInfo{
 	{Code: CORSRejected, Status: 403, Source: FromClient, Level: slog.LevelInfo, Title: "Cross-origin request rejected", Detail: "This origin, method or header is not allowed across origins."},
 	{Code: CSRFRejected, Status: 403, Source: FromClient, Level: slog.LevelInfo, Title: "Cross-site request rejected", Detail: "This request was sent by a page of another site."},
 	{Code: RouteNotFound, Status: 404, Source: FromClient, Level: slog.LevelInfo, Title: "Not found", Detail: "No route matches this request."},
+	{Code: OperationUnknown, Status: 404, Source: FromClient, Level: slog.LevelInfo, Title: "Not found", Detail: "The API has no such operation."},
 	{Code: FileNotFound, Status: 404, Source: FromClient, Level: slog.LevelInfo, Title: "Not found", Detail: "There is no such file."},
 	{Code: MethodNotAllowed, Status: 405, Source: FromClient, Level: slog.LevelInfo, Title: "Method not allowed", Detail: "This method is not allowed here."},
 	{Code: RequestTimeout, Status: 408, Source: FromClient, Level: slog.LevelInfo, Title: "Request timeout", Detail: "The request did not arrive in time."},
 	{Code: Gone, Status: 410, Source: FromClient, Level: slog.LevelInfo, Title: "Gone", Detail: "This is no longer offered."},
 	{Code: BodyTooLarge, Status: 413, Source: FromClient, Level: slog.LevelInfo, Title: "Body too large", Detail: "The body of the request is too large."},
 	{Code: URITooLong, Status: 414, Source: FromClient, Level: slog.LevelInfo, Title: "URI too long", Detail: "The target of the request is too long."},
+	{Code: MediaTypeUnsupported, Status: 415, Source: FromClient, Level: slog.LevelInfo, Title: "Unsupported media type", Detail: "The media type of the body is none that is taken here."},
 	{Code: TooManyFailures, Status: 429, Source: FromClient, Level: slog.LevelInfo, Title: "Too many failures", Detail: "Too many requests from this address were refused. Try again later."},
 	{Code: RateLimited, Status: 429, Source: FromClient, Level: slog.LevelInfo, Title: "Too many requests", Detail: "The limit of requests is reached. Try again later."},
 	{Code: QuotaExceeded, Status: 429, Source: FromClient, Level: slog.LevelInfo, Title: "Quota exceeded", Detail: "The quota is used up."},
@@ -129,7 +135,7 @@ var codes = [...]CodeInfo{
 	{Code: UpstreamReset, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Retry: true, Title: "Bad gateway", Detail: "The service broke off before it answered."},
 	{Code: UpstreamBadResponse, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "The answer of the service is not well formed."},
 	{Code: UpstreamAuthFailed, Status: 502, Source: FromGateway, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "The gateway could not identify itself to the service."},
-	{Code: CallFailed, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "A service that the answer needs did not answer as it should."},
+	{Code: ResponseInvalid, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "The answer of the service is not as the API says."},
 	{Code: RouteQuarantined, Status: 503, Source: FromGateway, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "This part of the service is out of order."},
 	{Code: UpstreamUnavailable, Status: 503, Source: FromUpstream, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "No healthy endpoint of the service is left."},
 	{Code: UpstreamOverloaded, Status: 503, Source: FromUpstream, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "The service has as many requests as it may have."},

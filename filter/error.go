@@ -14,6 +14,29 @@ type Error struct {
 	Cause  error       // for operators only
 	Header http.Header // fields for the answer, such as Retry-After; may be nil
 	Status int         // overrides the code's status; 0: the code's
+
+	// Violations are what is wrong with the request, one by one, where the error has such. The client may see them.
+	Violations []Violation
+}
+
+// Violation is one way in which a request, or the answer to it, is not as it should be. It quotes no values.
+type Violation struct {
+	In        string `json:"in"`                  // path, query, header, cookie, body
+	Parameter string `json:"parameter,omitempty"` // the name, of all but bodies
+	Pointer   string `json:"pointer"`             // a JSON pointer (RFC 6901) to the part of the value; "": the whole
+	Reason    string `json:"reason"`
+}
+
+// String tells people.
+func (v Violation) String() string {
+	s := v.In
+	if v.Parameter != "" {
+		s += " " + v.Parameter
+	}
+	if v.Pointer != "" {
+		s += " " + v.Pointer
+	}
+	return s + ": " + v.Reason
 }
 
 // Reject returns an Error with a code. Detail is a format of what the client may see; "" leaves the code's own.

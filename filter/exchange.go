@@ -44,8 +44,8 @@ type Exchange struct {
 	// Cached says what a cache did about the exchange. Its zero value says that none was asked.
 	Cached Cached
 
-	// Fallback says what stood in for an answer that failed. Its zero value says that nothing had to.
-	Fallback Fallback
+	// Invalid says what was found wrong with the request or its answer. Its zero value says nothing.
+	Invalid Invalid
 
 	// Fault is what was done to the exchange on purpose, as a test: "delay, abort". It is "" for all others.
 	Fault string
@@ -89,6 +89,13 @@ type Exchange struct {
 	slots   []any
 	caller  context.Context // see Caller
 	cancels []context.CancelFunc
+}
+
+// Invalid is what the policy validate found wrong with a message.
+type Invalid struct {
+	What     string // "request" or "response"
+	Why      string // for operators
+	Reported bool   // the message passed all the same
 }
 
 // Original is what a request line said before policies changed it.

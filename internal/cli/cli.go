@@ -111,7 +111,7 @@ Ask it why:      cardea explain cardea.yaml GET https://api.example.com/orders/7
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetHelpCommand(help(root))
-	root.AddCommand(a.run(), a.demo(), a.check(), a.explain(), a.routes(), a.schema(), a.reload(), a.top(), a.limits(), a.cache(), a.hash(), a.key(), a.version())
+	root.AddCommand(a.run(), a.demo(), a.check(), a.explain(), a.routes(), a.schema(), a.importing(), a.reload(), a.top(), a.limits(), a.cache(), a.hash(), a.key(), a.version())
 	return root
 }
 

@@ -38,6 +38,7 @@ import (
 	"cardea.dev/cardea/filters/signature"
 	"cardea.dev/cardea/filters/timeout"
 	"cardea.dev/cardea/filters/upstreamauth"
+	"cardea.dev/cardea/filters/validate"
 	"cardea.dev/cardea/target"
 	"cardea.dev/cardea/targets/aggregate"
 	"cardea.dev/cardea/targets/jwks"
@@ -84,6 +85,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			concurrency.Kind(),
 			quota.Kind(), // the last that refuses: what others refuse does not count
 			bandwidth.Kind(),
+			validate.Kind(),
 			coalesce.Kind(), // before compress: answers are encoded once for all
 			compress.Kind(),
 			fallback.Kind(), // after compress, and before cache: what is stored comes first, and nothing that stands in is stored

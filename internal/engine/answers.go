@@ -38,6 +38,8 @@ type Problem struct {
 	Detail    string      `json:"detail,omitempty"`
 	Code      filter.Code `json:"code"`
 	RequestID string      `json:"request_id"`
+
+	Errors []filter.Violation `json:"errors,omitempty"`
 }
 
 // response makes the answer to an error.
@@ -69,6 +71,7 @@ func (c Answer) Problem(ex *filter.Exchange, e *filter.Error) Problem {
 	}
 	return Problem{
 		Type: "about:blank", Code: e.Code, RequestID: ex.ID,
+		Errors: e.Violations,
 		Status: cmp.Or(c.Status, e.HTTPStatus()), Title: cmp.Or(c.Title, title, info.Title), Detail: cmp.Or(c.Detail, e.Detail, info.Detail),
 	}
 }

@@ -1,0 +1,294 @@
+package validate_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"compress/zlib"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cardea.dev/cardea/gatewaytest"
+)
+
+// problem is what a client is told.
+type problem struct {
+	Code   string
+	Errors []struct{ In, Parameter, Pointer, Reason string }
+}
+
+// told is a problem in a line: its code and violations.
+func told(t *testing.T, body string) string {
+	t.Helper()
+	var p problem
+	if err := json.Unmarshal([]byte(body), &p); err != nil {
+		t.Fatalf("%q: %v", body, err)
+	}
+	s := p.Code
+	for _, e := range p.Errors {
+		s += "|" + e.In + " " + e.Parameter + " " + e.Pointer + " " + e.Reason
+	}
+	return s
+}
+
+// upstream answers as its requests say, and keeps the last body.
+func upstream(t *testing.T) (address string, last *[]byte) {
+	last = new([]byte)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		*last, _ = io.ReadAll(r.Body)
+		for name, values := range r.Header {
+			if short, ok := strings.CutPrefix(name, "Answer-"); ok && short != "Status" && short != "Body" {
+				w.Header()[short] = values
+			}
+		}
+		var status int
+		if _, err := fmt.Sscan(r.Header.Get("Answer-Status"), &status); err == nil {
+			w.WriteHeader(status)
+		}
+		_, _ = io.WriteString(w, r.Header.Get("Answer-Body"))
+	}))
+	t.Cleanup(s.Close)
+	return s.URL, last
+}
+
+func testdata(t *testing.T, name string) string {
+	path, err := filepath.Abs("../../internal/openapi/testdata/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func zipped(text string) string {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = io.WriteString(w, text)
+	_ = w.Close()
+	return b.String()
+}
+
+func deflated(text string) string {
+	var b bytes.Buffer
+	w := zlib.NewWriter(&b)
+	_, _ = io.WriteString(w, text)
+	_ = w.Close()
+	return b.String()
+}
+
+func TestRequestsThroughTheGateway(t *testing.T) {
+	address, last := upstream(t)
+	g := gatewaytest.New(t, fmt.Sprintf(`
+upstreams: {api: %q}
+routes:
+  - {match: /v1/**, to: api, validate: {openapi: %q, max_body: 1KiB, unknown_query: refuse}}
+  - {match: /one, to: api, validate: {request: {type: object, required: [a], properties: {a: {type: integer}}}, max_body: 64}}
+`, address, testdata(t, "petstore.yaml")))
+	const kind = "Content-Type: application/json"
+	large := `{"a":1,"b":"` + strings.Repeat("x", 100) + `"}`
+	for _, test := range []struct {
+		method, path, body string
+		fields             []string
+		status             int
+		want               string
+	}{
+		{"GET", "/v1/pets", "", nil, 200, ""},
+		{"HEAD", "/v1/pets", "", nil, 200, ""},
+		{"GET", "/v1/pets?limit=x&z=1", "", nil, 400, "request_invalid|query limit  expected integer, got string|query z  is not known"},
+		{"POST", "/v1/pets", `{"name":"Tom"}`, []string{kind}, 200, ""},
+		{"POST", "/v1/pets", zipped(`{"name":"Tom"}`), []string{kind, "Content-Encoding: gzip"}, 200, ""},
+		{"POST", "/v1/pets", deflated(`{"name":"Tom"}`), []string{kind, "Content-Encoding: deflate"}, 200, ""},
+		{"POST", "/v1/pets", zipped(`{"name":""}`), []string{kind, "Content-Encoding: gzip"}, 400, "request_invalid|body  /name has 0 characters, fewer than 1"},
+		{"POST", "/v1/pets", zipped(`{"name":"Tom"}`) + "more", []string{kind, "Content-Encoding: gzip"}, 400, "request_invalid|body   is not encoded as its Content-Encoding says"},
+		{"POST", "/v1/pets", zipped(`{"name":"` + strings.Repeat("a", 1<<20) + `"}`), []string{kind, "Content-Encoding: gzip"}, 413, "body_too_large"},
+		{"POST", "/v1/pets", "x", []string{kind, "Content-Encoding: br"}, 415, "media_type_unsupported"},
+		{"POST", "/v1/pets", "x", []string{kind, "Content-Encoding: gzip, gzip"}, 415, "media_type_unsupported"},
+		{"POST", "/v1/pets", "x", []string{"Content-Type: text/xml"}, 415, "media_type_unsupported"},
+		{"POST", "/v1/pets", "", []string{kind}, 400, "request_invalid|body   is missing"},
+		{"POST", "/v1/pets", strings.Repeat(" ", 2000), []string{kind}, 413, "body_too_large"},
+		{"PUT", "/v1/pets/1/photo", strings.Repeat("x", 100_000), []string{"Content-Type: image/png"}, 200, ""}, // no schema: it is not read
+		{"PATCH", "/v1/pets", `{}`, []string{kind}, 405, "operation_unknown"},
+		{"GET", "/v1/none", "", nil, 404, "operation_unknown"},
+		{"POST", "/one", `{"a":12345678901234567890123}`, []string{kind}, 200, ""},
+		{"POST", "/one", `{"a":1.5}`, []string{"Content-Type: application/vnd.x+json"}, 400, "request_invalid|body  /a expected integer, got number"},
+		{"POST", "/one", `a=1`, []string{"Content-Type: application/x-www-form-urlencoded"}, 415, "media_type_unsupported"},
+		{"POST", "/one", `{"a":1}`, nil, 415, "media_type_unsupported"},
+		{"POST", "/one", "", nil, 400, "request_invalid|body   is missing"},
+		{"GET", "/one", "", nil, 200, ""},
+		{"POST", "/one", large, []string{kind}, 413, "body_too_large"},
+	} {
+		*last = nil
+		resp, body := g.Do(test.method, test.path, test.body, test.fields...)
+		got := ""
+		if resp.StatusCode >= 400 {
+			got = told(t, body)
+		} else if string(*last) != test.body {
+			t.Errorf("%s %s: the upstream got %.100q, and not what was sent", test.method, test.path, *last)
+		}
+		if resp.StatusCode != test.status || got != test.want {
+			t.Errorf("%s %s %.60q: got %d %s, want %d %s", test.method, test.path, test.body, resp.StatusCode, got, test.status, test.want)
+		}
+	}
+	if resp, _ := g.Do("PATCH", "/v1/pets", ""); resp.Header.Get("Allow") != "GET, POST" {
+		t.Errorf("Allow is %q", resp.Header.Get("Allow"))
+	}
+}
+
+// TestNoValuesAreShown: what a client sent comes back nowhere.
+func TestNoValuesAreShown(t *testing.T) {
+	const secret = "hunter2secret"
+	address, _ := upstream(t)
+	g := gatewaytest.New(t, fmt.Sprintf(`
+upstreams: {api: %q}
+routes:
+  - {match: /v1/**, to: api, validate: {openapi: %q}}
+`, address, testdata(t, "petstore.yaml")))
+	for _, body := range []string{
+		`{"name":"` + strings.Repeat(secret, 3) + `","kind":"` + secret + `","born":"` + secret + `","owner":"` + secret + `"}`,
+		`{"name":` + secret, `"` + secret + `"`, `{"name":"Tom","owner":{"email":"` + secret + `"}}`,
+	} {
+		resp, answer := g.Do("POST", "/v1/pets?limit="+secret, body, "Content-Type: application/json", "X-Trace: "+secret)
+		if resp.StatusCode != 400 || strings.Contains(answer, secret) {
+			t.Errorf("%d %s", resp.StatusCode, answer)
+		}
+	}
+	if strings.Contains(g.Log(), secret) {
+		t.Error("the log has it")
+	}
+}
+
+func TestReportedRequestsPass(t *testing.T) {
+	address, last := upstream(t)
+	dir := t.TempDir()
+	g := gatewaytest.New(t, fmt.Sprintf(`
+upstreams: {api: %q}
+log: {file: %q, fields: [status, invalid]}
+routes:
+  - {match: /v1/**, to: api, validate: {openapi: %q, mode: report, max_body: 100}}
+`, address, filepath.Join(dir, "log"), testdata(t, "petstore.yaml")))
+	for _, body := range []string{`{}`, strings.Repeat("x", 10_000)} {
+		resp, _ := g.Do("POST", "/v1/pets", body, "Content-Type: application/json")
+		if resp.StatusCode != 200 || string(*last) != body {
+			t.Errorf("%d, %d bytes", resp.StatusCode, len(*last))
+		}
+		r, _ := http.NewRequest("POST", g.URL+"/v1/pets", struct{ io.Reader }{strings.NewReader(body)}) // chunked
+		r.Header.Set("Content-Type", "application/json")
+		if resp, err := g.Client.Do(r); err != nil || resp.StatusCode != 200 || string(*last) != body {
+			t.Errorf("chunked: %v, %d bytes", err, len(*last))
+		} else {
+			_ = resp.Body.Close()
+		}
+	}
+	if resp, _ := g.Get("/v1/none"); resp.StatusCode != 200 {
+		t.Errorf("an unknown operation got %d", resp.StatusCode)
+	}
+}
+
+func TestResponses(t *testing.T) {
+	address, _ := upstream(t)
+	config := func(responses string) string {
+		return fmt.Sprintf(`
+upstreams: {api: %q}
+routes:
+  - {match: /v1/**, to: api, validate: {openapi: %q, responses: %s, max_body: 100, large_responses: refuse, unknown_statuses: refuse}}
+`, address, testdata(t, "petstore.yaml"), responses)
+	}
+	pet := `{"id":1,"name":"Tom"}`
+	for _, mode := range []string{"enforce", "report"} {
+		g := gatewaytest.New(t, config(mode))
+		for _, test := range []struct {
+			path   string
+			fields []string
+			status int // when enforced
+			passes int
+		}{
+			{"/v1/pets/1", []string{"Answer-Body: " + pet, "Answer-Content-Type: application/json"}, 200, 200},
+			{"/v1/pets/1", []string{"Answer-Body: {}", "Answer-Content-Type: application/json"}, 502, 200},
+			{"/v1/pets/1", []string{"Answer-Body: <html>", "Answer-Content-Type: application/json"}, 502, 200},
+			{"/v1/pets/1", []string{"Answer-Body: <html>", "Answer-Content-Type: text/html"}, 502, 200},
+			{"/v1/pets/1", []string{`Answer-Body: {"id":1,"name":"Tom","secret":"x"}`, "Answer-Content-Type: application/json"}, 502, 200},
+			{"/v1/pets/1", []string{`Answer-Body: {"message":"x"}`, "Answer-Status: 404", "Answer-Content-Type: application/json"}, 404, 404},
+			{"/v1/pets/1", []string{`Answer-Body: {}`, "Answer-Status: 404", "Answer-Content-Type: application/json"}, 502, 404},
+			{"/v1/pets/1", []string{`Answer-Body: x`, "Answer-Status: 500"}, 502, 500},
+			{"/v1/pets/1", []string{"Answer-Content-Type: application/json"}, 502, 200}, // empty
+			{"/v1/pets/1", []string{"Answer-Body: [" + strings.Repeat(" ", 200) + "]", "Answer-Content-Type: application/json"}, 502, 200},
+			{"/v1/pets/1", []string{"Answer-Body: " + pet, "Answer-Content-Type: application/json", "Answer-Content-Encoding: br"}, 502, 200},
+			{"/v1/pets", []string{"Answer-Body: [" + pet + "]", "Answer-Content-Type: application/json", "Answer-X-Total: 1"}, 200, 200},
+			{"/v1/pets", []string{"Answer-Body: [" + pet + "]", "Answer-Content-Type: application/json", "Answer-X-Total: x"}, 502, 200},
+			{"/v1/pets", []string{"Answer-Body: [" + pet + "]", "Answer-Content-Type: application/json"}, 502, 200},
+		} {
+			resp, body := g.Get(test.path, test.fields...)
+			want := test.status
+			if mode == "report" {
+				want = test.passes
+			}
+			if resp.StatusCode != want {
+				t.Errorf("%s %v: got %d, want %d: %s", mode, test.fields, resp.StatusCode, want, body)
+			}
+			if resp.StatusCode == 502 && (told(t, body) != "response_invalid" || strings.Contains(body, "name")) {
+				t.Errorf("the client is told %s", body)
+			}
+		}
+	}
+}
+
+// TestClientsCannotChooseNotToBeChecked: what the upstream is asked for can be read here, and is whole.
+func TestClientsCannotChooseNotToBeChecked(t *testing.T) {
+	var got http.Header
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got = r.Header
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{}`)
+	}))
+	defer s.Close()
+	g := gatewaytest.New(t, fmt.Sprintf("upstreams: {api: %q}\nroutes: [{match: /**, to: api, validate: {response: {type: object}}}]\n", s.URL))
+	for accepted, want := range map[string]string{"br": "identity", "br;q=1, gzip;q=0.5": "gzip;q=0.5", "gzip": "gzip"} {
+		if resp, _ := g.Get("/", "Accept-Encoding: "+accepted, "Range: bytes=0-1"); resp.StatusCode != 200 {
+			t.Errorf("status %d", resp.StatusCode)
+		}
+		if diff := cmp.Diff([]string{want, ""}, []string{got.Get("Accept-Encoding"), got.Get("Range")}); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+// TestReloadSeesChangedFiles: also those that are referred to.
+func TestReloadSeesChangedFiles(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("api.yaml", `{openapi: 3.1.0, paths: {/x: {get: {operationId: x, parameters: [{name: q, in: query, schema: {$ref: "q.yaml"}}]}}}}`)
+	text := fmt.Sprintf("routes: [{match: /x, respond: ok, validate: {openapi: %q, operation: x}}]\n", filepath.Join(dir, "api.yaml"))
+	write("q.yaml", "{type: integer}")
+	g := gatewaytest.New(t, text)
+	status := func() int { resp, _ := g.Get("/x?q=5"); return resp.StatusCode }
+	for _, step := range []struct {
+		schema string
+		status int
+	}{{"{type: integer}", 200}, {"{type: integer, maximum: 3}", 400}, {"{type: integer}", 200}, {"{type: integer, maximum: 4}", 400}} {
+		write("q.yaml", step.schema)
+		if err := g.SetConfig(text); err != nil {
+			t.Fatal(err)
+		}
+		if got := status(); got != step.status {
+			t.Errorf("%s: got %d, want %d", step.schema, got, step.status)
+		}
+	}
+	write("q.yaml", "{type: nonsense}")
+	if err := g.SetConfig(text); err == nil || !strings.Contains(err.Error(), "q.yaml") {
+		t.Errorf("a wrong schema: %v", err)
+	}
+	if got := status(); got != 400 {
+		t.Errorf("after a reload that failed: %d", got)
+	}
+}

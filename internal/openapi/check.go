@@ -1,0 +1,191 @@
+package openapi
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"cardea.dev/cardea/filter"
+)
+
+// List gathers violations up to a number.
+type List struct {
+	Found []filter.Violation
+	Most  int
+	More  bool // there are more
+}
+
+// Add adds a violation.
+func (l *List) Add(v filter.Violation) {
+	if len(l.Found) == l.Most {
+		l.More = true
+		return
+	}
+	l.Found = append(l.Found, v)
+}
+
+// Input are the parameters of a request as they came.
+type Input struct {
+	Request *http.Request
+	Values  []string // of the path's template
+	Path    func(name string) (string, bool)
+	Unknown bool // query parameters that the document does not know are violations
+}
+
+// CheckParameters checks the parameters of a request.
+func (o *Operation) CheckParameters(in *Input, l *List) {
+	q, bad := parseQuery(in.Request.URL.RawQuery)
+	if bad {
+		l.Add(filter.Violation{In: "query", Reason: "the query is not well escaped"})
+	}
+	for _, p := range o.parameters {
+		switch p.in {
+		case "path":
+			p.checkPath(o, in, l)
+		case "query":
+			p.checkQuery(q, l)
+		case "header":
+			p.checkHeader(in.Request.Header, "header", l)
+		case "cookie":
+			p.checkCookie(in.Request, l)
+		}
+	}
+	if in.Unknown && !o.open {
+		o.checkUnknown(q, l)
+	}
+}
+
+// checkUnknown finds query parameters that no parameter takes.
+func (o *Operation) checkUnknown(q []pair, l *List) {
+	var told []string
+	for _, p := range q {
+		name := p.name
+		if o.explicit[name] || slices.Contains(told, name) || slices.ContainsFunc(o.parameters, func(d *parameter) bool { return d.style == "deepObject" && strings.HasPrefix(name, d.name+"[") }) {
+			continue
+		}
+		if told = append(told, name); len(told) > l.Most {
+			return
+		}
+		l.Add(filter.Violation{In: "query", Parameter: short(name), Reason: "is not known"})
+	}
+}
+
+func (p *parameter) violation(reason string) filter.Violation {
+	return filter.Violation{In: p.in, Parameter: p.name, Reason: reason}
+}
+
+// missing adds that a parameter is missing, if it is required.
+func (p *parameter) missing(l *List) {
+	if p.required {
+		l.Add(p.violation("is missing"))
+	}
+}
+
+// check checks a value, which decode makes of what came; with texts, all scalars are texts.
+func (p *parameter) check(l *List, decode func(texts bool) (any, error)) {
+	v, err := decode(false)
+	if err != nil {
+		l.Add(p.violation(err.Error()))
+		return
+	}
+	if p.schema == nil {
+		return
+	}
+	found, more := p.schema.Check(v, l.Most)
+	if len(found) == 0 {
+		return
+	}
+	if v, err := decode(true); err == nil {
+		if other, _ := p.schema.Check(v, 1); len(other) == 0 {
+			return // it is a text that looks like a number, and texts fit
+		}
+	}
+	for _, f := range found {
+		l.Add(filter.Violation{In: p.in, Parameter: p.name, Pointer: f.Pointer, Reason: f.Reason})
+	}
+	l.More = l.More || more
+}
+
+func (p *parameter) checkPath(o *Operation, in *Input, l *List) {
+	raw, ok := "", false
+	if i := slices.Index(o.template.names, p.name); i >= 0 && i < len(in.Values) {
+		raw, ok = in.Values[i], true
+	} else if in.Path != nil {
+		var plain string
+		if plain, ok = in.Path(p.name); ok {
+			raw = url.PathEscape(plain)
+		}
+	}
+	if !ok {
+		p.missing(l)
+		return
+	}
+	p.check(l, func(texts bool) (any, error) { return p.fromPath(raw, texts) })
+}
+
+func (p *parameter) checkQuery(q []pair, l *List) {
+	if p.style == "deepObject" {
+		p.checkDeep(q, l)
+		return
+	}
+	if p.style == "form" && p.explode && p.shape.is("object") && !p.json {
+		p.checkSpread(q, l)
+		return
+	}
+	var raw []string
+	for _, one := range q {
+		if one.name == p.name {
+			raw = append(raw, one.raw)
+		}
+	}
+	switch {
+	case len(raw) == 0:
+		p.missing(l)
+	case p.empty && len(raw) == 1 && raw[0] == "":
+	case len(raw) > 1 && (p.json || !p.explode || !p.shape.is("array")):
+		l.Add(p.violation("is given more than once"))
+	default:
+		p.check(l, func(texts bool) (any, error) { return p.fromQuery(raw, texts) })
+	}
+}
+
+func (p *parameter) checkHeader(h http.Header, in string, l *List) {
+	values := h[http.CanonicalHeaderKey(p.name)]
+	if len(values) == 0 {
+		if p.required {
+			l.Add(filter.Violation{In: in, Parameter: p.name, Reason: "is missing"})
+		}
+		return
+	}
+	if len(values) > 1 && !p.shape.is("array") && !p.shape.is("object") {
+		l.Add(filter.Violation{In: in, Parameter: p.name, Reason: "is given more than once"})
+		return
+	}
+	p.check(l, func(texts bool) (any, error) {
+		return p.simple(strings.Join(values, ","), texts, func(s string) (string, error) { return strings.TrimSpace(s), nil })
+	})
+}
+
+func (p *parameter) checkCookie(r *http.Request, l *List) {
+	var raw []string
+	for _, c := range r.CookiesNamed(p.name) {
+		raw = append(raw, c.Value)
+	}
+	switch {
+	case len(raw) == 0:
+		p.missing(l)
+	case len(raw) > 1 && !p.shape.is("array"):
+		l.Add(p.violation("is given more than once"))
+	default:
+		p.check(l, func(texts bool) (any, error) { return p.fromQuery(raw, texts) })
+	}
+}
+
+// short shortens a name that came with a request.
+func short(s string) string {
+	if len(s) > 100 {
+		return strings.ToValidUTF8(s[:100], "") + "…"
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}

@@ -1,0 +1,262 @@
+package openapi
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"cardea.dev/cardea/internal/schema"
+)
+
+// Options say how a document is compiled.
+type Options struct {
+	Formats      bool // formats are checked
+	Strip        bool // properties that are not for a direction pass
+	SkipPatterns bool // patterns that RE2 does not know are not checked
+}
+
+// Document is an OpenAPI document. It is safe for use by several goroutines.
+type Document struct {
+	Version string // as it is written: "3.0.3"
+	Title   string
+	Servers []string // URLs, as they are written
+
+	files      *schema.Files
+	root       schema.Location
+	requests   *schema.Set
+	responses  *schema.Set
+	operations []*Operation // by path and method
+	mu         sync.Mutex   // of compiling
+}
+
+// Load reads a document, which is named as schema.Open names it. Its operations are compiled once they are asked for.
+func Load(dir, name string, o Options) (*Document, error) {
+	files, name, err := schema.Open(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	d := &Document{files: files, root: schema.Location{File: name}}
+	doc, err := files.Load(name)
+	if err != nil {
+		return nil, err
+	}
+	top, ok := doc.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("%s: expected an OpenAPI document, which is an object", name)
+	}
+	dialect, err := d.version(top)
+	if err != nil {
+		return nil, err
+	}
+	set := func(to schema.Direction) *schema.Set {
+		return schema.NewSet(files, schema.Options{Dialect: dialect, Direction: to, Formats: o.Formats, Strip: o.Strip, SkipPatterns: o.SkipPatterns})
+	}
+	d.requests, d.responses = set(schema.Request), set(schema.Response)
+	d.Title = text(object(top, "info"), "title")
+	d.Servers = serverURLs(top)
+	return d, d.readPaths(top)
+}
+
+// version says which version of OpenAPI a document is of.
+func (d *Document) version(top map[string]any) (schema.Dialect, error) {
+	d.Version = fmt.Sprint(top["openapi"])
+	switch {
+	case strings.HasPrefix(d.Version, "3.0"):
+		return schema.OpenAPI30, nil
+	case strings.HasPrefix(d.Version, "3.1"):
+		return schema.OpenAPI31, nil
+	case top["swagger"] != nil:
+		return 0, fmt.Errorf("%s is of Swagger %v; expected OpenAPI 3.0 or 3.1 (converters to 3.0 are around)", d.root.File, top["swagger"])
+	case top["openapi"] == nil:
+		return 0, fmt.Errorf("%s is no OpenAPI document: it has no key `openapi` with a version", d.root.File)
+	}
+	return 0, fmt.Errorf("%s is of OpenAPI %s; expected 3.0 or 3.1", d.root.File, d.Version)
+}
+
+// Current says whether the document's files still hold what was read.
+func (d *Document) Current() bool { return d.files.Current() }
+
+// Skipped are the patterns that are not checked.
+func (d *Document) Skipped() []string {
+	all := append(d.requests.Skipped(), d.responses.Skipped()...)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Operations are all operations, by path and method.
+func (d *Document) Operations() []*Operation { return d.operations }
+
+// methods are those that a path item may have, in their usual order.
+var methods = [...]string{"get", "head", "post", "put", "patch", "delete", "options", "trace"}
+
+// readPaths reads the paths, whose operations are not compiled yet.
+func (d *Document) readPaths(top map[string]any) error {
+	if v, has := top["paths"]; has && v != nil {
+		if _, ok := v.(map[string]any); !ok {
+			return fmt.Errorf("%s: expected an object", d.root.At("paths"))
+		}
+	}
+	paths := object(top, "paths")
+	seen := map[string]schema.Location{}
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		if strings.HasPrefix(path, "x-") {
+			continue
+		}
+		if !strings.HasPrefix(path, "/") {
+			return fmt.Errorf("%s: the path %q does not begin with a slash", d.root.At("paths", path), path)
+		}
+		if err := d.readPath(top, path, seen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Document) readPath(top map[string]any, path string, seen map[string]schema.Location) error {
+	at, v, err := d.files.Deref(d.root.At("paths", path))
+	if err != nil {
+		return err
+	}
+	item, ok := v.(map[string]any)
+	if !ok {
+		return fmt.Errorf("%s: expected an object with operations", at)
+	}
+	t, err := parseTemplate(path)
+	if err != nil {
+		return fmt.Errorf("%s: %w", at, err)
+	}
+	for _, method := range methods {
+		if _, has := item[method]; !has {
+			continue
+		}
+		own, ok := item[method].(map[string]any)
+		if !ok {
+			return fmt.Errorf("%s: expected an operation, which is an object", at.At(method))
+		}
+		o := &Operation{
+			ID: text(own, "operationId"), Method: strings.ToUpper(method), Path: path, Summary: text(own, "summary"),
+			at: at.At(method), item: at, template: t, document: d,
+		}
+		if o.ID != "" {
+			if before, twice := seen[o.ID]; twice {
+				return fmt.Errorf("%s: the operationId %q is that of %s too", o.at, o.ID, before)
+			}
+			seen[o.ID] = o.at
+		}
+		for _, level := range []map[string]any{own, item, top} {
+			if o.Servers = serverURLs(level); len(o.Servers) > 0 {
+				o.bases = serverPaths(level)
+				break
+			}
+		}
+		if len(o.bases) == 0 {
+			o.bases = []string{""}
+		}
+		_, o.HasBody = own["requestBody"]
+		d.operations = append(d.operations, o)
+	}
+	return nil
+}
+
+// Operation finds an operation by its operationId, or by method and path: "GET /users/{id}". The error says which is meant, perhaps.
+func (d *Document) Operation(name string) (*Operation, error) {
+	for _, o := range d.operations {
+		if o.ID == name && name != "" {
+			return o, nil
+		}
+	}
+	for _, o := range d.operations {
+		if strings.EqualFold(o.Method+" "+o.Path, name) {
+			return o, nil
+		}
+	}
+	return nil, &UnknownOperationError{Name: name, File: d.root.File}
+}
+
+// UnknownOperationError says that a document has no such operation.
+type UnknownOperationError struct{ Name, File string }
+
+func (e *UnknownOperationError) Error() string {
+	return fmt.Sprintf("%s has no operation %q", e.File, e.Name)
+}
+
+// Names are how all operations may be called.
+func (d *Document) Names() []string {
+	var names []string
+	for _, o := range d.operations {
+		if o.ID != "" {
+			names = append(names, o.ID)
+		}
+		names = append(names, o.Method+" "+o.Path)
+	}
+	return names
+}
+
+// Compile compiles operations, all where none is named. The error is all that is wrong with them.
+func (d *Document) Compile(only *Operation) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if only != nil {
+		return only.compile()
+	}
+	var wrong []string
+	for _, o := range d.operations {
+		if err := o.compile(); err != nil && !slices.Contains(wrong, err.Error()) {
+			wrong = append(wrong, err.Error())
+		}
+	}
+	switch {
+	case len(wrong) > 10:
+		return fmt.Errorf("%s\nand %d more", strings.Join(wrong[:10], "\n"), len(wrong)-10)
+	case len(wrong) > 0:
+		return fmt.Errorf("%s", strings.Join(wrong, "\n"))
+	}
+	return nil
+}
+
+// Found is what a request asks for by a document.
+type Found struct {
+	Operation *Operation // nil: none
+	Values    []string   // of the path's parameters, as they came
+	Allow     []string   // where the path is known and the method is not: those that are
+}
+
+// Find finds the operation of a method and an escaped path. Bases are what the path has before the document's own; nil: those of the servers.
+func (d *Document) Find(method, path string, bases []string) Found {
+	var best Found
+	var exact int
+	for _, o := range d.operations {
+		values, ok := o.match(path, bases)
+		if !ok {
+			continue
+		}
+		rank := o.template.literals
+		switch {
+		case o.Method == method || method == http.MethodHead && o.Method == http.MethodGet && (best.Operation == nil || best.Operation.Method != method):
+			if best.Operation == nil || rank > exact || o.Method == method && best.Operation.Method != method {
+				best.Operation, best.Values, exact = o, values, rank
+			}
+		default:
+			best.Allow = append(best.Allow, o.Method)
+		}
+	}
+	if best.Operation != nil {
+		best.Allow = nil
+	}
+	return best
+}
+
+// object is an object in an object, or nil.
+func object(o map[string]any, key string) map[string]any {
+	v, _ := o[key].(map[string]any)
+	return v
+}
+
+// text is a text in an object, or "".
+func text(o map[string]any, key string) string {
+	s, _ := o[key].(string)
+	return s
+}
