@@ -117,8 +117,9 @@ func (o *Operation) match(path string, bases []string) ([]string, bool) {
 	if bases == nil {
 		bases = o.bases
 	}
+	slashes := strings.Count(path, "/") - len(o.template.segments) // that are left for a base
 	for _, base := range bases {
-		if below, ok := strings.CutPrefix(path, base); ok {
+		if below, ok := strings.CutPrefix(path, base); ok && strings.Count(base, "/") == slashes {
 			if values, ok := o.template.match(below); ok {
 				return values, true
 			}

@@ -18,9 +18,12 @@ type Bounds struct {
 	Values int // in all
 }
 
-// maxDigits is how many digits a number may have, and how far its exponent may be from 0. Checks are exact, so that a number of few bytes with an
-// exponent of a million would take megabytes.
-const maxDigits = 2000
+// maxDigits is how many digits a number may have, and maxExponent how far its exponent may be from 0. Checks are exact, so that a number of few bytes
+// with an exponent of a million would take megabytes.
+const (
+	maxDigits   = 2000
+	maxExponent = 500
+)
 
 // Decode reads a JSON text strictly: one value, no name twice in an object, no invalid UTF-8. Objects are map[string]any, arrays []any, and numbers
 // json.Number. Its error is a *Malformed.
@@ -137,7 +140,7 @@ func (r *reader) leave() error {
 // number checks that a number can be computed with.
 func (r *reader) number(text string) (any, error) {
 	if !computable(text) {
-		return nil, r.say("the number has more than %d digits, or an exponent beyond that", maxDigits)
+		return nil, r.say("the number has more than %d digits, or an exponent beyond %d", maxDigits, maxExponent)
 	}
 	return json.Number(text), nil
 }
@@ -145,7 +148,7 @@ func (r *reader) number(text string) (any, error) {
 func computable(text string) bool {
 	digits, exponent, _ := strings.Cut(strings.ToLower(text), "e")
 	e, err := strconv.Atoi(exponent)
-	return len(digits) <= maxDigits && (exponent == "" || err == nil && e <= maxDigits && e >= -maxDigits)
+	return len(digits) <= maxDigits && (exponent == "" || err == nil && e <= maxExponent && e >= -maxExponent)
 }
 
 // say makes an error at where the reader is.
