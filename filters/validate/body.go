@@ -92,14 +92,22 @@ func unlessReported(only bool, e *filter.Error) error {
 // content says how the body of a request is checked, and whether there must be one.
 func (p *policy) content(r *http.Request, operation *openapi.Operation) (content *openapi.Content, needed bool, err error) {
 	if operation != nil {
-		content, err := operation.Body(r.Header.Get("Content-Type"))
+		content, err := operation.Body(contentType(r.Header))
 		return content, operation.BodyNeeded(), err
 	}
 	if p.request == nil {
 		return nil, false, nil
 	}
 	needed = r.Method == http.MethodPost || r.Method == http.MethodPut || r.Method == http.MethodPatch
-	return p.request, needed, openapi.JSONOnly(r.Header.Get("Content-Type"))
+	return p.request, needed, openapi.JSONOnly(contentType(r.Header))
+}
+
+// contentType is the Content-Type. Several are one that is not well formed: others might read another one of them.
+func contentType(h http.Header) string {
+	if values := h["Content-Type"]; len(values) != 1 {
+		return strings.Join(values, ", ")
+	}
+	return h["Content-Type"][0]
 }
 
 // unsupported makes the error of a media type that is none of those that are allowed.

@@ -111,6 +111,8 @@ routes:
 		{"POST", "/v1/pets", "x", []string{kind, "Content-Encoding: br"}, 415, "media_type_unsupported"},
 		{"POST", "/v1/pets", "x", []string{kind, "Content-Encoding: gzip, gzip"}, 415, "media_type_unsupported"},
 		{"POST", "/v1/pets", "x", []string{"Content-Type: text/xml"}, 415, "media_type_unsupported"},
+		{"POST", "/v1/pets", `{"name":"Tom"}`, []string{kind, "Content-Type: text/xml"}, 415, "media_type_unsupported"},
+		{"POST", "/one", `{"a":1}`, []string{kind, "Content-Type: text/xml"}, 415, "media_type_unsupported"},
 		{"POST", "/v1/pets", "", []string{kind}, 400, "request_invalid|body   is missing"},
 		{"POST", "/v1/pets", strings.Repeat(" ", 2000), []string{kind}, 413, "body_too_large"},
 		{"PUT", "/v1/pets/1/photo", strings.Repeat("x", 100_000), []string{"Content-Type: image/png"}, 200, ""}, // no schema: it is not read

@@ -74,9 +74,7 @@ func (p *policy) checkResponse(ex *filter.Exchange) error {
 	decode, err := decoder(resp.Header)
 	if err != nil {
 		l.Add(filter.Violation{In: "header", Parameter: "Content-Encoding", Reason: "is none that can be read"})
-	}
-	if decode == nil {
-		return p.judge(ex, &l)
+		return p.judge(ex, &l) //nolint:nilerr // it is a violation
 	}
 	check := func(text []byte) (checked bool) {
 		plain, err := decode(text, p.max)
@@ -111,7 +109,7 @@ func bodiless(ex *filter.Exchange) bool {
 // responseContent says how the body of a response is checked, and checks all else.
 func (p *policy) responseContent(ex *filter.Exchange, operation *openapi.Operation, l *openapi.List) *openapi.Content {
 	resp := ex.Response
-	kind := resp.Header.Get("Content-Type")
+	kind := contentType(resp.Header)
 	if operation == nil {
 		if p.response == nil || resp.StatusCode > 299 {
 			return nil

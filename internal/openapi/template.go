@@ -57,6 +57,9 @@ func (t *template) match(path string) ([]string, bool) {
 	if path == "" || path[0] != '/' {
 		return nil, false
 	}
+	if !t.may(path[1:]) {
+		return nil, false
+	}
 	var values []string
 	rest := path[1:]
 	for i, pieces := range t.segments {
@@ -71,6 +74,20 @@ func (t *template) match(path string) ([]string, bool) {
 		rest = after
 	}
 	return values, true
+}
+
+// may says whether a path may match, by its segments without a parameter. It turns most away at little cost.
+func (t *template) may(rest string) bool {
+	for _, pieces := range t.segments {
+		segment := rest
+		if i := strings.IndexByte(rest, '/'); i >= 0 {
+			segment, rest = rest[:i], rest[i+1:]
+		}
+		if len(pieces) == 1 && !pieces[0].param && segment != pieces[0].text && strings.IndexByte(segment, '%') < 0 && strings.IndexByte(pieces[0].text, '%') < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // matchSegment matches one segment. A parameter ends at the last place where the text after it stands.
