@@ -57,10 +57,9 @@ const (
 	UpstreamAuthFailed    Code = "upstream_auth_failed"
 	UpstreamTimeout       Code = "upstream_timeout"
 	NotCached             Code = "not_cached"
-	RequestInvalid        Code = "request_invalid"
-	OperationUnknown      Code = "operation_unknown"
-	MediaTypeUnsupported  Code = "media_type_unsupported"
-	ResponseInvalid       Code = "response_invalid"
+	CallFailed            Code = "call_failed"
+	SequenceFailed        Code = "sequence_failed"
+	IdempotencyConflict   Code = "idempotency_conflict"
 )
 
 // Source is whose fault an error is.
@@ -114,6 +113,7 @@ var codes = [...]CodeInfo{
 	{Code: FileNotFound, Status: 404, Source: FromClient, Level: slog.LevelInfo, Title: "Not found", Detail: "There is no such file."},
 	{Code: MethodNotAllowed, Status: 405, Source: FromClient, Level: slog.LevelInfo, Title: "Method not allowed", Detail: "This method is not allowed here."},
 	{Code: RequestTimeout, Status: 408, Source: FromClient, Level: slog.LevelInfo, Title: "Request timeout", Detail: "The request did not arrive in time."},
+	{Code: IdempotencyConflict, Status: 409, Source: FromClient, Level: slog.LevelInfo, Title: "Conflict", Detail: "The key of the request is that of another."},
 	{Code: Gone, Status: 410, Source: FromClient, Level: slog.LevelInfo, Title: "Gone", Detail: "This is no longer offered."},
 	{Code: BodyTooLarge, Status: 413, Source: FromClient, Level: slog.LevelInfo, Title: "Body too large", Detail: "The body of the request is too large."},
 	{Code: URITooLong, Status: 414, Source: FromClient, Level: slog.LevelInfo, Title: "URI too long", Detail: "The target of the request is too long."},
@@ -135,7 +135,8 @@ var codes = [...]CodeInfo{
 	{Code: UpstreamReset, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Retry: true, Title: "Bad gateway", Detail: "The service broke off before it answered."},
 	{Code: UpstreamBadResponse, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "The answer of the service is not well formed."},
 	{Code: UpstreamAuthFailed, Status: 502, Source: FromGateway, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "The gateway could not identify itself to the service."},
-	{Code: ResponseInvalid, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "The answer of the service is not as the API says."},
+	{Code: CallFailed, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "A service that the answer needs did not answer as it should."},
+	{Code: SequenceFailed, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "One of several steps failed."},
 	{Code: RouteQuarantined, Status: 503, Source: FromGateway, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "This part of the service is out of order."},
 	{Code: UpstreamUnavailable, Status: 503, Source: FromUpstream, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "No healthy endpoint of the service is left."},
 	{Code: UpstreamOverloaded, Status: 503, Source: FromUpstream, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "The service has as many requests as it may have."},

@@ -45,6 +45,7 @@ import (
 	"cardea.dev/cardea/targets/proxy"
 	"cardea.dev/cardea/targets/redirect"
 	"cardea.dev/cardea/targets/respond"
+	"cardea.dev/cardea/targets/sequence"
 	"cardea.dev/cardea/targets/static"
 )
 
@@ -104,6 +105,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			static.Kind(),
 			jwks.Kind(),
 			aggregate.Kind(),
+			sequence.Kind(),
 		},
 	}
 }

@@ -236,6 +236,7 @@ func (g *Gateway) Close() {
 	defer g.reloads.Unlock()
 	g.issued.Close()
 	_ = g.Listen.Close()
+	g.settle()
 	g.Engine.Close()
 	g.admin.close()
 }
@@ -270,6 +271,15 @@ func (g *Gateway) ReopenLogs() {
 	g.Keeper.Each(func(v any) {
 		if r, ok := v.(interface{ Reopen() }); ok {
 			r.Reopen()
+		}
+	})
+}
+
+// settle waits for what must come to its end though its time is over: calls that undo what others did. It has bounds of its own.
+func (g *Gateway) settle() {
+	g.Keeper.Each(func(v any) {
+		if s, ok := v.(interface{ Settle() }); ok {
+			s.Settle()
 		}
 	})
 }

@@ -1,0 +1,133 @@
+package sequence
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/internal/call"
+)
+
+// Config says which calls are made, one after the other. Each key that is none of these settings is a step, by its name:
+// `order: {call: POST orders/orders, on_error: "DELETE orders/orders/{order.id}"}`. They are made in the order in which they are written.
+type Config struct {
+	// Steps are steps by name, as beside it; for names that are settings here. They come before the others.
+	Steps map[string]config.Node `yaml:"steps"`
+
+	// More are the steps.
+	More map[string]config.Node `yaml:",inline"`
+
+	// Self is the whole, for the order of the steps.
+	Self config.Node `yaml:",self"`
+
+	// Timeout is how long all steps together may take. After it the step under way is cut, and what was done is undone; that has time of its own. By
+	// default 30s; 0 is without an end.
+	Timeout config.Duration `yaml:"timeout"`
+
+	// Undo bounds the calls that undo.
+	Undo Undo `yaml:"undo"`
+
+	// Abandoned says what becomes of a sequence whose client leaves: "undo" ends the step under way, begins no other, and undoes what was done; "finish"
+	// goes on to the end, for clients that ask again with the same key. One whose last step was under way is finished in any case. By default "undo".
+	Abandoned string `yaml:"abandoned" enum:"undo,finish"`
+
+	// Key is a template of what makes two requests the same one, `{body.order_number}`, for clients that send no Idempotency-Key. By default the client's
+	// field Idempotency-Key. Requests without one get a key of their own.
+	Key string `yaml:"key"`
+
+	// RequireKey refuses requests without a key with 400. By default they are taken.
+	RequireKey bool `yaml:"require_key"`
+
+	// Answer is the step whose answer is that of the whole. By default the answer is an object with a key for each step that was made.
+	Answer string `yaml:"answer"`
+
+	// Compose is a jq program that makes the answer. Its input is the object of all answers by name: `{id: .order.id, paid: .charge.amount}`.
+	Compose string `yaml:"compose"`
+
+	// Status is the status of the answer. By default 200.
+	Status int `yaml:"status" min:"200" max:"299"`
+
+	// Location is a template of the path of what was made, for the field Location: "/orders/{order.id}". By default there is no such field.
+	Location string `yaml:"location"`
+
+	// Headers are further fields of the answer, by name; values are templates, which see the steps' answers.
+	Headers map[string]string `yaml:"headers"`
+
+	// FailureStatus is the status where a step fails: "gateway" for 504 where it took too long and else 502, "upstream" for the status that the
+	// upstream answered, where it is 400 or above. By default "gateway".
+	FailureStatus string `yaml:"failure_status" enum:"gateway,upstream"`
+
+	// MaxBody is how long the client's body may be. By default 1MiB.
+	MaxBody config.Size `yaml:"max_body" min:"1"`
+
+	// MaxPart is how long the answer of a step may be. By default 1MiB.
+	MaxPart config.Size `yaml:"max_part" min:"1"`
+}
+
+// Default sets the defaults.
+func (c *Config) Default() {
+	c.Timeout, c.Abandoned, c.Status, c.FailureStatus = config.Duration(30*time.Second), "undo", 200, "gateway"
+	c.MaxBody, c.MaxPart = 1<<20, 1<<20
+	c.Undo.Default()
+}
+
+// Validate checks what does not go together.
+func (c *Config) Validate() error {
+	var errs []error
+	if len(c.Steps)+len(c.More) == 0 {
+		errs = append(errs, config.FieldErrorf("", "there is no step; write one as in `order: POST orders/orders`"))
+	}
+	for name := range c.Steps {
+		if !c.More[name].IsZero() {
+			errs = append(errs, config.FieldErrorf(fmt.Sprintf("steps[%q]", name), "there is a step %q beside `steps`, too", name))
+		}
+	}
+	if c.Answer != "" && c.Compose != "" {
+		errs = append(errs, config.FieldErrorf("compose", "one of `answer` and `compose` makes the answer"))
+	}
+	return errors.Join(errs...)
+}
+
+// Undo bounds each call that undoes. It goes on when the client has left, when the time of the whole is over, and when the gateway is about to end. The
+// short form is Within.
+type Undo struct {
+	// Within is how long a call that undoes may take with all its tries. The client's answer, and the end of the gateway, wait for so long at most for each
+	// of them. By default 15s.
+	Within config.Duration `yaml:"within,short" min:"1ms"`
+
+	// Timeout is how long one try may take. By default 5s.
+	Timeout config.Duration `yaml:"timeout" min:"1ms"`
+
+	// Times is how many tries may follow the first where the service cannot be reached, does not answer, or answers with 408, 409, 425, 429 or 5xx. By
+	// default 5.
+	Times int `yaml:"times" min:"0" max:"100"`
+
+	// Backoff is the wait before the second try; it doubles with each that follows, up to 10s, and up to half of it is left out at random. By default 250ms.
+	Backoff config.Duration `yaml:"backoff" min:"1ms"`
+}
+
+// Default sets the bounds.
+func (u *Undo) Default() {
+	u.Within, u.Timeout, u.Times, u.Backoff = config.Duration(15*time.Second), config.Duration(5*time.Second), 5, config.Duration(250*time.Millisecond)
+}
+
+// Step is a call of a sequence. The short form is Call.
+type Step struct {
+	call.Config `yaml:",inline"`
+
+	// OnError are the calls that undo the step, one or a list, each as a text or an object as the step is. They see its answer by its name, and
+	// `idempotency_key`, the key that its call had. Of a DELETE the answers 404 and 410 are good too: there is nothing left. By default nothing undoes it.
+	OnError []call.Config `yaml:"on_error"`
+
+	// Unknown says what is done about the step where nobody knows whether it was done, since its answer did not come or was 5xx: "undo" makes the calls of
+	// OnError, as far as they can be made without the answer; "repeat" makes its call again, with the same key, to learn the answer, and undoes it then: for
+	// services that know a request again by its key; "keep" leaves it as it is. By default "undo".
+	Unknown string `yaml:"unknown" enum:"undo,repeat,keep"`
+}
+
+// Default undoes what is not known.
+func (s *Step) Default() {
+	s.Config.Default()
+	s.Unknown = "undo"
+}

@@ -1,0 +1,194 @@
+package sequence
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/call"
+)
+
+// step is one call of the sequence.
+type step struct {
+	*call.Call
+	name    string
+	ownKey  bool // the settings give the call a key, or take it away
+	undone  []undoing
+	unknown string // what is done about it where its outcome is not known
+}
+
+// undoing is a call that undoes a step.
+type undoing struct {
+	*call.Call
+	ownKey bool
+}
+
+// Names in templates that are no steps.
+const (
+	body    = "body"            // of the client
+	keyName = "idempotency_key" // of the step's call
+)
+
+// keyField is the field by which services know a request again (draft-ietf-httpapi-idempotency-key-header).
+const keyField = "Idempotency-Key"
+
+// declared is a step as it is written.
+type declared struct {
+	name string
+	node config.Node
+}
+
+// declaredSteps returns the steps in the order in which they are written.
+func declaredSteps(c *Config) []declared {
+	var all []declared
+	for name, node := range c.Self.Field("steps").Fields() {
+		all = append(all, declared{name, node})
+	}
+	for name := range c.Self.Fields() {
+		if node, is := c.More[name]; is {
+			all = append(all, declared{name, node})
+		}
+	}
+	return all
+}
+
+// planner readies the steps.
+type planner struct {
+	env   *filter.Env // its expressions know the names
+	names []string
+	at    filter.Slot[run]
+}
+
+// plan readies the steps, and puts errors at their places.
+func (p *planner) plan(c *Config) ([]*step, error) {
+	var errs []error
+	written := declaredSteps(c)
+	for _, d := range written {
+		p.names = append(p.names, d.name)
+	}
+	if err := p.know(); err != nil {
+		return nil, err
+	}
+	steps := make([]*step, len(written))
+	for i, d := range written {
+		var s Step
+		if err := d.node.Decode(&s); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		made, err := p.step(i, &s)
+		if err != nil {
+			errs = append(errs, d.node.Locate(err))
+			continue
+		}
+		steps[i] = made
+	}
+	return steps, errors.Join(errs...)
+}
+
+// know lets expressions know the names of the steps, and the client's body.
+func (p *planner) know() error {
+	at := p.at
+	known := map[string]filter.Lookup{
+		body: func(ex *filter.Exchange) (any, bool) {
+			if r := at.Get(ex); r != nil {
+				return r.body, r.body != nil
+			}
+			return nil, false
+		},
+		keyName: func(ex *filter.Exchange) (any, bool) {
+			if r := at.Get(ex); r != nil && r.now >= 0 {
+				return r.key(r.now, ""), true
+			}
+			return nil, false
+		},
+	}
+	for i, name := range p.names {
+		if name == body || name == keyName {
+			return fmt.Errorf("%q means something else in templates; name the step otherwise", name)
+		}
+		known[name] = func(ex *filter.Exchange) (any, bool) {
+			if r := at.Get(ex); r != nil {
+				return r.results[i].value, r.results[i].looked
+			}
+			return nil, false
+		}
+	}
+	expressions, err := p.env.Expr.With(known)
+	if err != nil {
+		return fmt.Errorf("%w; give the step another name", err)
+	}
+	mine := *p.env
+	mine.Expr = expressions
+	p.env = &mine
+	return nil
+}
+
+// step readies a step and what undoes it.
+func (p *planner) step(i int, c *Step) (*step, error) {
+	made, err := p.call(&c.Config, i)
+	if err != nil {
+		return nil, err
+	}
+	s := &step{Call: made, name: p.names[i], ownKey: setsKey(&c.Config), unknown: c.Unknown}
+	for k := range c.OnError {
+		u := &c.OnError[k]
+		if line := strings.TrimSpace(u.Call); u.Status == nil && strings.HasPrefix(line, http.MethodDelete+" ") {
+			u.Status = []config.StatusRange{{From: 200, To: 299}, {From: 404, To: 404}, {From: 410, To: 410}}
+		}
+		undo, err := p.call(u, i+1)
+		if err != nil {
+			return nil, within(fmt.Sprintf("on_error[%d]", k), err)
+		}
+		s.undone = append(s.undone, undoing{undo, setsKey(u)})
+	}
+	return s, nil
+}
+
+// within puts an error of a call of OnError at its place.
+func within(where string, err error) error {
+	var field *config.FieldError
+	if errors.As(err, &field) {
+		return &config.FieldError{Path: where + "." + field.Path, Err: field.Err, Expected: field.Expected, Hint: field.Hint}
+	}
+	return config.FieldErrorf(where, "%w", err)
+}
+
+// call readies a call that may refer to so many of the steps.
+func (p *planner) call(c *call.Config, before int) (*call.Call, error) {
+	made, err := call.New(call.Scope{Env: p.env, Names: p.names}, c)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range made.Refers {
+		if slices.Index(p.names, name) >= before {
+			return nil, config.FieldErrorf("call", "it refers to the answer of %q, which is not there yet", name)
+		}
+	}
+	return made, nil
+}
+
+// setsKey says whether the settings of a call name the field of the key.
+func setsKey(c *call.Config) bool {
+	for name := range c.Headers {
+		if http.CanonicalHeaderKey(name) == keyField {
+			return true
+		}
+	}
+	return false
+}
+
+// word compiles a plain word in braces that is a parameter of the route's path.
+func (p *planner) word(source string) (filter.Value, error) {
+	if slices.Contains(p.names, source) || source == body || source == keyName {
+		return nil, nil
+	}
+	if v, err := p.env.Expr.Value("path." + source); err == nil {
+		return v, nil
+	}
+	return nil, nil
+}
