@@ -353,3 +353,25 @@ func TestReloads(t *testing.T) {
 	}
 	s.remains(t, "")
 }
+
+// TestUndoingHasTimeOfItsOwn: the client's deadline, which services heed, is that of the steps alone.
+func TestUndoingHasTimeOfItsOwn(t *testing.T) {
+	s := newShop(t)
+	told := map[string]string{}
+	s.fault = func(name string, r *http.Request, _ string) string {
+		told[r.Method+" "+name] = r.Header.Get("X-Request-Deadline")
+		if name == "payments" && r.Method == "POST" {
+			return "409"
+		}
+		return ""
+	}
+	g := gatewaytest.New(t, s.config("", "", "", ""))
+	clients := time.Now().Add(5 * time.Second).Truncate(time.Second)
+	g.Do("POST", "/buy", items, "X-Request-Deadline: "+clients.UTC().Format(time.RFC3339))
+	for call, is := range told {
+		at, err := time.Parse(time.RFC3339, is)
+		if undoes := strings.HasPrefix(call, "DELETE"); err != nil || undoes != at.After(clients.Add(2*time.Second)) {
+			t.Errorf("deadline of %s: %s", call, is)
+		}
+	}
+}

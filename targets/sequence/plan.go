@@ -160,7 +160,7 @@ func within(where string, err error) error {
 
 // call readies a call that may refer to so many of the steps.
 func (p *planner) call(c *call.Config, before int) (*call.Call, error) {
-	made, err := call.New(call.Scope{Env: p.env, Names: p.names}, c)
+	made, err := call.New(call.Scope{Env: p.env, Names: append(slices.Clone(p.names), body, keyName)}, c)
 	if err != nil {
 		return nil, err
 	}
