@@ -85,7 +85,7 @@ func whole(b block) (string, error) {
 		if !has("match") {
 			text += "    match: /**\n"
 		}
-		if !has("to|respond|redirect|static") {
+		if !has("to|aggregate|respond|redirect|static") {
 			text += "    to: orders\n"
 		}
 		return text, nil

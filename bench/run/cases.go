@@ -37,6 +37,7 @@ type contender struct {
 	all         bool
 	checks      string // which credentials it checks: "key" or "jwt"; "": none
 	cache       bool   // whether it keeps answers
+	page        bool   // whether it makes the page of three calls
 	limits      string // what it limits by user, so high that nobody gets there: "rate", "rate, fields" (which tell of it) or "concurrency"; "": nothing
 }
 
@@ -95,6 +96,10 @@ var cases = []benchCase{
 	},
 	{name: "cache-1k", about: "GET, answer of 1 KiB that may be kept, connections kept; against Cardea without a cache", segment: "kept-1k", contenders: cached},
 	{name: "cache-16k", about: "GET, answer of 16 KiB that may be kept, connections kept; against Cardea without a cache", segment: "kept-16k", contenders: cached},
+	{
+		name: "page", about: "GET, one answer made of three calls, of 0.3, 4 and 1 KiB of JSON; against a program in Go that does it by hand", segment: "page",
+		contenders: []contender{{peer: "byhand"}, {peer: "cardea", page: true}},
+	},
 	{
 		name: "routes", about: "GET, answer of 1 KiB, requests spread over 10 or 100,000 routes", segment: "1k", contenders: []contender{
 			{peer: "cardea", label: "cardea-10", routes: 10},

@@ -68,6 +68,8 @@ func help(args []string) (ran bool, err error) {
 		return true, hold.Serve(os.Stdin, os.Stdout)
 	case args[0] == "reverseproxy" && len(args) == 4:
 		return true, serveReverseProxy(args[1], args[2], args[3])
+	case args[0] == "byhand" && len(args) == 3:
+		return true, serveByHand(args[1], args[2])
 	case args[0] == "pin" && len(args) > 2:
 		return true, process.Exec(args[1], args[2:])
 	}

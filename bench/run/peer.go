@@ -39,11 +39,12 @@ type setup struct {
 	checks      string       // which credentials it checks; "" is none
 	credentials *credentials // that it is to accept
 	cache       bool         // whether it keeps answers
+	page        bool         // whether it makes the page of three calls
 	limits      string       // what it limits by user; "" is nothing
 }
 
 // peers are all the gateways, in the order in which they run. The first of a case is what the others are compared with.
-var peers = []peer{nginx, haproxy, varnish, reverseProxy, cardea}
+var peers = []peer{nginx, haproxy, varnish, reverseProxy, byHand, cardea}
 
 // find looks for the peer's program.
 func (p *peer) find() (string, error) {

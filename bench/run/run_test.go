@@ -117,7 +117,7 @@ func TestMissingPeers(t *testing.T) {
 func TestParse(t *testing.T) {
 	for args, want := range map[string]string{
 		"-cases nothing":      `cannot find "nothing": there are get-1k, get-16k`,
-		"-peers apache":       `cannot find "apache": there are nginx, haproxy, varnish, reverseproxy, cardea`,
+		"-peers apache":       `cannot find "apache": there are nginx, haproxy, varnish, reverseproxy, byhand, cardea`,
 		"-rounds 0":           "at least 1",
 		"-time 0":             "at least 1ms",
 		"get-1k":              `cannot use argument "get-1k"`,

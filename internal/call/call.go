@@ -42,8 +42,8 @@ type Config struct {
 	// When is a CEL condition: without it, or where it cannot be said, the call is not made. It sees earlier answers by their names: `profile.active`.
 	When string `yaml:"when"`
 
-	// Timeout is how long the call may take, retries and the end of the answer included. By default there is no limit but that of the whole, and those of the
-	// upstream.
+	// Timeout is how long the call may take, retries included, until its answer is there, or a long one begins to be passed on. By default there is no
+	// limit but that of the whole, and those of the upstream.
 	Timeout config.Duration `yaml:"timeout" min:"1ms"`
 
 	// Status are the statuses of answers that are of use; with others the call has failed. By default 2xx.
@@ -219,8 +219,12 @@ func (r *reader) note(source string) {
 func (r *reader) own(source string) (filter.Value, error) {
 	r.note(source)
 	if isWord(source) && !slices.Contains(r.scope.Names, source) {
-		if v, err := r.scope.Env.Expr.Value("path." + source); err == nil {
+		v, err := r.scope.Env.Expr.Value("path." + source)
+		if err == nil {
 			return v, nil
+		}
+		if _, other := r.scope.Env.Expr.Value(source); other != nil {
+			return nil, err // it says which parameters there are
 		}
 	}
 	return nil, nil
@@ -238,11 +242,44 @@ func isWord(s string) bool {
 	}) < 0
 }
 
-// Limit returns the context of the call: it ends with its time.
-func (n *Call) Limit(ctx context.Context) (context.Context, context.CancelFunc) {
-	if n.timeout == 0 {
-		return context.WithCancel(ctx)
+// Limited is the context of a call.
+type Limited struct {
+	context.Context
+	cancel context.CancelCauseFunc
+	timer  *time.Timer // nil: there is no limit
+}
+
+// Limit returns the context of the call. It ends when the time of the call is over, or that of all together, due, for a cause of late. A zero due is none.
+// End must be called once the call has ended.
+func (n *Call) Limit(ctx context.Context, due time.Time, late error) *Limited {
+	l := &Limited{}
+	l.Context, l.cancel = context.WithCancelCause(ctx)
+	left := n.timeout
+	if n.timeout > 0 {
+		own := filter.Reject(filter.UpstreamTimeout, "").Because(fmt.Errorf("%s %s took longer than %s", n.Method, n.Text, n.timeout))
+		if due.IsZero() || n.timeout < time.Until(due) {
+			due, late = time.Time{}, own
+		}
 	}
-	late := filter.Reject(filter.UpstreamTimeout, "").Because(fmt.Errorf("%s %s took longer than %s", n.Method, n.Text, n.timeout))
-	return context.WithTimeoutCause(ctx, n.timeout, late)
+	if !due.IsZero() {
+		left = max(time.Until(due), 1)
+	}
+	if left > 0 {
+		cancel := l.cancel
+		l.timer = time.AfterFunc(left, func() { cancel(late) })
+	}
+	return l
+}
+
+// Lift takes the limit away, for an answer that is passed on while it comes.
+func (l *Limited) Lift() {
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+}
+
+// End ends the context.
+func (l *Limited) End() {
+	l.Lift()
+	l.cancel(nil)
 }

@@ -251,3 +251,13 @@ func Template(s Scope, source string) (filter.Lookup, []string, error) {
 		return made, err == nil
 	}, slices.Collect(maps.Keys(r.refers)), nil
 }
+
+// Text readies a template, and says which of the names it refers to.
+func Text(s Scope, source string) (filter.Template, []string, error) {
+	r := reader{scope: s}
+	parts, err := r.parts(source)
+	if err != nil {
+		return nil, nil, err
+	}
+	return parts.Template(), slices.Collect(maps.Keys(r.refers)), nil
+}

@@ -27,6 +27,7 @@ func IsConfig(text string) bool {
 func Try(program, listen, admin string) []string {
 	url := "http://" + listen
 	return []string{
+		"curl -i " + url + "/home/1",
 		"curl -i " + url + "/users/1",
 		"curl -i " + url + "/orders/7",
 		"curl -i -X POST " + url + "/orders -d '{\"user\": 1, \"item\": \"bolt\"}'",

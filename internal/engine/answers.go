@@ -66,13 +66,13 @@ func (a *Answers) response(ex *filter.Exchange, e *filter.Error) *http.Response 
 func (c Answer) Problem(ex *filter.Exchange, e *filter.Error) Problem {
 	info := e.Info()
 	title := info.Title
-	if c.Status != 0 && c.Status != e.HTTPStatus() {
-		title = http.StatusText(c.Status) // the code's own goes with its own status
+	status := cmp.Or(c.Status, e.HTTPStatus())
+	if status != info.Status {
+		title = http.StatusText(status) // the code's own goes with its own status
 	}
 	return Problem{
 		Type: "about:blank", Code: e.Code, RequestID: ex.ID,
-		Errors: e.Violations,
-		Status: cmp.Or(c.Status, e.HTTPStatus()), Title: cmp.Or(c.Title, title, info.Title), Detail: cmp.Or(c.Detail, e.Detail, info.Detail),
+		Status: status, Title: cmp.Or(c.Title, title, info.Title), Detail: cmp.Or(c.Detail, e.Detail, info.Detail),
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/http/httpguts"
+
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/document"
@@ -22,13 +24,15 @@ type aggregate struct {
 	steps    []*step
 	composed *composition
 	headers  []field
-	at       filter.Slot[run]
+	at       filter.Slot[scope]
 
 	timeout          time.Duration
+	late             error // is the cause of what ends when that is over
 	begin            string
 	errors           bool // failures are told in the answer
 	own              bool // failures have the status that the upstream answered
 	cookies          bool // are passed on
+	timing           bool // Server-Timing tells how long calls took
 	usesBody         bool
 	maxPart, maxBody int64
 	parallel         int
@@ -45,40 +49,44 @@ type field struct {
 
 func build(env *filter.Env, c *Config) (target.Target, error) {
 	a := &aggregate{
-		timeout: c.Timeout.Std(), begin: c.Begin, errors: c.Errors, own: c.FailureStatus == "upstream", cookies: c.Cookies == "pass", maxPart: int64(c.MaxPart),
-		maxBody: int64(c.MaxBody), parallel: c.Parallel, at: filter.NewSlot[run](env), log: env.Log,
+		timeout: c.Timeout.Std(), begin: c.Begin, errors: c.Errors, own: c.FailureStatus == "upstream", cookies: c.Cookies == "pass", timing: c.ServerTiming,
+		maxPart: int64(c.MaxPart), maxBody: int64(c.MaxBody), parallel: c.Parallel, at: filter.NewSlot[scope](env), log: env.Log,
 	}
-	if a.begin == "" {
-		a.begin = "required"
-		if c.Format != "json" {
-			a.begin = "first"
-		}
-	}
+	a.late = filter.Reject(filter.UpstreamTimeout, "").Because(fmt.Errorf("the calls together took longer than %s", a.timeout))
 	p := &planner{env: env, at: a.at}
 	var err error
 	if a.steps, err = p.plan(c); err != nil {
 		return nil, err
 	}
-	a.usesBody = p.uses
-	if a.composed, err = newComposition(p.env, c, a.steps); err != nil {
+	if a.composed, err = p.composition(c, a.steps); err != nil {
 		return nil, err
 	}
-	if a.composed.whole() {
-		a.begin = "all"
-	}
 	for name, source := range c.Headers {
-		value, err := p.env.Expr.Template(source)
+		where := fmt.Sprintf("headers[%q]", name)
+		if !httpguts.ValidHeaderFieldName(name) {
+			return nil, config.FieldErrorf(where, "%q cannot be the name of a field", name)
+		}
+		value, err := p.template(source)
 		if err != nil {
-			return nil, config.FieldErrorf(fmt.Sprintf("headers[%q]", name), "%w", err)
+			return nil, config.FieldErrorf(where, "%w", err)
 		}
 		a.headers = append(a.headers, field{http.CanonicalHeaderKey(name), value})
+	}
+	for _, s := range a.steps {
+		s.kept = s.needed || s.each != nil || a.composed.whole()
+	}
+	a.usesBody = p.uses
+	switch {
+	case a.composed.whole():
+		a.begin = "all"
+	case a.begin == "" && c.Format == "json":
+		a.begin = "required"
+	case a.begin == "":
+		a.begin = "first"
 	}
 	a.metrics = newMetrics(env, a.steps)
 	return a, nil
 }
-
-// errLate is why calls end when the time of all is over.
-var errLate = errors.New("the calls together took too long")
 
 // Serve makes the calls and answers with what they bring.
 func (a *aggregate) Serve(ex *filter.Exchange) (*http.Response, error) {
@@ -88,7 +96,7 @@ func (a *aggregate) Serve(ex *filter.Exchange) (*http.Response, error) {
 	}
 	r := newRun(a, ex, given)
 	go r.conduct() // ends with the calls, which end with the context
-	if err := r.wait(a.begin); err != nil {
+	if err := r.wait(); err != nil {
 		r.end()
 		r.report(ex)
 		return nil, err
@@ -143,6 +151,9 @@ func (a *aggregate) describe(s *step) string {
 	}
 	if len(s.after) > 0 {
 		text += ", after " + strings.Join(a.namesOf(s.after), " and ")
+	}
+	if s.condition != "" {
+		text += ", when " + s.condition
 	}
 	if s.optional {
 		text += ", optional"

@@ -1,25 +1,19 @@
 package aggregate
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"cardea.dev/cardea/filter"
-	"cardea.dev/cardea/internal/call"
-	"cardea.dev/cardea/internal/document"
 )
-
-// Partial is the field that names the calls which failed, of an answer that could do without them: a list of tokens, each with its reason (RFC 9651).
-const Partial = "Cardea-Partial"
 
 // answer makes the response. What is there already goes into one piece; the rest is written while it comes.
 func (r *run) answer(ex *filter.Exchange) (*http.Response, error) {
@@ -28,14 +22,16 @@ func (r *run) answer(ex *filter.Exchange) (*http.Response, error) {
 		r.boundary = rand.Text()
 	}
 	resp := &http.Response{StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Request: ex.Request, Body: http.NoBody}
-	whole := r.complete()
+	pending := r.pending() // what ends from here on may be missing in the head
 	r.setHeader(resp.Header)
-	if !whole {
-		r.stream(ex, resp)
+	if pending || r.isLong() {
+		r.stream(ex, resp, pending)
 		return resp, nil
 	}
 	var b bytes.Buffer
-	err := m.write(r.ctx, &b, r)
+	b.Grow(r.size())
+	w := bufio.NewWriterSize(&b, 512)
+	err := m.write(r.ctx, w, r)
 	r.end()
 	r.report(ex)
 	if err != nil {
@@ -52,19 +48,28 @@ func (r *run) answer(ex *filter.Exchange) (*http.Response, error) {
 	return resp, nil
 }
 
-// complete says whether all that belongs into the answer is there.
-func (r *run) complete() bool {
-	select {
-	case <-r.over:
-	default:
-		return false
-	}
+// pending says whether calls are under way, whose failure the head of the answer cannot tell.
+func (r *run) pending() bool {
 	for i := range r.results {
-		if r.results[i].rest != nil {
-			return false
+		if !r.isReady(i) {
+			return true
 		}
 	}
-	return true
+	return false
+}
+
+// isLong says whether one of the answers, which are all there, is passed on while it comes.
+func (r *run) isLong() bool {
+	return slices.ContainsFunc(r.results, func(res result) bool { return res.rest != nil })
+}
+
+// size is about how long an answer is that is there.
+func (r *run) size() int {
+	n := 64
+	for i := range r.results {
+		n += len(r.results[i].raw) + len(r.of.steps[i].key) + 8
+	}
+	return n
 }
 
 // tag gives the answer an ETag. It says whether the client has that already.
@@ -98,7 +103,7 @@ func names(fields []string, tag string) bool {
 }
 
 // stream has the answer written while it is read, no faster.
-func (r *run) stream(ex *filter.Exchange, resp *http.Response) {
+func (r *run) stream(ex *filter.Exchange, resp *http.Response, pending bool) {
 	resp.ContentLength = -1
 	if ex.Request.Method == http.MethodHead {
 		r.end()
@@ -106,16 +111,16 @@ func (r *run) stream(ex *filter.Exchange, resp *http.Response) {
 		return
 	}
 	from, to := io.Pipe()
-	written := make(chan struct{})
-	go func() { // ends with the answer, or when nobody reads it any more
-		defer close(written)
-		err := r.writeAll(to)
-		_ = to.CloseWithError(err)
-	}()
-	resp.Body = &streamed{PipeReader: from, run: r, ex: ex, written: written}
-	if r.of.pending(r) {
+	s := &streamed{PipeReader: from, run: r, ex: ex, written: make(chan struct{})}
+	if pending {
 		resp.Trailer = http.Header{Partial: nil}
+		s.trailer, s.told = resp.Trailer, resp.Header.Get(Partial)
 	}
+	go func() { // ends with the answer, or when nobody reads it any more
+		defer close(s.written)
+		_ = to.CloseWithError(r.writeAll(to))
+	}()
+	resp.Body = s
 }
 
 // writeAll writes the answer, and survives what goes wrong in that.
@@ -125,19 +130,7 @@ func (r *run) writeAll(w io.Writer) (err error) {
 			err = r.panicked(v)
 		}
 	}()
-	return r.of.composed.write(r.ctx, w, r)
-}
-
-// pending says whether calls are under way whose failure the head of the answer cannot tell.
-func (a *aggregate) pending(r *run) bool {
-	for i := range r.results {
-		select {
-		case <-r.results[i].ready:
-		default:
-			return true
-		}
-	}
-	return false
+	return r.of.composed.write(r.ctx, bufio.NewWriterSize(w, 32<<10), r)
 }
 
 // streamed is the body of an answer that is written while it is read.
@@ -145,6 +138,8 @@ type streamed struct {
 	*io.PipeReader
 	run     *run
 	ex      *filter.Exchange
+	trailer http.Header // of the answer; nil: there is none
+	told    string      // by the head
 	written chan struct{}
 	closed  bool
 }
@@ -152,9 +147,9 @@ type streamed struct {
 // Read reads on. At the end the trailer is there.
 func (s *streamed) Read(p []byte) (int, error) {
 	n, err := s.PipeReader.Read(p)
-	if err == io.EOF && s.ex.Response != nil && s.ex.Response.Trailer != nil {
-		if told := s.run.partial(); told != "" {
-			s.ex.Response.Trailer = http.Header{Partial: {told}}
+	if err == io.EOF && s.trailer != nil {
+		if told := s.run.partial(); told != s.told {
+			s.trailer[Partial] = []string{told}
 		}
 	}
 	return n, err
@@ -177,118 +172,17 @@ func (s *streamed) Close() error {
 // report tells the exchange what was tried for it.
 func (r *run) report(ex *filter.Exchange) {
 	for i := range r.results {
-		for _, child := range r.results[i].children {
-			ex.Attempts = append(ex.Attempts, child.Attempts...)
-			if child.Upstream != "" {
-				ex.Upstream = child.Upstream
+		for _, sent := range r.results[i].sent {
+			if sent == nil {
+				continue
+			}
+			ex.Attempts = append(ex.Attempts, sent.Attempts...)
+			if sent.Upstream != "" {
+				ex.Upstream = sent.Upstream
 			}
 		}
 	}
-}
-
-// partial names the calls that failed, for the field Partial.
-func (r *run) partial() string {
-	var list []string
-	for i, s := range r.of.steps {
-		res := &r.results[i]
-		select {
-		case <-res.ready:
-		default:
-			continue
-		}
-		if res.state != broken && res.gaps == 0 {
-			continue
-		}
-		item := token(s.name)
-		switch code, status := reason(res.err); {
-		case res.state != broken:
-			item += fmt.Sprintf(";missing=%d", res.gaps)
-		case status > 0:
-			item += ";status=" + strconv.Itoa(status)
-		default:
-			item += ";reason=" + string(code)
-		}
-		list = append(list, item)
+	if r.failure == nil && r.partial() != "" {
+		r.of.metrics.partial.Inc()
 	}
-	return strings.Join(list, ", ")
-}
-
-// token is a name as a token of structured fields, or as a string.
-func token(name string) string {
-	for i := range len(name) {
-		c := name[i]
-		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-		if !letter && (i == 0 || (c < '0' || c > '9') && c != '_' && c != '-' && c != '.') {
-			return strconv.QuoteToASCII(name)
-		}
-	}
-	return name
-}
-
-// told are the calls that failed, as JSON for the member "errors"; nil: none has, or nobody asked.
-func (r *run) told() []byte {
-	if !r.of.errors {
-		return nil
-	}
-	type failed struct {
-		Call    string      `json:"call"`
-		Code    filter.Code `json:"code"`
-		Status  int         `json:"status,omitempty"`
-		Missing int         `json:"missing,omitempty"`
-	}
-	var all []failed
-	for i, s := range r.of.steps {
-		res := &r.results[i]
-		code, status := reason(res.err)
-		switch {
-		case res.state == broken:
-			all = append(all, failed{Call: s.name, Code: code, Status: status})
-		case res.gaps > 0:
-			all = append(all, failed{Call: s.name, Code: filter.CallFailed, Missing: res.gaps})
-		}
-	}
-	if all == nil {
-		return nil
-	}
-	b, _ := json.Marshal(all)
-	return b
-}
-
-// reason is the code of a failure, and the status where the upstream answered.
-func reason(err error) (filter.Code, int) {
-	var status *call.StatusError
-	if errors.As(err, &status) {
-		return filter.CallFailed, status.Status
-	}
-	var known *filter.Error
-	if errors.As(err, &known) {
-		return known.Code, 0
-	}
-	return filter.CallFailed, 0
-}
-
-// failure is the answer where a required call has failed.
-func (a *aggregate) failure(s *step, err error) error {
-	var known *filter.Error
-	var status *call.StatusError
-	var format *call.FormatError
-	var document *document.Error
-	switch {
-	case errors.As(err, &status):
-		e := filter.Reject(filter.CallFailed, "The call %q, which the answer needs, was answered with %d.", s.name, status.Status).Because(err)
-		if a.own && status.Status >= 400 {
-			e.Status = status.Status
-			if after := status.Header["Retry-After"]; after != nil {
-				e.Header = http.Header{"Retry-After": after}
-			}
-		}
-		return e
-	case errors.As(err, &format), errors.As(err, &document):
-		return filter.Reject(filter.CallFailed, "The call %q, which the answer needs, did not get what it should.", s.name).Because(err)
-	case errors.As(err, &known):
-		e := *known
-		e.Detail = fmt.Sprintf("The call %q, which the answer needs, failed. %s", s.name, known.Public())
-		return &e
-	}
-	return filter.Reject(filter.CallFailed, "The call %q, which the answer needs, failed.", s.name).Because(err)
 }

@@ -21,7 +21,8 @@ type Config struct {
 	// Self is the whole, for the order of the calls.
 	Self config.Node `yaml:",self"`
 
-	// Timeout is how long all calls together may take, up to the end of the answer. By default 30s; 0 is without an end.
+	// Timeout is how long all calls together may take until they are answered. Then those that are optional count as failed, and where another one is
+	// missing, the answer is 504. Long answers that are passed on by then may go on. By default 30s; 0 is without an end.
 	Timeout config.Duration `yaml:"timeout"`
 
 	// Format is how the answer is written. "json" is one document, in which the calls stand in the order in which they are declared. The others give each
@@ -32,24 +33,30 @@ type Config struct {
 	Compose Compose `yaml:"compose"`
 
 	// Begin is when the answer begins. "required": once all calls that are required have been answered, so that its status is true; long answers are passed
-	// on while they come. "first": with the first byte there is; a call that fails afterwards cuts the answer. "all": once all is there. By default
-	// "required" for json, and "first" for the other formats, in which failures have a place.
+	// on while they come. "first": with the first answer there is, and the others follow as they come, in any order; one that is required and fails
+	// afterwards cuts the answer, or ends it with an error where the format has a place for it. "all": once all have been answered. By default "required" for
+	// json, and "first" for the other formats. An answer that Compose computes or merges begins when it is whole.
 	Begin string `yaml:"begin" enum:"first,required,all"`
 
-	// Errors adds a member "errors" to the answer, with the name, status and code of each call that failed. By default there is none.
+	// Errors adds a member "errors" to the answer, where it is an object, with name, code and status of each call that failed. By default there is none.
 	Errors bool `yaml:"errors"`
 
 	// FailureStatus is the status where a required call fails: "gateway" for 504 where it took too long and else 502, "upstream" for the status that the
 	// upstream answered, where it did. By default "gateway".
 	FailureStatus string `yaml:"failure_status" enum:"gateway,upstream"`
 
-	// Headers are fields of the answer, by name; values are templates, which see the calls' answers. By default there are those of a JSON answer.
+	// Headers are fields of the answer, by name; values are templates, which see the calls' answers, and have the answer wait for those. An empty value takes
+	// a field away. By default there are Content-Type, Cache-Control, Vary and ETag.
 	Headers map[string]string `yaml:"headers"`
 
 	// Cookies says what becomes of Set-Cookie in the calls' answers: "drop", or "pass" for all of them, in the order of the calls. By default "drop".
 	Cookies string `yaml:"cookies" enum:"drop,pass"`
 
-	// MaxPart is how long an answer of a call may be that is looked into: for other calls, for Compose, or one of many of Each. Others may be longer; they
+	// ServerTiming adds the field Server-Timing: how long each call took that had ended when the answer began, and when it began, in milliseconds, as
+	// browsers show it. By default there is none, for it tells clients what the answer is made of.
+	ServerTiming bool `yaml:"server_timing"`
+
+	// MaxPart is how long an answer of a call may be that is held: for other calls, for Compose, and those of a loop together. Others may be longer; they
 	// pass through. By default 10MiB.
 	MaxPart config.Size `yaml:"max_part" min:"1KiB"`
 

@@ -3,6 +3,7 @@ package aggregate_test
 import (
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -45,7 +46,10 @@ func faulty(t *testing.T) map[string]string {
 		"not UTF-8":      says("\"\xff\""),
 		"too deep":       says(strings.Repeat("[", 100_000)),
 		"a charset":      says(`{}`, "Content-Type: application/json; charset=utf-16"),
-		"no type":        func(w http.ResponseWriter, _ *http.Request) { w.Header()["Content-Type"] = nil; _, _ = io.WriteString(w, "{}") },
+		"no type": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Content-Type"] = nil
+			_, _ = io.WriteString(w, "{}")
+		},
 		"not gzip":       says(`{}`, "Content-Encoding: gzip"),
 		"another coding": says(`{}`, "Content-Encoding: zstd"),
 	} {
@@ -71,7 +75,11 @@ func TestFaults(t *testing.T) {
 	for fault, url := range faulty(t) {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
-			g := gatewaytest.New(t, fmt.Sprintf(`
+			limit := "20s"
+			if strings.HasPrefix(fault, "slow") {
+				limit = "200ms"
+			}
+			g := gatewaytest.New(t, strings.ReplaceAll(fmt.Sprintf(`
 upstreams:
   good: {endpoints: [%s]}
   bad: {endpoints: [%s], retry: off, eject: off}
@@ -86,7 +94,11 @@ routes:
   - {match: /default, aggregate: {y: {call: good, pick: [ok]}, x: {call: bad, timeout: 200ms, optional: true, default: [7]}}}
   - {match: /needs, aggregate: {x: {call: bad, timeout: 200ms, optional: true, default: {a: "1"}}, y: {call: "good/{x.a}", pick: [ok]}}}
   - {match: /loop, aggregate: {y: {call: good, hide: true}, x: {each: y.list, call: bad, timeout: 200ms, optional: true, default: 0}}}
-`, good.URL, url))
+  - {match: /lines, aggregate: {y: {call: good, pick: [ok]}, x: {call: "bad/{y.ok}", timeout: 200ms}, format: ndjson}}
+  - {match: /events, aggregate: {y: {call: good, pick: [ok]}, x: {call: "bad/{y.ok}", timeout: 200ms, optional: true}, format: sse}}
+  - {match: /parts, aggregate: {y: {call: good, pick: [ok]}, x: {call: "bad/{y.ok}", timeout: 200ms, optional: true, default: 0}, format: multipart}}
+  - {match: /begun, aggregate: {y: {call: good, pick: [ok]}, x: {call: "bad/{y.ok}", timeout: 200ms, optional: true, default: 0}, begin: first}}
+`, good.URL, url), "200ms", limit))
 			code, status := codes[fault], statuses[fault]
 			if code == "" {
 				code = "call_failed"
@@ -117,15 +129,31 @@ routes:
 				"/default":  {`{"y":{"ok":true},"x":[7]}`, partial},
 				"/needs":    {`{"x":{"a":"1"},"y":{"ok":true}}`, partial},
 				"/loop":     {`{"x":[0,0]}`, "x;missing=2"},
+				"/begun":    {`{"y":{"ok":true},"x":0}`, partial},
+				"/events":   {"event: y\ndata: {\"ok\":true}\n\nevent: x\ndata: null\n\n", partial},
 			} {
 				resp, body := g.Get(path)
 				partial := resp.Header.Get("Cardea-Partial") + resp.Trailer.Get("Cardea-Partial")
 				if resp.StatusCode != 200 || body != want[0] || partial != want[1] {
 					t.Errorf("%s: %d %s, partial %q, wanted %q", path, resp.StatusCode, body, partial, want)
 				}
-				if resp.Header.Get("Cache-Control") != "no-store" {
-					t.Errorf("%s: Cache-Control is %q", path, resp.Header.Get("Cache-Control"))
+				if told := resp.Header["Cache-Control"]; len(told) != 1 || told[0] != "no-store" {
+					t.Errorf("%s: Cache-Control is %q", path, told)
 				}
+			}
+			// The good one comes first, and is needed; what fails then has its place in what has begun.
+			if resp, body := g.Get("/lines"); resp.StatusCode != 200 || !strings.HasPrefix(body, "{\"y\":{\"ok\":true}}\n{\"errors\":[{\"code\":\""+code+"\",") {
+				t.Errorf("/lines: %d %s", resp.StatusCode, body)
+			}
+			resp, body := g.Get("/parts")
+			_, boundary, _ := strings.Cut(resp.Header.Get("Content-Type"), "boundary=")
+			parts, got := multipart.NewReader(strings.NewReader(body), boundary), ""
+			for part, err := parts.NextPart(); err == nil; part, err = parts.NextPart() {
+				b, _ := io.ReadAll(part)
+				got += part.Header.Get("Content-Disposition") + string(b) + ";"
+			}
+			if want := `inline; name="y"{"ok":true};inline; name="x"0;`; got != want || resp.Header.Get("Cardea-Partial")+resp.Trailer.Get("Cardea-Partial") != partial {
+				t.Errorf("/parts: %s", got)
 			}
 		})
 	}

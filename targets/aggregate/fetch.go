@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/call"
@@ -25,70 +26,140 @@ const endless = 1 << 62
 
 // part is an answer of a call, or what has come of it.
 type part struct {
-	raw    []byte        // JSON, checked
+	raw    []byte        // JSON, checked; nil is null
 	rest   io.ReadCloser // of a long one, in the place of raw: checked while it is read
 	status int
 	heads  []http.Header // of the answer, or of those of a loop
 	value  any           // where it is looked into
+	there  bool          // there is a value
 	gaps   int           // elements of a loop that failed
+}
+
+// text is the JSON of a part that is not a long one.
+func (p *part) text() []byte {
+	if p.raw == nil {
+		return []byte("null")
+	}
+	return p.raw
+}
+
+// request is a request of a call.
+type request struct {
+	*filter.Exchange
+	limited *call.Limited
+	values  []any // of the edits
+	left    *room // nil: a part has all room that parts have
 }
 
 // fetched is an answer as it came, which several calls may want.
 type fetched struct {
 	done   chan struct{}
 	raw    []byte
-	more   io.ReadCloser // what follows raw in a long answer, for the first who asked; nil: raw is the whole
+	more   io.ReadCloser // what follows raw in a long answer; nil: raw is the whole
 	status int
 	header http.Header
 	err    error
+	cut    bool // whoever asked had no more time, or had left
 }
 
-// fetch sends the request of a call, and takes the answer as the plan wants it.
-func (r *run) fetch(s *step, child *filter.Exchange, values []any) (_ part, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = r.panicked(v)
-		}
-	}()
-	ctx, cancel := s.Limit(r.ctx)
-	child.Request = child.Request.WithContext(ctx)
-	f, mine := r.ask(s, child)
+// fetch sends the request, and takes the answer as the plan wants it.
+func (r *run) fetch(s *step, q *request) (part, error) {
+	f := r.ask(s, q)
 	if f.err != nil {
-		cancel()
+		q.limited.End()
 		return part{}, f.err
 	}
-	p := part{status: f.status, heads: []http.Header{f.header}}
-	if f.more == nil || !mine {
-		cancel()
-		return r.short(s, p, bytes.NewReader(f.raw), values)
+	p := part{status: f.status, heads: []http.Header{f.header}, there: true}
+	if f.more == nil {
+		q.limited.End()
+		return r.whole(s, q, p, f.raw, nil)
 	}
 	src := io.MultiReader(bytes.NewReader(f.raw), f.more)
-	end := func() error { err := f.more.Close(); cancel(); return err }
-	if s.needed || r.of.composed.values || s.each != nil {
-		defer end() //nolint:errcheck // it was read to its end, or is of no use
-		return r.short(s, p, src, values)
+	if s.kept {
+		p, err := r.whole(s, q, p, nil, src)
+		_ = f.more.Close()
+		if cause := context.Cause(q.limited); err != nil && cause != nil {
+			err = cause
+		}
+		q.limited.End()
+		return p, err
 	}
-	checked := r.checked(s, src, endless, values)
+	checked := s.checked(q, src, endless)
 	begin, err := readUpTo(checked, spool/2, -1) // what is wrong with its beginning is found while there is time to say so
 	if err != nil && err != io.EOF {
-		_ = end()
-		return part{}, err
+		_ = f.more.Close()
+		q.limited.End()
+		return part{}, broken502(q.limited, err)
 	}
-	p.rest = &long{r: io.MultiReader(bytes.NewReader(begin), checked), end: end}
+	q.limited.Lift() // from here on the client's pace counts, and the upstream's time between bytes
+	p.rest = &long{Reader: io.MultiReader(bytes.NewReader(begin), checked), body: f.more, limited: q.limited}
 	return p, nil
 }
 
-// ask sends a request, or waits for one that is the same. It says whether it was sent for this call alone.
-func (r *run) ask(s *step, child *filter.Exchange) (f *fetched, mine bool) {
-	key := requestKey(s, child.Request)
+// checked is the answer of a call as it is passed on: edited, and known to be JSON as far as it is read.
+func (s *step) checked(q *request, src io.Reader, most int64) io.Reader {
+	limits := document.Limits{Size: most}
+	if s.editor != nil {
+		return s.editor.Reader(src, limits, q.values)
+	}
+	return document.Check(src, limits)
+}
+
+// whole takes an answer that is held as a whole, whose bytes are there, or come from src.
+func (r *run) whole(s *step, q *request, p part, raw []byte, src io.Reader) (_ part, err error) {
+	if src != nil || s.editor != nil {
+		if src == nil {
+			src = bytes.NewReader(raw)
+		}
+		if raw, err = io.ReadAll(q.left.bound(s.checked(q, src, r.of.maxPart))); err != nil {
+			return part{}, err
+		}
+	} else if _, err := io.Copy(io.Discard, q.left.bound(s.checked(q, bytes.NewReader(raw), r.of.maxPart))); err != nil {
+		return part{}, err
+	}
+	p.raw = raw
+	if s.needed {
+		p.value, err = document.Read(bytes.NewReader(raw), document.Limits{Size: r.of.maxPart})
+	}
+	return p, err
+}
+
+// room is how many bytes the answers of a loop may still have, together.
+type room struct{ atomic.Int64 }
+
+// bound returns a reader that fails once there is no room left.
+func (l *room) bound(r io.Reader) io.Reader {
+	if l == nil {
+		return r
+	}
+	return &bounded{r, l}
+}
+
+type bounded struct {
+	io.Reader
+	left *room
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if b.left.Add(-int64(n)) < 0 {
+		return 0, &document.Error{Kind: document.TooLarge, Offset: -1, Reason: "the answers together are longer than `max_part`"}
+	}
+	return n, err
+}
+
+// ask sends a request, or waits for one that is the same. A long answer, and one that failed for want of time, is each call's own.
+func (r *run) ask(s *step, q *request) *fetched {
+	key := requestKey(s, q.Request)
 	if key == "" {
-		f = &fetched{}
-		f.send(s, child)
-		return f, true
+		f := &fetched{}
+		f.send(s, q)
+		return f
 	}
 	r.mu.Lock()
-	f = r.shared[key]
-	if mine = f == nil; mine {
+	f := r.shared[key]
+	mine := f == nil
+	if mine {
 		f = &fetched{done: make(chan struct{})}
 		if r.shared == nil {
 			r.shared = map[string]*fetched{}
@@ -98,25 +169,24 @@ func (r *run) ask(s *step, child *filter.Exchange) (f *fetched, mine bool) {
 	r.mu.Unlock()
 	if mine {
 		defer close(f.done)
-		f.send(s, child)
-		return f, true
+		f.send(s, q)
+		return f
 	}
 	select {
 	case <-f.done:
-	case <-child.Context().Done():
-		return &fetched{err: context.Cause(child.Context())}, true
+	case <-q.limited.Done():
+		return &fetched{err: context.Cause(q.limited)}
 	}
-	if f.more != nil || f.err != nil { // a long answer is read once
+	if f.more != nil || f.cut {
 		f = &fetched{}
-		f.send(s, child)
-		return f, true
+		f.send(s, q)
 	}
-	return f, false
+	return f
 }
 
 // requestKey tells requests apart that can be made once for all; "" is for one that is its own.
 func requestKey(s *step, req *http.Request) string {
-	if req.Method != http.MethodGet || req.Body != http.NoBody {
+	if !s.shares || req.Body != http.NoBody {
 		return ""
 	}
 	var b strings.Builder
@@ -127,11 +197,14 @@ func requestKey(s *step, req *http.Request) string {
 	return b.String()
 }
 
+var errUnsent = errors.New("the request could not be sent")
+
 // send sends the request, and reads the beginning of the answer, or all of a short one.
-func (f *fetched) send(s *step, child *filter.Exchange) {
-	resp, err := s.Send(child)
+func (f *fetched) send(s *step, q *request) {
+	f.err = errUnsent // where it panics, nobody must take the answer for an empty one
+	resp, err := s.Send(q.Exchange)
 	if err != nil {
-		f.err = err
+		f.err, f.cut = err, q.limited.Err() != nil
 		return
 	}
 	f.status, f.header = resp.StatusCode, resp.Header
@@ -142,14 +215,13 @@ func (f *fetched) send(s *step, child *filter.Exchange) {
 		return
 	}
 	f.raw, err = readUpTo(body, spool, resp.ContentLength)
-	switch {
-	case err == io.EOF:
-		_ = resp.Body.Close()
-	case err != nil:
-		_ = resp.Body.Close()
-		f.err = broken502(child.Context(), err)
-	default:
+	if f.err = nil; err == nil {
 		f.more = &closing{body, resp.Body}
+		return
+	}
+	_ = resp.Body.Close()
+	if err != io.EOF {
+		f.err, f.cut = broken502(q.limited, err), q.limited.Err() != nil
 	}
 }
 
@@ -181,7 +253,8 @@ func broken502(ctx context.Context, err error) error {
 		return cause
 	}
 	var known *filter.Error
-	if errors.As(err, &known) {
+	var document *document.Error
+	if errors.As(err, &known) || errors.As(err, &document) {
 		return err
 	}
 	return filter.Reject(filter.UpstreamReset, "").Because(err)
@@ -196,116 +269,16 @@ type closing struct {
 // Close closes it.
 func (c *closing) Close() error { return c.body.Close() }
 
-// checked is the answer of a call as it is passed on: edited, and known to be JSON as far as it is read.
-func (r *run) checked(s *step, src io.Reader, most int64, values []any) io.Reader {
-	limits := document.Limits{Size: most}
-	if s.editor != nil {
-		return s.editor.Reader(src, limits, values)
-	}
-	return document.Check(src, limits)
-}
-
-// short takes a whole answer.
-func (r *run) short(s *step, p part, src io.Reader, values []any) (part, error) {
-	var err error
-	if p.raw, err = io.ReadAll(r.checked(s, src, r.of.maxPart, values)); err != nil {
-		return part{}, err
-	}
-	if s.needed || r.of.composed.values {
-		if p.value, err = document.Read(bytes.NewReader(p.raw), document.Limits{Size: r.of.maxPart}); err != nil {
-			return part{}, err
-		}
-	}
-	return p, nil
-}
-
 // long is an answer that is passed on while it comes.
 type long struct {
-	r    io.Reader
-	end  func() error
-	once sync.Once
+	io.Reader
+	body    io.Closer
+	limited *call.Limited
+	once    sync.Once
 }
-
-// Read reads on.
-func (l *long) Read(p []byte) (int, error) { return l.r.Read(p) }
 
 // Close gives up what was not read.
 func (l *long) Close() (err error) {
-	l.once.Do(func() { err = l.end() })
+	l.once.Do(func() { err = l.body.Close(); l.limited.End() })
 	return err
-}
-
-func newReader(b []byte) io.Reader { return bytes.NewReader(b) }
-
-// beginEach makes the requests of a loop, and has them sent, some at a time.
-func (r *run) beginEach(i int, s *step, values []any) error {
-	found, _ := s.each.in(r.own)
-	list, ok := found.([]any)
-	switch {
-	case found == nil:
-		return &call.FormatError{Reason: fmt.Sprintf("there is no %s to go through", s.each.source)}
-	case !ok:
-		return &call.FormatError{Reason: fmt.Sprintf("%s is no list", s.each.source)}
-	case len(list) > s.each.max:
-		return &call.FormatError{Reason: fmt.Sprintf("%s has %d elements, and `max` is %d", s.each.source, len(list), s.each.max)}
-	}
-	children := make([]*filter.Exchange, len(list))
-	defer func() { r.element = nil }()
-	for k := range list {
-		r.element = list[k]
-		req, err := s.Request(r.ctx, r.own)
-		if err != nil {
-			return &call.FormatError{Reason: fmt.Sprintf("element %d: %v", k, err)}
-		}
-		children[k] = r.childFor(req, s)
-	}
-	go r.carryOut(i, func(res *result) {
-		res.children = children
-		parts, errs := make([]part, len(children)), make([]error, len(children))
-		var group sync.WaitGroup
-		turns := make(chan struct{}, s.each.parallel)
-		for k, child := range children {
-			turns <- struct{}{}
-			group.Go(func() {
-				defer func() { <-turns }()
-				parts[k], errs[k] = r.fetch(s, child, values)
-			})
-		}
-		group.Wait()
-		res.part, res.err = r.joined(s, parts, errs)
-	})
-	return nil
-}
-
-// joined is the list of the answers of a loop. Where the call is optional, what stands in for it stands in for each that failed.
-func (r *run) joined(s *step, parts []part, errs []error) (part, error) {
-	all := part{status: http.StatusOK, raw: []byte{'['}}
-	list := make([]any, len(parts))
-	for k := range parts {
-		if errs[k] != nil && !s.optional {
-			return part{}, fmt.Errorf("element %d: %w", k, errs[k])
-		}
-		if k > 0 {
-			all.raw = append(all.raw, ',')
-		}
-		if errs[k] != nil {
-			parts[k] = part{raw: s.standIn}
-			if s.standIn == nil {
-				parts[k].raw = []byte("null")
-			}
-			parts[k].value = parsed(parts[k].raw)
-			all.gaps++
-		}
-		all.raw = append(all.raw, parts[k].raw...)
-		list[k] = parts[k].value
-		all.heads = append(all.heads, parts[k].heads...)
-		if int64(len(all.raw)) > r.of.maxPart {
-			return part{}, &document.Error{Kind: document.TooLarge, Offset: -1, Reason: fmt.Sprintf("the answers together are longer than `max_part`, %d bytes", r.of.maxPart)}
-		}
-	}
-	all.raw = append(all.raw, ']')
-	if s.needed || r.of.composed.values {
-		all.value = list
-	}
-	return all, nil
 }

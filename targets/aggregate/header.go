@@ -1,6 +1,7 @@
 package aggregate
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -22,7 +23,6 @@ func (r *run) setHeader(h http.Header) {
 	}
 	if told := r.partial(); told != "" {
 		h[Partial] = []string{told}
-		r.of.metrics.partial.Inc()
 	}
 	for i := range r.results {
 		for _, head := range r.heads(i) {
@@ -31,6 +31,9 @@ func (r *run) setHeader(h http.Header) {
 				h["Set-Cookie"] = append(h["Set-Cookie"], head["Set-Cookie"]...)
 			}
 		}
+	}
+	if r.of.timing {
+		h["Server-Timing"] = []string{r.timing()}
 	}
 	for _, f := range r.of.headers {
 		delete(h, f.name)
@@ -50,13 +53,24 @@ func visible(c rune) rune {
 
 // heads are the heads of the answers of a call, as far as there are any.
 func (r *run) heads(i int) []http.Header {
-	select {
-	case <-r.results[i].ready:
+	if r.isReady(i) {
 		return r.results[i].heads
-	default:
-		return nil
 	}
+	return nil
 }
+
+// timing is how long the calls took that have ended.
+func (r *run) timing() string {
+	var list []string
+	for i, s := range r.of.steps {
+		if res := &r.results[i]; r.isReady(i) {
+			list = append(list, fmt.Sprintf("%s;dur=%.1f;start=%.1f", s.name, milliseconds(res.took), milliseconds(res.began.Sub(r.began))))
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // addVary adds names of fields that are not there yet. Those that the gateway sends itself tell nothing of the client.
 func addVary(h http.Header, lines []string) {
@@ -73,15 +87,13 @@ func addVary(h http.Header, lines []string) {
 // cacheControl is the strictest of what the answers say: an answer lives as long as its shortest-lived part. One of which something is missing, or may
 // be, is not stored.
 func (r *run) cacheControl() string {
-	least := lifetime{maxAge: -1, sMaxAge: -1}
+	least := lifetime{maxAge: -1, sMaxAge: -1, shared: true}
 	said, silent := false, false
 	for i, s := range r.of.steps {
-		res := &r.results[i]
-		select {
-		case <-res.ready:
-		default:
+		if !r.isReady(i) {
 			return "no-store"
 		}
+		res := &r.results[i]
 		switch {
 		case res.state == skipped:
 			continue
@@ -94,20 +106,24 @@ func (r *run) cacheControl() string {
 			} else {
 				silent = true
 			}
+			least.private = least.private || r.of.cookies && head["Set-Cookie"] != nil
 		}
 	}
 	if !said {
 		return "" // nobody says anything
 	}
 	if silent {
-		least.maxAge, least.sMaxAge, least.no = -1, -1, true
+		least.maxAge, least.sMaxAge, least.no, least.shared = -1, -1, true, false
 	}
+	// An answer to a request with credentials is for others only if it says so (RFC 9111, section 3.5), and here each part must.
+	least.private = least.private || !least.shared && r.own.Request.Header["Authorization"] != nil
 	return least.String()
 }
 
 // lifetime is what several answers say of being stored. -1: there is no such age.
 type lifetime struct {
 	store, private, no, must, proxy bool // no-store, private, no-cache, must-revalidate, proxy-revalidate
+	shared                          bool // each lets shared caches keep what was asked for with credentials
 	maxAge, sMaxAge                 time.Duration
 }
 
@@ -122,6 +138,7 @@ func (l *lifetime) take(h http.Header) bool {
 	l.no = l.no || c.Has(rules.NoCache)
 	l.must = l.must || c.Has(rules.MustRevalidate)
 	l.proxy = l.proxy || c.Has(rules.ProxyRevalidate)
+	l.shared = l.shared && (c.Has(rules.Public) || c.Has(rules.MustRevalidate) || c.Has(rules.SMaxAge))
 	age := ageOf(h)
 	fresh, ok := c.MaxAge-age, c.Has(rules.MaxAge)
 	if !ok && h["Expires"] != nil {

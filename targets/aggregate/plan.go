@@ -1,8 +1,11 @@
 package aggregate
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -21,11 +24,17 @@ type step struct {
 	hide     bool
 	merge    bool
 	each     *each
-	after    []int  // indexes of the calls whose answers it needs
-	needed   bool   // its answer is looked into
-	standIn  []byte // JSON in the place of an answer that failed; nil: null
+	after    []int // indexes of the calls whose answers it needs
+	needed   bool  // its answer is looked into
+	kept     bool  // its answer is held as a whole, however long
+	told     bool  // a field of the head tells of it
+	shares   bool  // another call, or another turn of its loop, may ask for the same
 	editor   *document.Editor
 	sets     []filter.Lookup // values of the editor's templates
+
+	condition    string // as it is written
+	standIn      []byte // JSON in the place of an answer that failed; nil: null
+	standInValue any
 }
 
 // each is a loop.
@@ -43,101 +52,90 @@ const body = "body"
 type declared struct {
 	name string
 	node config.Node
+	call Call
 }
 
 // declaredCalls returns the calls in the order in which they are written.
-func declaredCalls(c *Config) []declared {
-	var all []declared
+func declaredCalls(c *Config) (all []declared, err error) {
+	var errs []error
+	add := func(name string, node config.Node) {
+		d := declared{name: name, node: node}
+		errs = append(errs, node.Decode(&d.call))
+		all = append(all, d)
+	}
 	for name, node := range c.Self.Field("calls").Fields() {
-		all = append(all, declared{name, node})
+		add(name, node)
 	}
 	for name := range c.Self.Fields() {
 		if node, is := c.More[name]; is {
-			all = append(all, declared{name, node})
+			add(name, node)
 		}
 	}
-	return all
+	return all, errors.Join(errs...)
 }
 
 // planner readies the calls.
 type planner struct {
 	env   *filter.Env
-	names []string
-	at    filter.Slot[run]
+	calls []declared
+	names []string       // of the calls, and the client's body
+	steps []*step        // of the calls
+	loops map[string]int // calls by the name of the element that they loop over
+	at    filter.Slot[scope]
 	uses  bool // the client's body is used
 }
 
 // plan readies the calls, and puts errors at their places.
-func (p *planner) plan(c *Config) ([]*step, error) {
-	var errs []error
-	written := declaredCalls(c)
-	calls := make([]Call, len(written))
-	as := map[string]bool{}
-	for i, d := range written {
-		if err := d.node.Decode(&calls[i]); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		p.names = append(p.names, d.name)
-		if calls[i].Each != nil {
-			as[calls[i].Each.As] = true
-		}
-	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
-	}
-	if err := p.know(as); err != nil {
+func (p *planner) plan(c *Config) (steps []*step, err error) {
+	if p.calls, err = declaredCalls(c); err != nil {
 		return nil, err
 	}
-	steps := make([]*step, len(written))
-	for i, d := range written {
-		s, err := p.step(d.name, &calls[i])
+	if err := p.know(); err != nil {
+		return nil, err
+	}
+	var errs []error
+	for i := range p.calls {
+		s, err := p.step(&p.calls[i])
 		if err != nil {
-			errs = append(errs, d.node.Locate(err))
-			continue
+			errs = append(errs, p.calls[i].node.Locate(err))
 		}
-		steps[i] = s
+		p.steps = append(p.steps, s)
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	return steps, p.connect(steps, written)
+	return p.steps, p.connect()
 }
 
 // know lets expressions know the names of the calls, of the elements of loops, and the client's body.
-func (p *planner) know(elements map[string]bool) error {
-	at := p.at
-	known := map[string]filter.Lookup{body: func(ex *filter.Exchange) (any, bool) {
-		if r := at.Get(ex); r != nil {
-			return r.body, r.body != nil
+func (p *planner) know() error {
+	known := map[string]filter.Lookup{body: p.lookup(func(s *scope) (any, bool) { return s.body, s.body != nil })}
+	for i, d := range p.calls {
+		known[d.name] = p.lookup(func(s *scope) (any, bool) {
+			res := &s.results[i]
+			return res.value, s.isReady(i) && res.there
+		})
+		if d.name == body {
+			return d.node.Errorf("`body` is the client's body in templates; give the call another name, and its key by `as: body`")
 		}
-		return nil, false
-	}}
-	for i, name := range p.names {
-		if name == body {
-			return fmt.Errorf("`body` is the client's body; name the call otherwise, and give its key by `as: body`")
-		}
-		known[name] = func(ex *filter.Exchange) (any, bool) {
-			if r := at.Get(ex); r != nil {
-				return r.results[i].value, r.results[i].looked
-			}
-			return nil, false
-		}
+		p.names = append(p.names, d.name)
 	}
-	for name := range elements {
-		if slices.Contains(p.names, name) || name == body {
-			return fmt.Errorf("%q is an element of a loop, and a call; name one of them otherwise", name)
+	p.names = append(p.names, body)
+	p.loops = map[string]int{}
+	for i, d := range p.calls {
+		if d.call.Each == nil {
+			continue
 		}
-		known[name] = func(ex *filter.Exchange) (any, bool) {
-			if r := at.Get(ex); r != nil {
-				return r.element, r.element != nil
-			}
-			return nil, false
+		as := d.call.Each.As
+		if slices.Contains(p.names, as) {
+			return d.node.Field("each").Errorf("%q is the element of the loop, and something else, too; name it otherwise by `as`", as)
 		}
+		p.loops[as] = i
+		known[as] = p.lookup(func(s *scope) (any, bool) { return s.item, s.as == as })
 	}
 	expressions, err := p.env.Expr.With(known)
 	if err != nil {
-		return fmt.Errorf("%w; give a call another name, and its key by `as`", err)
+		return p.blame(err)
 	}
 	mine := *p.env
 	mine.Expr = expressions
@@ -145,39 +143,95 @@ func (p *planner) know(elements map[string]bool) error {
 	return nil
 }
 
+// lookup is a value of the run that an exchange belongs to.
+func (p *planner) lookup(value func(*scope) (any, bool)) filter.Lookup {
+	at := p.at
+	return func(ex *filter.Exchange) (any, bool) {
+		if s := at.Get(ex); s != nil {
+			return value(s)
+		}
+		return nil, false
+	}
+}
+
+// blame puts an error about a name at the call that has it.
+func (p *planner) blame(err error) error {
+	none := func(*filter.Exchange) (any, bool) { return nil, false }
+	for _, d := range p.calls {
+		if _, err := p.env.Expr.With(map[string]filter.Lookup{d.name: none}); err != nil {
+			return d.node.Errorf("%v; give the call another name, and its key by `as`", err)
+		}
+		if d.call.Each == nil {
+			continue
+		}
+		if _, err := p.env.Expr.With(map[string]filter.Lookup{d.call.Each.As: none}); err != nil {
+			return d.node.Field("each").Errorf("%v; name the element otherwise by `as`", err)
+		}
+	}
+	return err
+}
+
+// scopeOf is what the templates of a call can refer to.
+func (p *planner) scopeOf() call.Scope {
+	return call.Scope{Env: p.env, Names: slices.AppendSeq(slices.Clone(p.names), maps.Keys(p.loops))}
+}
+
 // step readies a call.
-func (p *planner) step(name string, c *Call) (*step, error) {
-	names := append(slices.Clone(p.names), body)
-	made, err := call.New(call.Scope{Env: p.env, Names: names}, &c.Config)
+func (p *planner) step(d *declared) (*step, error) {
+	c := &d.call
+	made, err := call.New(p.scopeOf(), &c.Config)
 	if err != nil {
 		return nil, err
 	}
-	s := &step{Call: made, name: name, key: c.As, optional: c.Optional, hide: c.Hide, merge: c.Merge}
+	s := &step{Call: made, name: d.name, key: c.As, optional: c.Optional, hide: c.Hide, merge: c.Merge, condition: c.When}
 	if s.key == "" {
-		s.key = name
+		s.key = d.name
 	}
-	if c.Each != nil {
-		in, err := p.env.Expr.Any(c.Each.In)
-		if err != nil {
-			return nil, config.FieldErrorf("each.in", "%w", err)
-		}
-		s.each = &each{in: in, source: c.Each.In, as: c.Each.As, parallel: c.Each.Parallel, max: c.Each.Max}
-		s.refer(p.env.Expr.Names(c.Each.In), names)
+	if c.When != "" && c.Each != nil && slices.Contains(roots(p.env.Expr.Names(c.When)), c.Each.As) {
+		return nil, config.FieldErrorf("when", "it is asked once, before the loop, and does not know %s; let `each` go through those that are wanted", c.Each.As)
+	}
+	if s.each, err = p.each(s, c.Each); err != nil {
+		return nil, config.FieldErrorf("each.in", "%w", err)
 	}
 	if !c.Default.IsZero() {
-		var v any
-		if err := c.Default.Decode(&v); err != nil {
+		if err := c.Default.Decode(&s.standInValue); err != nil {
 			return nil, err
 		}
-		if s.standIn, err = document.Append(nil, v); err != nil {
+		if s.standIn, err = document.Append(nil, s.standInValue); err != nil {
+			return nil, config.FieldErrorf("default", "%w", err)
+		}
+		if s.standInValue, err = document.Read(bytes.NewReader(s.standIn), document.Limits{}); err != nil {
 			return nil, config.FieldErrorf("default", "%w", err)
 		}
 	}
-	return s, p.edits(s, &c.Edits, names)
+	return s, p.edits(s, &c.Edits)
 }
 
+// each readies a loop.
+func (p *planner) each(s *step, c *Each) (*each, error) {
+	if c == nil {
+		return nil, nil
+	}
+	in, err := p.env.Expr.Any(c.In)
+	if err != nil {
+		return nil, err
+	}
+	found := roots(p.env.Expr.Names(c.In))
+	if slices.Contains(found, c.As) {
+		return nil, fmt.Errorf("%s is an element of the list, which cannot be made of it", c.As)
+	}
+	e := &each{in: in, source: c.In, as: c.As, parallel: c.Parallel, max: c.Max}
+	if s.refer(found); !slices.ContainsFunc(found, func(name string) bool { return slices.Contains(p.names, name) }) && isPlain(c.In) {
+		return nil, fmt.Errorf("%s is one value; a loop goes through a list, such as a part of an earlier answer: orders.items", c.In)
+	}
+	return e, nil
+}
+
+// isPlain says whether a source is a variable, or a part of one.
+func isPlain(source string) bool { return !strings.ContainsAny(source, "([?+") }
+
 // edits readies what is done to the answer of a call.
-func (p *planner) edits(s *step, e *document.Edits, names []string) (err error) {
+func (p *planner) edits(s *step, e *document.Edits) (err error) {
 	if e.IsZero() {
 		return nil
 	}
@@ -185,64 +239,119 @@ func (p *planner) edits(s *step, e *document.Edits, names []string) (err error) 
 		return err
 	}
 	for _, source := range s.editor.Templates() {
-		lookup, refers, err := call.Template(call.Scope{Env: p.env, Names: names}, source)
+		lookup, found, err := call.Template(p.scopeOf(), source)
 		if err != nil {
 			return config.FieldErrorf("set", "%w", err)
 		}
 		s.sets = append(s.sets, lookup)
-		s.refer(refers, names)
+		s.refer(found)
 	}
 	return nil
 }
 
-// refer notes that a call needs what has these names.
-func (s *step) refer(found, names []string) {
+// template readies a text of the answer's head. It notes which calls it tells of.
+func (p *planner) template(source string) (filter.Template, error) {
+	t, found, err := call.Text(p.scopeOf(), source)
+	if err != nil {
+		return nil, err
+	}
+	return t, p.use(found, func(s *step) { s.needed, s.told = true, true })
+}
+
+// use notes what is used by what belongs to no call.
+func (p *planner) use(found []string, note func(*step)) error {
 	for _, name := range found {
+		if i := slices.Index(p.names, name); i >= 0 && i < len(p.steps) {
+			note(p.steps[i])
+			continue
+		}
+		if i, is := p.loops[name]; is {
+			return fmt.Errorf("%s is an element of the loop of %s, and known only there", name, p.calls[i].name)
+		}
+		p.uses = p.uses || name == body
+	}
+	return nil
+}
+
+// roots are the first words of names: "orders" of "orders.items".
+func roots(names []string) []string {
+	found := make([]string, len(names))
+	for i, name := range names {
 		if end := strings.IndexAny(name, ".["); end >= 0 {
 			name = name[:end]
 		}
-		if slices.Contains(names, name) && !slices.Contains(s.Refers, name) {
+		found[i] = name
+	}
+	return found
+}
+
+// refer notes that a call needs what has these names.
+func (s *step) refer(found []string) {
+	for _, name := range found {
+		if !slices.Contains(s.Refers, name) {
 			s.Refers = append(s.Refers, name)
 		}
 	}
 }
 
 // connect finds what each call waits for. A cycle is an error.
-func (p *planner) connect(steps []*step, written []declared) error {
-	for _, s := range steps {
+func (p *planner) connect() error {
+	for k, s := range p.steps {
 		for _, name := range s.Refers {
-			if name == body {
-				p.uses = true
+			if i, is := p.loops[name]; is {
+				if s.each == nil || s.each.as != name {
+					return p.calls[k].node.Errorf("%s is an element of the loop of %s, and known only there", name, p.calls[i].name)
+				}
 				continue
 			}
 			i := slices.Index(p.names, name)
-			s.after = append(s.after, i)
-			steps[i].needed = true
-		}
-	}
-	for i, s := range steps {
-		if way := cycle(steps, i, i, nil); way != nil {
-			names := make([]string, len(way))
-			for j, k := range way {
-				names[j] = steps[k].name
+			switch {
+			case name == body:
+				p.uses = true
+			case i >= 0:
+				s.after = append(s.after, i)
+				p.steps[i].needed = true
 			}
-			return written[i].node.Errorf("%s waits for itself: %s → %s", s.name, strings.Join(names, " → "), s.name)
 		}
+		s.shares = s.Method == http.MethodGet && (s.each != nil || slices.ContainsFunc(p.steps, func(o *step) bool {
+			return o != s && o.Method == s.Method && o.Upstream.Name() == s.Upstream.Name()
+		}))
+	}
+	if way := cycle(p.steps); way != nil {
+		names := make([]string, len(way))
+		for j, k := range way {
+			names[j] = p.steps[k].name
+		}
+		return p.calls[way[0]].node.Errorf("%s waits for itself: %s → %s", names[0], strings.Join(names, " → "), names[0])
 	}
 	return nil
 }
 
 // cycle returns a way along which a call waits for itself, or nil.
-func cycle(steps []*step, from, at int, way []int) []int {
-	way = append(way, at)
-	for _, next := range steps[at].after {
-		if next == from {
-			return way
+func cycle(steps []*step) []int {
+	seen := make([]bool, len(steps))
+	var way []int
+	var from func(i int) []int
+	from = func(i int) []int {
+		if k := slices.Index(way, i); k >= 0 {
+			return way[k:]
 		}
-		if !slices.Contains(way, next) {
-			if found := cycle(steps, from, next, way); found != nil {
+		if seen[i] {
+			return nil
+		}
+		seen[i] = true
+		way = append(way, i)
+		for _, next := range steps[i].after {
+			if found := from(next); found != nil {
 				return found
 			}
+		}
+		way = way[:len(way)-1]
+		return nil
+	}
+	for i := range steps {
+		if found := from(i); found != nil {
+			return found
 		}
 	}
 	return nil

@@ -2,306 +2,261 @@ package aggregate
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"runtime/debug"
 	"sync"
 	"time"
 
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/call"
-	"cardea.dev/cardea/internal/document"
 )
 
-// run is one request that is being answered. The calls are conducted by a goroutine of its own, on an exchange of its own; each call has a goroutine while
-// it is under way. Whoever writes the answer waits for one result after the other.
+// run is one request that is being answered. A goroutine of its own, the conductor, starts each call once it can be made; each call has a goroutine while it
+// is under way. They use an exchange of their own. Whoever writes the answer waits for one result after the other.
 type run struct {
-	of     *aggregate
-	own    *filter.Exchange
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	stop   context.CancelFunc // the timer
-
+	of       *aggregate
+	own      *filter.Exchange
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	due      time.Time // when the calls must have been answered; zero: there is no such time
+	began    time.Time
+	body     any    // of the client
 	boundary string // of a multipart answer
 
-	body    any // of the client
-	element any // of the loop whose call is being made
 	results []result
-	ended   chan int      // calls that have ended, for the conductor
-	came    chan int      // calls whose result is there, for who writes the answer
-	over    chan struct{} // the conductor has ended
-	failure error         // why there is no answer; set before failed is closed
-	failed  chan struct{}
+	ended   chan int      // calls whose goroutine has ended, for the conductor
+	came    chan int      // calls that have a place in the answer and whose result is there; closed at the end
+	held    []int         // was taken out of came already
+	over    chan struct{} // the conductor has ended, and all calls with it
+	failure error         // why there is no answer; set before over is closed
 
 	mu     sync.Mutex
 	shared map[string]*fetched // by request, of those that may be made once for all
 }
 
+// scope is what expressions see: the run, and the element of a loop.
+type scope struct {
+	*run
+	as   string // name of the element; "": there is none
+	item any
+}
+
 // result is what came of a call. Nobody changes it once ready is closed.
 type result struct {
 	part
-	state    state
-	err      error // why it failed
-	began    time.Time
-	took     time.Duration
-	children []*filter.Exchange // of its requests
-	ready    chan struct{}
-	looked   bool // there is a value to be looked into
+	state state
+	err   error // why it failed
+	sent  []*filter.Exchange
+	began time.Time
+	took  time.Duration
+	ready chan struct{}
 }
 
 // state is what became of a call.
 type state int
 
 const (
-	waiting state = iota
-	running
-	answered
-	skipped // its condition did not hold
-	broken  // it failed
+	answered state = iota
+	skipped        // its condition did not hold
+	broken         // it failed
 )
 
-func newRun(a *aggregate, ex *filter.Exchange, given any) *run {
+// Progress of a call, which the conductor alone knows.
+const (
+	waiting = iota
+	running
+	done
+)
+
+func newRun(a *aggregate, ex *filter.Exchange, body any) *run {
 	n := len(a.steps)
-	r := &run{
-		of: a, body: given, results: make([]result, n), ended: make(chan int, n), came: make(chan int, n), over: make(chan struct{}), failed: make(chan struct{}),
-		stop: func() {},
-	}
-	ctx := ex.Context()
+	r := &run{of: a, body: body, results: make([]result, n), ended: make(chan int, n), came: make(chan int, n), over: make(chan struct{}), began: time.Now()}
 	if a.timeout > 0 {
-		ctx, r.stop = context.WithTimeoutCause(ctx, a.timeout, errLate)
+		r.due = r.began.Add(a.timeout)
 	}
-	r.ctx, r.cancel = context.WithCancelCause(ctx)
+	r.ctx, r.cancel = context.WithCancelCause(ex.Context())
 	r.own = ex.Detach(r.ctx)
-	a.at.Set(r.own, r)
+	a.at.Set(r.own, &scope{run: r})
 	for i := range r.results {
 		r.results[i].ready = make(chan struct{})
 	}
 	return r
 }
 
-// conduct makes the calls, each as soon as it can be made, until all have ended or a required one has failed.
+// conduct makes the calls, until all have ended or a required one has failed.
 func (r *run) conduct() {
+	defer close(r.came)
 	defer close(r.over)
-	defer r.recovered()
-	under := 0
-	for {
-		started := r.start(&under)
-		if under == 0 && !started {
-			return // all have ended
-		}
-		if under == 0 {
-			continue // what was skipped may let others go on
-		}
+	progress := make([]int8, len(r.results))
+	under := r.start(progress, 0)
+	for under > 0 {
 		i := <-r.ended
 		under--
-		if err := r.settle(i); err != nil {
-			r.fail(err)
-			for ; under > 0; under-- {
-				r.drop(<-r.ended)
-			}
-			return
+		progress[i] = done
+		if r.failure != nil {
+			continue
 		}
+		if r.failure = r.settle(i); r.failure != nil {
+			r.cancel(r.failure) // and wait for the others
+			continue
+		}
+		under = r.start(progress, under)
 	}
 }
 
-// start starts the calls that wait for nothing any more, as many as may be under way. It says whether any has changed its state.
-func (r *run) start(under *int) (any bool) {
+// start starts the calls that wait for nothing any more, as many as may be under way, and returns how many are.
+func (r *run) start(progress []int8, under int) int {
 	for i, s := range r.of.steps {
-		if r.results[i].state != waiting || !r.canStart(s) {
-			continue
+		if under >= r.of.parallel {
+			break
 		}
-		if *under >= r.of.parallel {
-			return any
-		}
-		any = true
-		if !s.Wanted(r.own) {
-			r.results[i].state = skipped
-			r.publish(i)
-			continue
-		}
-		r.results[i].state, r.results[i].began = running, time.Now()
-		*under++
-		if err := r.begin(i, s); err != nil {
-			r.results[i].err = err
-			r.ended <- i
+		if progress[i] == waiting && canStart(s, progress) {
+			progress[i] = running
+			under++
+			go r.carryOut(i)
 		}
 	}
-	return any
+	return under
 }
 
 // canStart says whether all that a call needs is there.
-func (r *run) canStart(s *step) bool {
+func canStart(s *step, progress []int8) bool {
 	for _, j := range s.after {
-		if r.results[j].state <= running {
+		if progress[j] != done {
 			return false
 		}
 	}
 	return true
 }
 
-// begin makes the requests of a call, and has them sent.
-func (r *run) begin(i int, s *step) error {
-	values := make([]any, len(s.sets))
-	for k, lookup := range s.sets {
-		values[k], _ = lookup(r.own)
-	}
-	if s.each != nil {
-		return r.beginEach(i, s, values)
-	}
-	req, err := s.Request(r.ctx, r.own)
-	if err != nil {
-		return &call.FormatError{Reason: err.Error()}
-	}
-	child := r.childFor(req, s)
-	go r.carryOut(i, func(res *result) {
-		res.children = []*filter.Exchange{child}
-		res.part, res.err = r.fetch(s, child, values)
-	})
-	return nil
-}
-
-// childFor returns an exchange for a request of a call.
-func (r *run) childFor(req *http.Request, s *step) *filter.Exchange {
-	child := r.own.Child(req)
-	child.Span = r.own.Span.Child("call " + s.name)
-	return child
-}
-
-// carryOut does the work of a call.
-func (r *run) carryOut(i int, work func(*result)) {
-	res := &r.results[i]
+// carryOut makes a call, if it is to be made.
+func (r *run) carryOut(i int) {
+	s, res := r.of.steps[i], &r.results[i]
+	res.began = time.Now()
 	defer func() {
 		if v := recover(); v != nil {
 			res.err = r.panicked(v)
 		}
+		if res.err != nil {
+			res.state = broken
+		}
 		res.took = time.Since(res.began)
 		r.ended <- i
 	}()
-	work(res)
+	switch {
+	case !s.Wanted(r.own):
+		res.state = skipped
+	case s.each != nil:
+		r.loop(s, res)
+	default:
+		res.sent = make([]*filter.Exchange, 1)
+		res.part, res.err = r.one(r.ctx, s, r.own, nil, &res.sent[0])
+	}
 }
 
-// settle takes what a call has brought. Its error is why there is no answer.
+// one makes one request, and takes its answer. At is the exchange whose values the request has; sent learns of the request's own.
+func (r *run) one(ctx context.Context, s *step, at *filter.Exchange, left *room, sent **filter.Exchange) (p part, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = r.panicked(v)
+		}
+	}()
+	values := make([]any, len(s.sets))
+	for k, lookup := range s.sets {
+		values[k], _ = lookup(at)
+	}
+	limited := s.Limit(ctx, r.due, r.of.late)
+	req, err := s.Request(limited, at)
+	if err != nil {
+		limited.End()
+		return part{}, &call.FormatError{Reason: err.Error()}
+	}
+	child := r.own.Child(req)
+	child.Span = r.own.Span.Child("call " + s.name)
+	*sent = child
+	defer func() { r.trace(s, child, err) }()
+	return r.fetch(s, &request{Exchange: child, limited: limited, values: values, left: left})
+}
+
+// settle takes note of what a call has brought. Its error is why there is no answer.
 func (r *run) settle(i int) error {
 	s, res := r.of.steps[i], &r.results[i]
-	r.trace(s, res)
-	if res.err == nil {
-		res.state, res.looked = answered, true
-		r.of.metrics.of(i, "ok", res.took)
-		r.publish(i)
-		return nil
+	r.of.metrics.of(i, res)
+	if res.state == broken {
+		if cause := context.Cause(r.ctx); cause != nil {
+			return cause // the client has left, or the route's time is over
+		}
+		if !s.optional {
+			return r.of.failure(s, res.err)
+		}
 	}
-	res.state = broken
-	r.of.metrics.of(i, "failed", res.took)
-	if cause := context.Cause(r.ctx); cause != nil {
-		return r.interrupted(cause)
+	if res.state != answered && s.standIn != nil {
+		res.raw, res.value, res.there = s.standIn, s.standInValue, true
 	}
-	if !s.optional {
-		return r.of.failure(s, res.err)
+	close(res.ready)
+	if !s.hide && res.shown() {
+		r.came <- i
 	}
-	r.publish(i)
 	return nil
 }
 
-// publish lets others see the result of a call.
-func (r *run) publish(i int) {
-	s, res := r.of.steps[i], &r.results[i]
-	if res.state != answered && s.standIn != nil {
-		res.raw = s.standIn
-		if s.needed || r.of.composed.values {
-			res.value, res.looked = parsed(s.standIn), true
-		}
+// isReady says whether the result of a call is there.
+func (r *run) isReady(i int) bool {
+	select {
+	case <-r.results[i].ready:
+		return true
+	default:
+		return false
 	}
-	close(res.ready)
-	r.came <- i
 }
 
-// parsed is a value that is JSON for certain.
-func parsed(b []byte) any {
-	v, err := document.Read(newReader(b), document.Limits{})
-	if err != nil {
+// result waits for the result of a call.
+func (r *run) result(i int) (*result, error) {
+	select {
+	case <-r.results[i].ready:
+		return &r.results[i], nil
+	case <-r.over:
+	}
+	if r.isReady(i) {
+		return &r.results[i], nil
+	}
+	return nil, r.failure
+}
+
+// failed is why there is no answer, once that is known.
+func (r *run) failed() error {
+	select {
+	case <-r.over:
+		return r.failure
+	default:
 		return nil
 	}
-	return v
 }
 
-// drop gives up what a call has brought.
-func (r *run) drop(i int) {
-	if rest := r.results[i].rest; rest != nil {
-		_ = rest.Close()
+// next returns the next call with a place in the answer whose result is there. At the end it is false.
+func (r *run) next() (i int, ok bool) {
+	if len(r.held) > 0 {
+		i, r.held = r.held[0], nil
+		return i, true
 	}
-}
-
-// fail ends everything.
-func (r *run) fail(err error) {
-	r.failure = err
-	close(r.failed)
-	r.cancel(err)
-}
-
-// interrupted is why there is no answer when the time is over, or the client has left.
-func (r *run) interrupted(cause error) error {
-	if !errors.Is(cause, errLate) {
-		return cause
-	}
-	var names []string
-	for i := range r.results {
-		if r.results[i].state <= running || errors.Is(r.results[i].err, errLate) {
-			names = append(names, r.of.steps[i].name)
-		}
-	}
-	return filter.Reject(filter.UpstreamTimeout, "The services that the answer is made of did not answer in time.").Because(
-		fmt.Errorf("after %s these calls had not ended: %q", r.of.timeout, names))
-}
-
-// recovered keeps a panic of the conductor from ending the process.
-func (r *run) recovered() {
-	if v := recover(); v != nil {
-		r.fail(r.panicked(v))
-	}
-}
-
-func (r *run) panicked(v any) error {
-	r.of.log.Error("panic while composing an answer", "request_id", r.own.ID, "route", r.own.Route.Name, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-	return filter.Reject(filter.InternalError, "").Because(fmt.Errorf("panic: %v", v))
+	i, ok = <-r.came
+	return i, ok
 }
 
 // wait waits until the answer can begin.
-func (r *run) wait(begin string) error {
+func (r *run) wait() error {
+	if r.of.begin == "first" {
+		i, ok := r.next()
+		if !ok {
+			return r.failure
+		}
+		r.held = []int{i}
+	}
 	for i, s := range r.of.steps {
-		if begin == "required" && s.optional {
-			continue
-		}
-		if begin == "first" && (s.hide || r.of.composed.format != "json") {
-			continue
-		}
-		select {
-		case <-r.results[i].ready:
-		case <-r.failed:
-			return r.failure
-		}
-		if begin == "first" {
-			break
-		}
-	}
-	if begin == "first" && r.of.composed.format != "json" {
-		return r.waitForOne()
-	}
-	return nil
-}
-
-// waitForOne waits for any result that is shown.
-func (r *run) waitForOne() error {
-	for range r.of.steps {
-		select {
-		case i := <-r.came:
-			if r.of.steps[i].hide {
-				continue
+		if s.told || r.of.begin == "all" || r.of.begin == "required" && !s.optional {
+			if _, err := r.result(i); err != nil {
+				return err
 			}
-			r.came <- i // it is the first
-			return nil
-		case <-r.failed:
-			return r.failure
 		}
 	}
 	return nil
@@ -310,10 +265,16 @@ func (r *run) waitForOne() error {
 // end ends all calls, and waits for that.
 func (r *run) end() {
 	r.cancel(context.Canceled)
-	r.stop()
 	<-r.over
 	for i := range r.results {
-		r.drop(i)
+		if rest := r.results[i].rest; rest != nil {
+			_ = rest.Close()
+		}
 	}
 	r.own.Release()
+}
+
+func (r *run) panicked(v any) error {
+	r.of.log.Error("panic while composing an answer", "request_id", r.own.ID, "route", r.own.Route.Name, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	return filter.Reject(filter.InternalError, "").Because(fmt.Errorf("panic: %v", v))
 }

@@ -1,0 +1,104 @@
+package aggregate_test
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"cardea.dev/cardea/gatewaytest"
+)
+
+// TestCacheControlIsTheStrictest compares the field with those of two parts.
+func TestCacheControlIsTheStrictest(t *testing.T) {
+	for _, test := range []struct{ a, b, want, fields string }{
+		{"max-age=60", "max-age=30", "max-age=30", ""},
+		{"max-age=60, private", "max-age=90", "private, max-age=60", ""},
+		{"no-store", "max-age=90", "no-store", ""},
+		{"max-age=60", "no-cache", "no-cache, max-age=60", ""},
+		{"max-age=60", "", "no-cache", ""},
+		{"", "", "", ""},
+		{"max-age=60, s-maxage=10", "max-age=30", "max-age=30, s-maxage=10", ""},
+		{"max-age=60, must-revalidate", "max-age=60", "max-age=60, must-revalidate", ""},
+		{"max-age=60, must-revalidate", "max-age=60", "private, max-age=60, must-revalidate", "Authorization: Bearer x"},
+		{"max-age=60, s-maxage=10", "max-age=30", "private, max-age=30", "Authorization: Bearer x"},
+		{"max-age=60, public", "max-age=30, public", "max-age=30", "Authorization: Bearer x"},
+	} {
+		field := func(v string) []string {
+			if v == "" {
+				return nil
+			}
+			return []string{"Cache-Control: " + v}
+		}
+		g := gatewaytest.New(t, services(t, map[string]http.HandlerFunc{"a": says(`1`, field(test.a)...), "b": says(`2`, field(test.b)...)})+
+			"routes:\n  - {match: /, aggregate: {a: a, b: b}}\n")
+		var fields []string
+		if test.fields != "" {
+			fields = []string{test.fields}
+		}
+		if resp, _ := g.Get("/", fields...); resp.Header.Get("Cache-Control") != test.want {
+			t.Errorf("%q and %q are %q, wanted %q", test.a, test.b, resp.Header.Get("Cache-Control"), test.want)
+		}
+	}
+}
+
+func TestFieldsOfTheAnswer(t *testing.T) {
+	g := gatewaytest.New(t, services(t, map[string]http.HandlerFunc{
+		"a":    says(`{"version": 12345678901234567890, "name": "x\ny"}`, "Set-Cookie: a=1"),
+		"b":    says(`2`, "Set-Cookie: b=2", "Cache-Control: max-age=5"),
+		"echo": echo,
+	})+`
+routes:
+  - {match: /set, aggregate: {a: a, b: b, headers: {x-version: "v{a.version}", x-name: "{a.name}", content-type: application/vnd.page+json, vary: "", x-none: "{a.none}"}}}
+  - {match: /dropped, aggregate: {a: a, b: b}}
+  - {match: /passed, aggregate: {a: a, b: b, cookies: pass}}
+  - {match: /timed, aggregate: {a: a, _b: b, server_timing: true}}
+  - {match: /lines, aggregate: {b: b, a: {call: a, optional: true}, format: ndjson, headers: {x-version: "v{a.version}"}}}
+  - {match: /body, aggregate: {a: {call: POST echo, body: "{body.x}", pick: [body]}, headers: {x-of: "{body.y}"}}}
+  - {match: /cel, aggregate: {a: {call: a, hide: true}, compose: {cel: '{"y": body.y, "n": a.name}'}}}
+`)
+	if resp, _ := g.Get("/set"); resp.Header.Get("X-Version") != "v12345678901234567890" || resp.Header.Get("X-Name") != "x y" || resp.Header.Get("Content-Type") != "application/vnd.page+json" || resp.Header["X-None"] != nil {
+		t.Errorf("%v", resp.Header)
+	}
+	if resp, _ := g.Get("/dropped"); resp.Header["Set-Cookie"] != nil || resp.Header["Server-Timing"] != nil {
+		t.Errorf("%v", resp.Header)
+	}
+	if resp, _ := g.Get("/passed"); strings.Join(resp.Header["Set-Cookie"], " ") != "a=1 b=2" {
+		t.Errorf("%v", resp.Header)
+	}
+	resp, _ := g.Get("/timed")
+	if got := resp.Header.Get("Server-Timing"); !regexp.MustCompile(`^a;dur=\d+\.\d;start=\d+\.\d, _b;dur=\d+\.\d;start=\d+\.\d$`).MatchString(got) {
+		t.Errorf("Server-Timing is %q", got)
+	}
+	if resp, _ := g.Get("/lines"); resp.Header.Get("X-Version") != "v12345678901234567890" || resp.Header.Get("Content-Type") != "application/x-ndjson" {
+		t.Errorf("%v", resp.Header)
+	}
+	if resp, body := g.Do("POST", "/body", `{"x": {"n": 1.10}, "y": "z"}`); resp.Header.Get("X-Of") != "z" || body != `{"a":{"body":"{\"n\":1.10}"}}` {
+		t.Errorf("%v %s", resp.Header, body)
+	}
+	if _, body := g.Do("POST", "/cel", `{"y": "z"}`); body != `{"n":"x\ny","y":"z"}` {
+		t.Errorf("%s", body)
+	}
+	for body, want := range map[string]int{`{"x":`: 400, `{"x":1,"x":2}`: 400, `"` + strings.Repeat("x", 2<<20) + `"`: 413} {
+		if resp, text := g.Do("POST", "/body", body); resp.StatusCode != want {
+			t.Errorf("%.20s: %d %s", body, resp.StatusCode, text)
+		}
+	}
+}
+
+// TestAnOpenBreaker answers without a call.
+func TestAnOpenBreaker(t *testing.T) {
+	bad := map[string]http.HandlerFunc{"bad": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }}
+	upstreams := strings.Replace(services(t, bad), "retry: off", "retry: off, eject: off, breaker: {error_rate: 50%, min_requests: 2, open_for: 1h}", 1)
+	g := gatewaytest.New(t, upstreams+"routes:\n  - {match: /, aggregate: {a: bad}}\n  - {match: /optional, aggregate: {a: {call: bad, optional: true}}}\n")
+	for range 6 {
+		g.Get("/")
+	}
+	if resp, body := g.Get("/"); resp.StatusCode != 503 || !strings.Contains(body, `call \"a\"`) {
+		t.Errorf("%d %s", resp.StatusCode, body)
+	}
+	resp, body := g.Get("/optional")
+	if told := resp.Header.Get("Cardea-Partial") + resp.Trailer.Get("Cardea-Partial"); resp.StatusCode != 200 || body != `{"a":null}` || !strings.HasPrefix(told, "a;reason=") {
+		t.Errorf("%d %s, partial %q", resp.StatusCode, body, told)
+	}
+}
