@@ -152,21 +152,26 @@ func (p *planner) step(i int, c *Step) (*step, error) {
 // within puts an error of a call of OnError at its place.
 func within(where string, err error) error {
 	var field *config.FieldError
-	if errors.As(err, &field) {
+	if errors.As(err, &field) && field.Path != "" {
 		return &config.FieldError{Path: where + "." + field.Path, Err: field.Err, Expected: field.Expected, Hint: field.Hint}
 	}
 	return config.FieldErrorf(where, "%w", err)
 }
 
+// scope is what calls can refer to.
+func (p *planner) scope() call.Scope {
+	return call.Scope{Env: p.env, Names: append(slices.Clone(p.names), body, keyName)}
+}
+
 // call readies a call that may refer to so many of the steps.
 func (p *planner) call(c *call.Config, before int) (*call.Call, error) {
-	made, err := call.New(call.Scope{Env: p.env, Names: append(slices.Clone(p.names), body, keyName)}, c)
+	made, err := call.New(p.scope(), c)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range made.Refers {
 		if slices.Index(p.names, name) >= before {
-			return nil, config.FieldErrorf("call", "it refers to the answer of %q, which is not there yet", name)
+			return nil, config.FieldErrorf("", "it refers to the answer of %q, which is not there yet", name)
 		}
 	}
 	return made, nil

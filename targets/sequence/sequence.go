@@ -4,13 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"golang.org/x/net/http/httpguts"
+
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/call"
 	"cardea.dev/cardea/internal/document"
 	"cardea.dev/cardea/internal/jq"
 	"cardea.dev/cardea/internal/pathtemplate"
@@ -68,7 +72,7 @@ func build(env *filter.Env, c *Config) (target.Target, error) {
 		return nil, err
 	}
 	if c.Key != "" {
-		if s.template, err = p.env.Expr.Template(c.Key); err != nil {
+		if s.template, _, err = call.Text(p.scope(), c.Key); err != nil {
 			return nil, config.FieldErrorf("key", "%w", err)
 		}
 	}
@@ -96,14 +100,31 @@ func (s *sequence) readAnswer(p *planner, c *Config) (err error) {
 			return config.FieldErrorf("location", "%w", err)
 		}
 	}
-	for name, source := range c.Headers {
-		value, err := p.env.Expr.Template(source)
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+		value, err := p.header(name, c.Headers[name])
 		if err != nil {
 			return config.FieldErrorf(fmt.Sprintf("headers[%q]", name), "%w", err)
 		}
 		s.headers = append(s.headers, field{http.CanonicalHeaderKey(name), value})
 	}
 	return nil
+}
+
+// header readies a field of the answer.
+func (p *planner) header(name, source string) (filter.Template, error) {
+	if !httpguts.ValidHeaderFieldName(name) {
+		return nil, fmt.Errorf("%q cannot be the name of a field", name)
+	}
+	switch http.CanonicalHeaderKey(name) {
+	case "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Upgrade":
+		return nil, errors.New("the field is the gateway's to set")
+	case "Cache-Control":
+		return nil, errors.New("answers of sequences are never stored")
+	case "Location":
+		return nil, errors.New("`location` sets it, with its values escaped")
+	}
+	value, _, err := call.Text(p.scope(), source)
+	return value, err
 }
 
 // Why sequences end before their end.

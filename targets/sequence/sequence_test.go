@@ -19,6 +19,7 @@ func TestAllGoesWell(t *testing.T) {
 	}{
 		"an object":        {"", `{"order":{"id":"1","total":7},"stock":{"id":"2","order":"1","total":7},"charge":{"id":"3","order":"1","total":7}}`, 200, ""},
 		"one answer":       {"      answer: order\n      status: 201\n      location: '/orders/{order.id}?c={charge.id}'\n", `{"id":"1","total":7}`, 201, "/orders/1?c=3"},
+		"a field":          {"      headers: {x-order: 'o {order.id}', content-type: application/x+json}\n      answer: charge\n", `{"id":"3","order":"1","total":7}`, 200, ""},
 		"composed":         {"      compose: '{o: .order.id, c: .charge.id}'\n", `{"c":"3","o":"1"}`, 200, ""},
 		"without content":  {"      status: 204\n", "", 204, ""},
 		"nothing to point": {"      location: '/orders/{order.none}'\n", `{"order":{"id":"1","total":7},"stock":{"id":"2","order":"1","total":7},"charge":{"id":"3","order":"1","total":7}}`, 200, ""},
@@ -29,6 +30,9 @@ func TestAllGoesWell(t *testing.T) {
 			resp, body := g.Do("POST", "/buy", items)
 			if resp.StatusCode != test.status || strings.ReplaceAll(body, "\n", "") != test.want || resp.Header.Get("Location") != test.location {
 				t.Errorf("%d %s, to %q", resp.StatusCode, body, resp.Header.Get("Location"))
+			}
+			if order := resp.Header.Get("X-Order"); strings.Contains(test.more, "x-order") != (order == "o 1") {
+				t.Errorf("X-Order is %q", order)
 			}
 			if control := resp.Header.Get("Cache-Control"); control != "no-store" {
 				t.Errorf("Cache-Control is %q", control)
@@ -96,6 +100,10 @@ func TestWrongSettings(t *testing.T) {
 		"no such name":      {`{a: u, headers: {x: "{b.id}"}}`, "b"},
 		"a bad key":         {`{a: u, key: "{nobody}"}`, "nobody"},
 		"no path":           {`{a: u, location: "orders"}`, "slash"},
+		"a bad field":       {`{a: u, headers: {"x y": b}}`, "cannot be the name"},
+		"our field":         {`{a: u, headers: {cache-control: public}}`, "never stored"},
+		"a later condition": {`{a: {call: POST u, when: b.ok}, b: u}`, `routes[0].sequence.a: it refers`},
+		"in the undoing":    {`{a: {call: POST u, on_error: [{call: DELETE u, body: "{b}"}]}, b: u}`, `sequence.a.on_error[0]: it refers`},
 		"a status":          {`{a: u, status: 404}`, "299"},
 		"twice":             {`{steps: {a: u}, a: u}`, "too"},
 	} {
