@@ -105,7 +105,9 @@ type Value func(ex *Exchange) (string, bool)
 
 // Keeper keeps what must outlive a reload.
 type Keeper interface {
-	// Keep returns the value with a key, or makes it. A value that is an io.Closer is closed once no snapshot asks for it any more.
+	// Keep returns the value with a key, or makes it. A value that is an io.Closer is closed once no snapshot asks for it any more. One with a method Settle()
+	// has that called when the gateway ends, after the limit of the drain, while exchanges may still run: it ends what must not be left half done, within
+	// bounds of its own.
 	Keep(key string, make func() (any, error)) (any, error)
 }
 
