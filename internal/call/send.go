@@ -41,6 +41,9 @@ func (n *Call) Send(child *filter.Exchange) (*http.Response, error) {
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}
+	if n.Method == http.MethodHead {
+		resp.ContentLength = 0 // it is that of the answer to GET
+	}
 	if n.Accepts(resp.StatusCode) {
 		return resp, nil
 	}

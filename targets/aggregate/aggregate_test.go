@@ -50,6 +50,7 @@ func TestAnswers(t *testing.T) {
 	upstreams := services(t, map[string]http.HandlerFunc{
 		"users":  says(`{"id": 12345678901234567890123, "name": "Ada", "segment": "a/b", "friends": ["bob", "eve"]}`, "Cache-Control: max-age=60", "Set-Cookie: a=1"),
 		"orders": says(`[{"id":1,"total":1.10},{"id":2,"total":2e400}]`, "Cache-Control: private, max-age=30"),
+		"head":   says(`{"a":1}`, "Content-Length: 7"),
 		"echo":   echo,
 		"long":   says(long),
 		"none":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) },
@@ -65,6 +66,7 @@ func TestAnswers(t *testing.T) {
 		"conditions":          {`{p: {call: users, pick: [name]}, a: {call: echo, when: 'p.name == "Bob"'}, b: {call: echo/b, when: 'size(p.friends) > 1', pick: [asked]}, c: {call: echo, when: p.none, default: [1]}}`, `{"p":{"name":"Ada"},"c":[1]}`},
 		"optional ones":       {`{p: {call: users, pick: [name]}, x: {call: bad, optional: true}, y: {call: bad, optional: true, default: {}}}`, `{"p":{"name":"Ada"},"x":null,"y":{}}`},
 		"errors":              {`{p: {call: users, pick: [name]}, x: {call: bad, optional: true}, errors: true}`, `{"p":{"name":"Ada"},"x":null,"errors":[{"call":"x","code":"call_failed","status":500}]}`},
+		"no body":             {`{x: HEAD head}`, `{"x":null}`},
 		"nothing":             {`{x: none}`, `{"x":null}`},
 		"a long answer":       {`{a: long, p: {call: users, pick: [name]}, b: long}`, `{"a":` + long + `,"p":{"name":"Ada"},"b":` + long + `}`},
 		"a long one edited":   {`{a: {call: long, select: "[0]", mask: {}}, b: {call: users, pick: [name]}}`, `{"a":"` + strings.Repeat("x", 300_000) + `","b":{"name":"Ada"}}`},

@@ -112,7 +112,7 @@ func (r *run) stream(ex *filter.Exchange, resp *http.Response, pending bool) {
 	}
 	from, to := io.Pipe()
 	s := &streamed{PipeReader: from, run: r, ex: ex, written: make(chan struct{})}
-	if pending {
+	if pending && slices.ContainsFunc(r.of.steps, func(s *step) bool { return s.optional }) {
 		resp.Trailer = http.Header{Partial: nil}
 		s.trailer, s.told = resp.Trailer, resp.Header.Get(Partial)
 	}

@@ -38,7 +38,7 @@ type Config struct {
 	// json, and "first" for the other formats. An answer that Compose computes or merges begins when it is whole.
 	Begin string `yaml:"begin" enum:"first,required,all"`
 
-	// Errors adds a member "errors" to the answer, where it is an object, with name, code and status of each call that failed. By default there is none.
+	// Errors adds a member "errors" to the answer, where that is an object, with name, code and status of each call that failed. By default there is none.
 	Errors bool `yaml:"errors"`
 
 	// FailureStatus is the status where a required call fails: "gateway" for 504 where it took too long and else 502, "upstream" for the status that the
@@ -83,6 +83,9 @@ func (c *Config) Validate() error {
 		if !c.More[name].IsZero() {
 			errs = append(errs, config.FieldErrorf(fmt.Sprintf("calls[%q]", name), "there is a call %q beside `calls`, too", name))
 		}
+	}
+	if kind := c.Compose.kind(); c.Errors && (kind == "jq" || kind == "cel") {
+		errs = append(errs, config.FieldErrorf("errors", "what `compose` computes has no place for them; the field Cardea-Partial tells of failures"))
 	}
 	if c.Format != "json" {
 		if c.Compose.kind() != "" {

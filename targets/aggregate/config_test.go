@@ -49,6 +49,7 @@ func TestWrongConfigurations(t *testing.T) {
 		{`{a: {each: b.x, call: users}, b: users, headers: {x: "{item.y}"}}`, `headers["x"]: item is an element of the loop of a`},
 		{`{a: {each: b.x, call: users}, b: users, compose: {cel: item}}`, `compose.cel: item is an element of the loop of a`},
 		{`{a: users, compose: ".a |"}`, `compose.jq: `},
+		{`{a: users, compose: ., errors: true}`, "errors: what `compose` computes has no place for them"},
 		{`{a: users, compose: {cel: "a +"}}`, `compose.cel: the expression ends too early`},
 		{`{a: users, compose: {jq: ., merge: true}}`, "compose: one of `jq`, `cel` and `merge`"},
 		{`{a: users, b: {call: users, as: a}}`, `b: the answer of b has the key "a", as has that of a`},
@@ -104,7 +105,7 @@ func number(i int) string { return string([]byte{byte('0' + i/10), byte('0' + i%
 // BenchmarkServe is a page of three calls, two of which are made at once, without the network.
 func BenchmarkServe(b *testing.B) {
 	text := `{"id": 7, "name": "Ada", "orders": [` + strings.Repeat(`{"id":1,"total":12.50},`, 20) + `{}]}`
-	a, env, err := made(b, `{profile: "users/{request_id}", orders: "orders/o?user={request_id}", more: "orders/{profile.id}"}`,
+	a, env, err := made(b, `{profile: "users/{header.user-agent}", orders: "orders/o?user={header.user-agent}", more: "orders/{profile.id}"}`,
 		func(*filter.Exchange, *http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: 200, ContentLength: int64(len(text)), Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(text))}, nil
 		})

@@ -4,14 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/call"
@@ -54,6 +54,7 @@ type request struct {
 // fetched is an answer as it came, which several calls may want.
 type fetched struct {
 	done   chan struct{}
+	asked  http.Header // the fields of the request
 	raw    []byte
 	more   io.ReadCloser // what follows raw in a long answer; nil: raw is the whole
 	status int
@@ -98,11 +99,10 @@ func (r *run) fetch(s *step, q *request) (part, error) {
 
 // checked is the answer of a call as it is passed on: edited, and known to be JSON as far as it is read.
 func (s *step) checked(q *request, src io.Reader, most int64) io.Reader {
-	limits := document.Limits{Size: most}
 	if s.editor != nil {
-		return s.editor.Reader(src, limits, q.values)
+		return s.editor.Reader(src, document.Limits{Size: most}, q.values)
 	}
-	return document.Check(src, limits)
+	return document.Check(src, document.Limits{Size: most, Depth: 10_000}) // as deep as jsontext.Value.IsValid goes
 }
 
 // whole takes an answer that is held as a whole, whose bytes are there, or come from src.
@@ -114,7 +114,9 @@ func (r *run) whole(s *step, q *request, p part, raw []byte, src io.Reader) (_ p
 		if raw, err = io.ReadAll(q.left.bound(s.checked(q, src, r.of.maxPart))); err != nil {
 			return part{}, err
 		}
-	} else if _, err := io.Copy(io.Discard, q.left.bound(s.checked(q, bytes.NewReader(raw), r.of.maxPart))); err != nil {
+	} else if err := q.left.take(len(raw)); err != nil {
+		return part{}, err
+	} else if err := r.valid(s, q, raw); err != nil {
 		return part{}, err
 	}
 	p.raw = raw
@@ -122,6 +124,18 @@ func (r *run) whole(s *step, q *request, p part, raw []byte, src io.Reader) (_ p
 		p.value, err = document.Read(bytes.NewReader(raw), document.Limits{Size: r.of.maxPart})
 	}
 	return p, err
+}
+
+// valid says what is wrong with an answer whose bytes are there. Those that are looked into are checked then.
+func (r *run) valid(s *step, q *request, raw []byte) error {
+	tooLong := s.kept && int64(len(raw)) > r.of.maxPart
+	if s.needed || !tooLong && jsontext.Value(raw).IsValid() {
+		return nil
+	}
+	if _, err := io.Copy(io.Discard, s.checked(q, bytes.NewReader(raw), r.of.maxPart)); err != nil {
+		return err
+	}
+	return &call.FormatError{Reason: "the answer is not JSON"}
 }
 
 // room is how many bytes the answers of a loop may still have, together.
@@ -135,6 +149,14 @@ func (l *room) bound(r io.Reader) io.Reader {
 	return &bounded{r, l}
 }
 
+// take takes so much of the room.
+func (l *room) take(n int) error {
+	if l == nil || l.Add(-int64(n)) >= 0 {
+		return nil
+	}
+	return &document.Error{Kind: document.TooLarge, Offset: -1, Reason: "the answers together are longer than `max_part`"}
+}
+
 type bounded struct {
 	io.Reader
 	left *room
@@ -142,25 +164,25 @@ type bounded struct {
 
 func (b *bounded) Read(p []byte) (int, error) {
 	n, err := b.Reader.Read(p)
-	if b.left.Add(-int64(n)) < 0 {
-		return 0, &document.Error{Kind: document.TooLarge, Offset: -1, Reason: "the answers together are longer than `max_part`"}
+	if full := b.left.take(n); full != nil {
+		return 0, full
 	}
 	return n, err
 }
 
 // ask sends a request, or waits for one that is the same. A long answer, and one that failed for want of time, is each call's own.
 func (r *run) ask(s *step, q *request) *fetched {
-	key := requestKey(s, q.Request)
-	if key == "" {
+	if !s.shares || q.Request.Body != http.NoBody {
 		f := &fetched{}
 		f.send(s, q)
 		return f
 	}
+	key := s.Upstream.Name() + " " + q.Request.URL.RequestURI()
 	r.mu.Lock()
 	f := r.shared[key]
-	mine := f == nil
+	mine := f == nil || !maps.EqualFunc(f.asked, q.Request.Header, slices.Equal)
 	if mine {
-		f = &fetched{done: make(chan struct{})}
+		f = &fetched{done: make(chan struct{}), asked: q.Request.Header}
 		if r.shared == nil {
 			r.shared = map[string]*fetched{}
 		}
@@ -182,19 +204,6 @@ func (r *run) ask(s *step, q *request) *fetched {
 		f.send(s, q)
 	}
 	return f
-}
-
-// requestKey tells requests apart that can be made once for all; "" is for one that is its own.
-func requestKey(s *step, req *http.Request) string {
-	if !s.shares || req.Body != http.NoBody {
-		return ""
-	}
-	var b strings.Builder
-	b.WriteString(s.Upstream.Name() + " " + req.URL.EscapedPath() + "?" + req.URL.RawQuery)
-	for _, name := range slices.Sorted(maps.Keys(req.Header)) {
-		fmt.Fprintf(&b, "\n%s: %q", name, req.Header[name])
-	}
-	return b.String()
 }
 
 var errUnsent = errors.New("the request could not be sent")
