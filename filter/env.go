@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 
@@ -120,4 +121,22 @@ func Keep[T any](env *Env, key string, make func() (T, error)) (T, error) {
 		return none, err
 	}
 	return v.(T), nil
+}
+
+// Once returns what was made with a key while this configuration is loaded, or makes it, also where that fails. It is for what many routes read alike,
+// such as a large file; a reload makes it anew. Keys are as those of Keep.
+func Once[T any](env *Env, key string, make func() (T, error)) (T, error) {
+	type made struct {
+		v   T
+		err error
+	}
+	own, err := Keep(env, fmt.Sprintf("%s:%p", key, env.Keeper), func() (*made, error) { // the Keeper is that of one load
+		v, err := make()
+		return &made{v, err}, nil
+	})
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return own.v, own.err
 }

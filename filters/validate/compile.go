@@ -26,7 +26,7 @@ func (p *policy) compile(env *filter.Env, c *Config) error {
 		if one.source == nil {
 			continue
 		}
-		s, err := single(env.Dir, one.source, c)
+		s, err := single(env, one.source, c)
 		if err != nil {
 			errs = append(errs, config.FieldErrorf(one.field, "%w", err))
 			continue
@@ -36,16 +36,25 @@ func (p *policy) compile(env *filter.Env, c *Config) error {
 	return errors.Join(errs...)
 }
 
+// file are the schemas of one file.
+type file struct {
+	*schema.Set
+	name string
+}
+
 // single compiles a JSON Schema of a file, or of the configuration.
-func single(dir string, source any, c *Config) (*schema.Schema, error) {
+func single(env *filter.Env, source any, c *Config) (*schema.Schema, error) {
 	opts := schema.Options{Formats: c.Formats == "assert", SkipPatterns: c.Patterns == "skip"}
 	if name, ok := source.(string); ok {
 		name, pointer, _ := strings.Cut(name, "#")
-		files, name, err := schema.Open(dir, name)
+		set, err := filter.Once(env, fmt.Sprintf("validate schemas:%s:%s:%v", env.Dir, name, opts), func() (*file, error) {
+			files, name, err := schema.Open(env.Dir, name)
+			return &file{schema.NewSet(files, opts), name}, err
+		})
 		if err != nil {
 			return nil, err
 		}
-		return schema.NewSet(files, opts).Compile(schema.Location{File: name, Pointer: pointer})
+		return set.Compile(schema.Location{File: set.name, Pointer: pointer})
 	}
 	text, err := json.Marshal(source)
 	if err != nil {
@@ -55,19 +64,30 @@ func single(dir string, source any, c *Config) (*schema.Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := schema.NewFiles(dir)
+	files, err := schema.NewFiles(env.Dir)
 	if err != nil {
 		return nil, err
 	}
 	return schema.NewSet(files, opts).Compile(schema.Inline(files, doc))
 }
 
+// loaded is a document as one load of the configuration has it.
+type loaded struct {
+	document *openapi.Document
+	told     bool // that patterns are not checked
+}
+
 // open compiles an OpenAPI document, or takes the one that another route has of the same files.
 func (p *policy) open(env *filter.Env, c *Config) error {
-	document, err := shared(env, c)
+	opts := openapi.Options{Formats: c.Formats == "assert", Strip: c.ReadOnly == pass, SkipPatterns: c.Patterns == "skip"}
+	own, err := filter.Once(env, fmt.Sprintf("validate:%s:%s:%v", env.Dir, c.OpenAPI, opts), func() (*loaded, error) {
+		document, err := shared(env, c.OpenAPI, opts)
+		return &loaded{document: document}, err
+	})
 	if err != nil {
 		return config.FieldErrorf("openapi", "%w", err)
 	}
+	document := own.document
 	p.document = document
 	if c.BasePath != "" {
 		p.bases = []string{strings.TrimSuffix(c.BasePath, "/")}
@@ -80,8 +100,12 @@ func (p *policy) open(env *filter.Env, c *Config) error {
 	if err := document.Compile(p.operation); err != nil {
 		return config.FieldErrorf("openapi", "%w", err)
 	}
+	if own.told {
+		return nil
+	}
 	if skipped := document.Skipped(); len(skipped) > 0 {
-		env.Log.Warn("patterns are not checked, since RE2 does not know them", "document", c.OpenAPI, "patterns", len(skipped), "first", skipped[0])
+		own.told = true
+		env.Log.Warn("patterns are not checked, since RE2 does not know them", "document", c.OpenAPI, "first", skipped[0])
 	}
 	return nil
 }
@@ -95,18 +119,17 @@ func meant(err error, name string, known []string) string {
 }
 
 // shared loads a document once for all routes that name it, as long as its files stay as they are.
-func shared(env *filter.Env, c *Config) (*openapi.Document, error) {
-	files, name, err := schema.Open(env.Dir, c.OpenAPI)
+func shared(env *filter.Env, name string, opts openapi.Options) (*openapi.Document, error) {
+	files, file, err := schema.Open(env.Dir, name)
 	if err != nil {
 		return nil, err
 	}
-	sum, err := files.Sum(name)
+	sum, err := files.Sum(file)
 	if err != nil {
 		return nil, err
 	}
-	opts := openapi.Options{Formats: c.Formats == "assert", Strip: c.ReadOnly == pass, SkipPatterns: c.Patterns == "skip"}
-	load := func() (*openapi.Document, error) { return openapi.Load(env.Dir, c.OpenAPI, opts) }
-	key := fmt.Sprintf("validate:%s:%s:%x:%v", env.Dir, c.OpenAPI, sum, opts)
+	load := func() (*openapi.Document, error) { return openapi.Load(env.Dir, name, opts) }
+	key := fmt.Sprintf("validate:%s:%s:%x:%v", env.Dir, name, sum, opts)
 	for generation := range 8 { // the files that it refers to may have changed, too
 		document, err := filter.Keep(env, fmt.Sprintf("%s:%d", key, generation), load)
 		if err != nil || document.Current() {

@@ -53,8 +53,10 @@ func (d *Document) compileBody(set *schema.Set, at schema.Location) (*body, erro
 			if m.schema, err = set.Compile(place); err != nil {
 				return nil, err
 			}
-			m.shape = d.shape(place, 0)
-			m.fields(object(entry, "encoding"))
+			if !isJSON(m.kind) && (readable(m.kind) || strings.HasSuffix(m.kind, "*")) {
+				m.shape = d.shape(place, 0)
+				m.fields(object(entry, "encoding"))
+			}
 		}
 		b.media = append(b.media, m)
 	}

@@ -1,9 +1,9 @@
 package openapi
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -29,7 +29,13 @@ type Document struct {
 	requests   *schema.Set
 	responses  *schema.Set
 	operations []*Operation // by path and method
-	mu         sync.Mutex   // of compiling
+	ids        map[string]*Operation
+	names      map[string]*Operation // by method and path: as they are, and in lower case
+	paths      tree
+	bases      map[string]bool // of the operations' servers
+	longest    int             // of the bases
+	mu         sync.Mutex      // of compiling
+	shapes     map[shaped]*shape
 }
 
 // Load reads a document, which is named as schema.Open names it. Its operations are compiled once they are asked for.
@@ -38,7 +44,10 @@ func Load(dir, name string, o Options) (*Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Document{files: files, root: schema.Location{File: name}}
+	d := &Document{
+		files: files, root: schema.Location{File: name}, shapes: map[shaped]*shape{},
+		ids: map[string]*Operation{}, names: map[string]*Operation{}, bases: map[string]bool{},
+	}
 	doc, err := files.Load(name)
 	if err != nil {
 		return nil, err
@@ -100,7 +109,6 @@ func (d *Document) readPaths(top map[string]any) error {
 		}
 	}
 	paths := object(top, "paths")
-	seen := map[string]schema.Location{}
 	for _, path := range slices.Sorted(maps.Keys(paths)) {
 		if strings.HasPrefix(path, "x-") {
 			continue
@@ -108,14 +116,14 @@ func (d *Document) readPaths(top map[string]any) error {
 		if !strings.HasPrefix(path, "/") {
 			return fmt.Errorf("%s: the path %q does not begin with a slash", d.root.At("paths", path), path)
 		}
-		if err := d.readPath(top, path, seen); err != nil {
+		if err := d.readPath(top, path); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (d *Document) readPath(top map[string]any, path string, seen map[string]schema.Location) error {
+func (d *Document) readPath(top map[string]any, path string) error {
 	at, v, err := d.files.Deref(d.root.At("paths", path))
 	if err != nil {
 		return err
@@ -140,12 +148,6 @@ func (d *Document) readPath(top map[string]any, path string, seen map[string]sch
 			ID: text(own, "operationId"), Method: strings.ToUpper(method), Path: path, Summary: text(own, "summary"),
 			at: at.At(method), item: at, template: t, document: d,
 		}
-		if o.ID != "" {
-			if before, twice := seen[o.ID]; twice {
-				return fmt.Errorf("%s: the operationId %q is that of %s too", o.at, o.ID, before)
-			}
-			seen[o.ID] = o.at
-		}
 		for _, level := range []map[string]any{own, item, top} {
 			if o.Servers = serverURLs(level); len(o.Servers) > 0 {
 				o.bases = serverPaths(level)
@@ -156,22 +158,43 @@ func (d *Document) readPath(top map[string]any, path string, seen map[string]sch
 			o.bases = []string{""}
 		}
 		_, o.HasBody = own["requestBody"]
-		d.operations = append(d.operations, o)
+		if err := d.add(o); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// add takes an operation into the document.
+func (d *Document) add(o *Operation) error {
+	if o.ID != "" {
+		if before := d.ids[o.ID]; before != nil {
+			return fmt.Errorf("%s: the operationId %q is that of %s too", o.at, o.ID, before.at)
+		}
+		d.ids[o.ID] = o
+	}
+	name := o.Method + " " + o.Path
+	d.names[name] = o
+	if folded := strings.ToLower(name); d.names[folded] == nil {
+		d.names[folded] = o
+	}
+	for _, base := range o.bases {
+		d.bases[base] = true
+		d.longest = max(d.longest, len(base))
+	}
+	o.place = len(d.operations)
+	d.operations = append(d.operations, o)
+	d.paths.add(o)
 	return nil
 }
 
 // Operation finds an operation by its operationId, or by method and path: "GET /users/{id}". The error says which is meant, perhaps.
 func (d *Document) Operation(name string) (*Operation, error) {
-	for _, o := range d.operations {
-		if o.ID == name && name != "" {
-			return o, nil
-		}
+	if o := d.ids[name]; o != nil {
+		return o, nil
 	}
-	for _, o := range d.operations {
-		if strings.EqualFold(o.Method+" "+o.Path, name) {
-			return o, nil
-		}
+	if o := cmp.Or(d.names[name], d.names[strings.ToLower(name)]); o != nil {
+		return o, nil
 	}
 	return nil, &UnknownOperationError{Name: name, File: d.root.File}
 }
@@ -226,27 +249,22 @@ type Found struct {
 
 // Find finds the operation of a method and an escaped path. Bases are what the path has before the document's own; nil: those of the servers.
 func (d *Document) Find(method, path string, bases []string) Found {
-	var best Found
-	var exact int
-	for _, o := range d.operations {
-		values, ok := o.match(path, bases)
-		if !ok {
-			continue
-		}
-		rank := o.template.literals
-		switch {
-		case o.Method == method || method == http.MethodHead && o.Method == http.MethodGet && (best.Operation == nil || best.Operation.Method != method):
-			if best.Operation == nil || rank > exact || o.Method == method && best.Operation.Method != method {
-				best.Operation, best.Values, exact = o, values, rank
+	f := finder{method: method, any: bases != nil}
+	if bases != nil {
+		for _, base := range bases {
+			if rest, ok := strings.CutPrefix(path, base+"/"); ok {
+				f.find(&d.paths, rest)
 			}
-		default:
-			best.Allow = append(best.Allow, o.Method)
+		}
+		return f.found()
+	}
+	for i := 0; i < len(path) && i <= d.longest; i++ {
+		if path[i] == '/' && d.bases[path[:i]] {
+			f.base = path[:i]
+			f.find(&d.paths, path[i+1:])
 		}
 	}
-	if best.Operation != nil {
-		best.Allow = nil
-	}
-	return best
+	return f.found()
 }
 
 // object is an object in an object, or nil.

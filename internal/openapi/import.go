@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Import says how a configuration is written from a document.
@@ -27,10 +28,7 @@ func (i Import) Write() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	lenient, err := Load(dir, name, Options{Formats: true, SkipPatterns: true})
-	if err != nil {
-		return "", err
-	}
+	lenient := sync.OnceValues(func() (*Document, error) { return Load(dir, name, Options{Formats: true, SkipPatterns: true}) })
 	w := writer{Import: i, document: d, lenient: lenient, seen: map[string]string{}, names: map[string]bool{}}
 	if w.name, err = i.relative(); err != nil {
 		return "", err
@@ -57,13 +55,14 @@ func (i Import) relative() (string, error) {
 // writer writes a configuration.
 type writer struct {
 	Import
-	document, lenient *Document
-	name              string
-	out               strings.Builder
-	upstreams         []upstream
-	seen              map[string]string // matches, and whose they are
-	names             map[string]bool   // of routes
-	routes            strings.Builder
+	document  *Document
+	lenient   func() (*Document, error) // where patterns that RE2 does not know are left out
+	name      string
+	out       strings.Builder
+	upstreams []upstream
+	seen      map[string]string // matches, and whose they are
+	names     map[string]bool   // of routes
+	routes    strings.Builder
 }
 
 // upstream is a service that the servers of a document name.
@@ -129,13 +128,25 @@ func (w *writer) validate(o *Operation) string {
 		more = ", mode: " + w.Mode
 	}
 	if err := w.document.Compile(o); err != nil {
-		same, _ := w.lenient.Operation(o.Method + " " + o.Path)
-		if err := w.lenient.Compile(same); err != nil {
+		if err := w.compileLenient(o); err != nil {
 			return fmt.Sprintf("    # not validated: %s\n", oneLine(err.Error()))
 		}
 		more += ", patterns: skip"
 	}
 	return fmt.Sprintf("    validate: {openapi: %s, operation: %s%s}\n", quoted(w.name), quoted(o.Name()), more)
+}
+
+// compileLenient compiles an operation without the patterns that RE2 does not know.
+func (w *writer) compileLenient(o *Operation) error {
+	d, err := w.lenient()
+	if err != nil {
+		return err
+	}
+	same, err := d.Operation(o.Method + " " + o.Path)
+	if err != nil {
+		return err
+	}
+	return d.Compile(same)
 }
 
 // target is the upstream of an operation, and the path that its first server has.
@@ -166,7 +177,11 @@ func (w *writer) target(o *Operation) (name, base string) {
 }
 
 // paramName is a name that a parameter of a route may have.
-var paramName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
+var (
+	paramName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
+	notInParam = regexp.MustCompile(`[^A-Za-z0-9_-]`)
+	braces     = regexp.MustCompile(`\{[^}]*\}`)
+)
 
 // matchPath writes a path template as a route's path.
 func matchPath(path string) (string, error) {
@@ -196,7 +211,7 @@ func matchPath(path string) (string, error) {
 			}
 			name := p.text
 			if !paramName.MatchString(name) {
-				name = "p" + regexp.MustCompile(`[^A-Za-z0-9_-]`).ReplaceAllString(name, "_")
+				name = "p" + notInParam.ReplaceAllString(name, "_")
 			}
 			for used[name] {
 				name += "_"
@@ -245,7 +260,7 @@ func escapedText(s string) string {
 
 // anonymous is a path without the names of its parameters.
 func anonymous(path string) string {
-	return regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(path, "{}")
+	return braces.ReplaceAllString(path, "{}")
 }
 
 // plain are texts that YAML takes for themselves.

@@ -21,6 +21,7 @@ type Operation struct {
 	at, item schema.Location // of the operation and its path item
 	template *template
 	bases    []string // paths of the servers
+	place    int      // among the document's operations
 
 	compiled   bool
 	parameters []*parameter
@@ -198,8 +199,19 @@ type shape struct {
 // maxShape is how deep shapes go. What is deeper is text.
 const maxShape = 4
 
+// shaped is a shape of a place, and how deep it lies in others.
+type shaped struct {
+	at    schema.Location
+	depth int
+}
+
 func (d *Document) shape(at schema.Location, depth int) *shape {
+	key := shaped{at, depth}
+	if known := d.shapes[key]; known != nil {
+		return known
+	}
 	s := &shape{types: d.files.Types(at)}
+	d.shapes[key] = s
 	if depth == maxShape {
 		return s
 	}
@@ -209,13 +221,11 @@ func (d *Document) shape(at schema.Location, depth int) *shape {
 	if more, ok := d.files.Additional(at); ok {
 		s.additional = d.shape(more, depth+1)
 	}
-	for _, name := range d.files.Properties(at) {
-		if property, ok := d.files.Property(at, name); ok {
-			if s.properties == nil {
-				s.properties = map[string]*shape{}
-			}
-			s.properties[name] = d.shape(property, depth+1)
+	for name, property := range d.files.Properties(at) {
+		if s.properties == nil {
+			s.properties = map[string]*shape{}
 		}
+		s.properties[name] = d.shape(property, depth+1)
 	}
 	return s
 }

@@ -13,49 +13,77 @@ var (
 	named  = []string{"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"}
 )
 
-// prepare changes a schema of OpenAPI, and all that it refers to, into one of JSON Schema.
-func (s *Set) prepare(at Location) error {
-	if s.prepared[at] {
-		return nil
-	}
-	s.prepared[at] = true
-	doc, err := s.doc(at.File)
-	if err != nil {
-		return err
-	}
-	v, ok := lookup(doc, at.Pointer)
-	if !ok {
-		return fmt.Errorf("%s has nothing at #%s", at.File, at.Pointer)
-	}
-	o, ok := v.(map[string]any)
-	if !ok {
-		if _, is := v.(bool); is {
-			return nil
+// part is a schema of OpenAPI that is made one of JSON Schema.
+type part struct {
+	v    any
+	refs []Location // where its references lead, and those of the schemas in it
+	err  error
+}
+
+// prepare changes a schema of OpenAPI, and all that it refers to, into one of JSON Schema. References wait until the schema is done, so that long
+// chains of them are no deep calls. What is wrong is kept with the part.
+func (s *Set) prepare(at Location) {
+	s.waiting = append(s.waiting, at)
+	for len(s.waiting) > 0 {
+		next := s.waiting[len(s.waiting)-1]
+		s.waiting = s.waiting[:len(s.waiting)-1]
+		if s.parts[next] != nil {
+			continue
 		}
-		return fmt.Errorf("%s: expected a schema, which is an object", at)
+		d, err := s.doc(next.File)
+		if err != nil {
+			s.parts[next] = &part{err: err}
+			continue
+		}
+		v, ok := lookup(d.doc, next.Pointer)
+		if !ok {
+			s.parts[next] = &part{err: fmt.Errorf("%s has nothing at #%s", next.File, next.Pointer)}
+			continue
+		}
+		_, _ = s.prepareValue(next, v) // its error is that of the part
 	}
+}
+
+// prepareValue changes a schema, and those in it, and returns where their references lead.
+func (s *Set) prepareValue(at Location, v any) ([]Location, error) {
+	if p := s.parts[at]; p != nil {
+		return p.refs, p.err
+	}
+	p := &part{v: v}
+	s.parts[at] = p
+	switch v := v.(type) {
+	case bool:
+	case map[string]any:
+		p.err = s.prepareObject(at, v, p)
+	default:
+		p.err = fmt.Errorf("%s: expected a schema, which is an object", at)
+	}
+	return p.refs, p.err
+}
+
+func (s *Set) prepareObject(at Location, o map[string]any, p *part) error {
 	if ref, is := o["$ref"].(string); is {
-		if err := s.prepareRef(at, ref); err != nil {
+		if err := s.prepareRef(at, ref, o, p); err != nil {
 			return err
 		}
 		if s.opts.Dialect == OpenAPI30 {
 			return nil // what stands beside is ignored
 		}
 	}
-	if err := s.prepareParts(at, o); err != nil {
+	if err := s.prepareParts(at, o, p); err != nil {
 		return err
 	}
-	s.tidy(o)
+	s.tidy(at, o)
 	s.direct(at, o)
-	s.discriminate(at, o)
+	s.discriminate(at, o, p)
 	if s.opts.Dialect == OpenAPI30 {
 		allowNull(o)
 	}
 	return nil
 }
 
-// prepareRef prepares what a schema refers to. Anchors are the compiler's to find.
-func (s *Set) prepareRef(at Location, ref string) error {
+// prepareRef has what a schema refers to be prepared, and writes the reference for the compiler. Anchors are the compiler's to find.
+func (s *Set) prepareRef(at Location, ref string, o map[string]any, p *part) error {
 	to, err := at.Resolve(ref)
 	if err != nil {
 		return err
@@ -66,29 +94,45 @@ func (s *Set) prepareRef(at Location, ref string) error {
 	if _, err := s.files.Lookup(to); err != nil {
 		return fmt.Errorf("%s: the $ref %q leads nowhere: %w", at, ref, err)
 	}
-	return s.prepare(to)
+	o["$ref"], err = s.refer(to, p)
+	return err
 }
 
-func (s *Set) prepareParts(at Location, o map[string]any) error {
+// refer has a place be prepared, and returns how the compiler finds it.
+func (s *Set) refer(to Location, p *part) (string, error) {
+	if _, err := s.doc(to.File); err != nil {
+		return "", err
+	}
+	p.refs = append(p.refs, to)
+	s.waiting = append(s.waiting, to)
+	return s.address(to), nil
+}
+
+func (s *Set) prepareParts(at Location, o map[string]any, p *part) error {
+	one := func(v any, tokens ...string) error {
+		refs, err := s.prepareValue(at.At(tokens...), v)
+		p.refs = append(p.refs, refs...)
+		return err
+	}
 	for _, key := range single {
-		if _, is := o[key].(map[string]any); is {
-			if err := s.prepare(at.At(key)); err != nil {
+		if v, is := o[key].(map[string]any); is {
+			if err := one(v, key); err != nil {
 				return err
 			}
 		}
 	}
 	for _, key := range lists {
 		list, _ := o[key].([]any)
-		for i := range list {
-			if err := s.prepare(at.At(key, fmt.Sprint(i))); err != nil {
+		for i, v := range list {
+			if err := one(v, key, itoa(i)); err != nil {
 				return err
 			}
 		}
 	}
 	for _, key := range named {
 		all, _ := o[key].(map[string]any)
-		for name := range all {
-			if err := s.prepare(at.At(key, name)); err != nil {
+		for name, v := range all {
+			if err := one(v, key, name); err != nil {
 				return err
 			}
 		}
@@ -97,7 +141,7 @@ func (s *Set) prepareParts(at Location, o map[string]any) error {
 }
 
 // tidy leaves out what many documents have although their version does not, and what says nothing.
-func (s *Set) tidy(o map[string]any) {
+func (s *Set) tidy(at Location, o map[string]any) {
 	switch required := o["required"].(type) {
 	case bool: // of draft 3, and of Swagger's parameters
 		delete(o, "required")
@@ -110,6 +154,9 @@ func (s *Set) tidy(o map[string]any) {
 			o["required"] = own
 		}
 	}
+	if !s.docs[at.File].whole { // it counts at the start of a document only, and this is a part of one
+		delete(o, "$schema")
+	}
 	if s.opts.Dialect != OpenAPI30 {
 		return
 	}
@@ -120,9 +167,7 @@ func (s *Set) tidy(o map[string]any) {
 			}
 		}
 	}
-	for _, key := range []string{"id", "$schema"} { // they are no keywords in 3.0
-		delete(o, key)
-	}
+	delete(o, "id") // it is no keyword in 3.0
 }
 
 // direct has `required` not ask for properties that are not for the direction.
@@ -168,7 +213,7 @@ func (s *Set) marked(at Location, depth int) bool {
 	}
 	all, _ := o["allOf"].([]any)
 	for i := range all {
-		if s.marked(at.At("allOf", fmt.Sprint(i)), depth+1) {
+		if s.marked(at.At("allOf", itoa(i)), depth+1) {
 			return true
 		}
 	}
@@ -179,18 +224,18 @@ func (s *Set) marked(at Location, depth int) bool {
 const chosen = "x-cardea-chosen"
 
 // discriminate has a discriminator choose among alternatives that are all references.
-func (s *Set) discriminate(at Location, o map[string]any) {
+func (s *Set) discriminate(at Location, o map[string]any, p *part) {
 	d, _ := o["discriminator"].(map[string]any)
 	property, _ := d["propertyName"].(string)
 	if property == "" {
 		return
 	}
+	original, _ := s.files.Lookup(at)
 	for _, key := range []string{"oneOf", "anyOf"} {
-		list, _ := o[key].([]any)
+		list, _ := object(original)[key].([]any)
 		refs := map[string]any{}
 		for _, item := range list {
-			alternative, _ := item.(map[string]any)
-			ref, _ := alternative["$ref"].(string)
+			ref, _ := object(item)["$ref"].(string)
 			if ref == "" {
 				refs = nil
 				break
@@ -202,29 +247,45 @@ func (s *Set) discriminate(at Location, o map[string]any) {
 		}
 		mapping, _ := d["mapping"].(map[string]any)
 		for value, to := range mapping {
-			if ref := s.mapped(at, refs, to); ref != "" {
-				refs[value] = ref
+			if text, _ := to.(string); text != "" {
+				refs[value] = alternative(refs, text)
 			}
 		}
 		delete(o, key)
-		o[chosen] = map[string]any{"property": property, "refs": refs}
+		o[chosen] = map[string]any{"property": property, "refs": s.alternatives(at, refs, p)}
 		return
 	}
 }
 
-// mapped is where a value of a mapping leads: to a reference, or the name of a schema.
-func (s *Set) mapped(at Location, refs map[string]any, to any) string {
-	text, _ := to.(string)
+// alternative is where a value of a mapping leads: to a reference, or the name of a schema.
+func alternative(refs map[string]any, text string) string {
 	if ref, ok := refs[text].(string); ok {
 		return ref
 	}
 	if !strings.ContainsAny(text, "/#.") {
 		text = "#/components/schemas/" + text
 	}
-	if s.prepareRef(at, text) != nil {
-		return ""
-	}
 	return text
+}
+
+// alternatives writes references for the compiler. Those that lead nowhere are left out.
+func (s *Set) alternatives(at Location, refs map[string]any, p *part) map[string]any {
+	known := map[string]any{}
+	for value, ref := range refs {
+		to, err := at.Resolve(ref.(string))
+		if err != nil || !s.files.Has(to) {
+			continue
+		}
+		if address, err := s.refer(to, p); err == nil {
+			known[value] = address
+		}
+	}
+	return known
+}
+
+func object(v any) map[string]any {
+	o, _ := v.(map[string]any)
+	return o
 }
 
 // allowNull writes what `nullable` means in JSON Schema: null passes, whatever stands beside.

@@ -1,10 +1,12 @@
 package schema
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -49,10 +51,18 @@ type Set struct {
 
 	mu       sync.Mutex
 	compiler *jsonschema.Compiler
-	docs     map[string]any // by file; OpenAPI: copies, as they are prepared for the compiler
-	prepared map[Location]bool
+	docs     map[string]document
+	parts    map[Location]*part // OpenAPI
+	waiting  []Location         // parts that are referred to, and not prepared yet
 	done     map[Location]*Schema
+	failed   map[Location]error
 	skipped  map[string]bool
+}
+
+// document is a document as the compiler gets it: for OpenAPI a copy, which is changed by and by.
+type document struct {
+	doc   any
+	whole bool // its schemas are compiled as parts of it, and not each as a document of its own
 }
 
 // Schema is a compiled schema.
@@ -64,8 +74,8 @@ type Schema struct {
 // NewSet returns a set without a schema.
 func NewSet(files *Files, opts Options) *Set {
 	s := &Set{
-		files: files, opts: opts, compiler: jsonschema.NewCompiler(), docs: map[string]any{}, prepared: map[Location]bool{},
-		done: map[Location]*Schema{}, skipped: map[string]bool{},
+		files: files, opts: opts, compiler: jsonschema.NewCompiler(), docs: map[string]document{}, parts: map[Location]*part{},
+		done: map[Location]*Schema{}, failed: map[Location]error{}, skipped: map[string]bool{},
 	}
 	c := s.compiler
 	c.UseLoader(loader{s})
@@ -103,6 +113,20 @@ func (s *Set) Skipped() []string {
 func (s *Set) Compile(at Location) (compiled *Schema, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, err := s.files.Lookup(at); err != nil {
+		return nil, err
+	}
+	if s.openAPI() {
+		s.prepare(at)
+		if err := s.compileParts(at); err != nil {
+			return nil, err
+		}
+	}
+	return s.compile(at)
+}
+
+// compile compiles one schema, and what it refers to and is not compiled yet.
+func (s *Set) compile(at Location) (compiled *Schema, err error) {
 	if known := s.done[at]; known != nil {
 		return known, nil
 	}
@@ -111,21 +135,75 @@ func (s *Set) Compile(at Location) (compiled *Schema, err error) {
 			err = fmt.Errorf("%s: the schema cannot be compiled: %v", at, p)
 		}
 	}()
-	if _, err := s.files.Lookup(at); err != nil {
-		return nil, err
-	}
-	if s.openAPI() {
-		if err := s.prepare(at); err != nil {
-			return nil, err
-		}
-	}
-	found, err := s.compiler.Compile(at.URL())
+	found, err := s.compiler.Compile(s.address(at))
 	if err != nil {
 		return nil, explain(at, err)
 	}
 	compiled = &Schema{compiled: found, At: at}
 	s.done[at] = compiled
 	return compiled, nil
+}
+
+// compileParts compiles what a part refers to before the part itself, so that each is compiled once, whatever fails. It does not call itself: chains of
+// references may be long.
+func (s *Set) compileParts(at Location) error {
+	type step struct {
+		at   Location
+		refs []Location // that are left
+	}
+	seen := map[Location]bool{at: true}
+	steps := []step{{at, s.references(at)}}
+	fail := func(err error) error {
+		for _, on := range steps { // each needs what fails
+			s.failed[on.at] = err
+		}
+		return err
+	}
+	for len(steps) > 0 {
+		last := &steps[len(steps)-1]
+		if err := cmp.Or(s.failed[last.at], s.wrong(last.at)); err != nil {
+			return fail(err)
+		}
+		if len(last.refs) > 0 && s.done[last.at] == nil {
+			next := last.refs[0]
+			last.refs = last.refs[1:]
+			if !seen[next] {
+				seen[next] = true
+				steps = append(steps, step{next, s.references(next)})
+			}
+			continue
+		}
+		if _, err := s.compile(last.at); err != nil {
+			return fail(err)
+		}
+		steps = steps[:len(steps)-1]
+	}
+	return nil
+}
+
+// wrong is why a part could not be prepared.
+func (s *Set) wrong(at Location) error {
+	if p := s.parts[at]; p != nil {
+		return p.err
+	}
+	return nil
+}
+
+// references are the parts that a part refers to.
+func (s *Set) references(at Location) []Location {
+	if p := s.parts[at]; p != nil {
+		return p.refs
+	}
+	return nil
+}
+
+// address is the URL that the compiler has for a schema. Each schema of OpenAPI is a document of its own to it: the work that the compiler has with
+// a document grows with each of the schemas that it compiles in it.
+func (s *Set) address(at Location) string {
+	if !s.openAPI() || at.Pointer == "" || s.docs[at.File].whole {
+		return at.URL()
+	}
+	return (&url.URL{Scheme: "file", Path: "/" + at.File, RawQuery: url.QueryEscape(at.Pointer)}).String()
 }
 
 // loader gives documents to the compiler.
@@ -137,23 +215,56 @@ func (l loader) Load(address string) (any, error) {
 	if err != nil || u.Scheme != "file" || u.Host != "" {
 		return nil, fmt.Errorf("%s is not in a file of the folder; nothing is read from elsewhere", address)
 	}
-	return l.set.doc(strings.TrimPrefix(u.Path, "/"))
+	at := Location{File: strings.TrimPrefix(u.Path, "/")}
+	if u.RawQuery == "" {
+		d, err := l.set.doc(at.File)
+		return d.doc, err
+	}
+	if at.Pointer, err = url.QueryUnescape(u.RawQuery); err == nil {
+		if p := l.set.parts[at]; p != nil {
+			return p.v, nil
+		}
+	}
+	return nil, fmt.Errorf("there is no schema at %s", at)
 }
 
-// doc returns a document, for OpenAPI a copy, which may be changed.
-func (s *Set) doc(name string) (any, error) {
-	if doc, ok := s.docs[name]; ok {
-		return doc, nil
+// doc returns a document.
+func (s *Set) doc(name string) (document, error) {
+	if d, ok := s.docs[name]; ok {
+		return d, nil
 	}
 	doc, err := s.files.Load(name)
 	if err != nil {
-		return nil, err
+		return document{}, err
 	}
+	d := document{doc: doc}
 	if s.openAPI() {
-		doc = clone(doc)
+		o, _ := doc.(map[string]any)
+		_, dialect := o["$schema"].(string)
+		d = document{clone(doc), s.opts.Dialect != OpenAPI30 && (dialect || anchored(doc))}
 	}
-	s.docs[name] = doc
-	return doc, nil
+	s.docs[name] = d
+	return d, nil
+}
+
+// anchored says whether a document has keywords by which its schemas find each other otherwise than by a pointer, or a base of their own.
+func anchored(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, key := range [...]string{"$id", "$anchor", "$dynamicAnchor", "$dynamicRef"} {
+			if _, is := v[key].(string); is {
+				return true
+			}
+		}
+		for _, child := range v {
+			if anchored(child) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, anchored)
+	}
+	return false
 }
 
 func clone(v any) any {

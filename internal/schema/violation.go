@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -239,12 +241,26 @@ func explain(at Location, err error) error {
 			}
 		}
 	}
-	text = strings.ReplaceAll(text, base, "")
+	text = strings.ReplaceAll(ofParts(text), base, "")
 	if at.File == inline {
 		text = strings.ReplaceAll(text, inline, "the schema")
 	}
 	return fmt.Errorf("cannot compile the schema at %s: %s", strings.Replace(at.String(), inline, "the schema", 1), text)
 }
+
+// ofParts writes the URLs of parts as those of places in their documents.
+func ofParts(text string) string {
+	return partURL.ReplaceAllStringFunc(text, func(found string) string {
+		name, pointer, _ := strings.Cut(found, "?")
+		pointer = strings.TrimSuffix(pointer, "#")
+		if plain, err := url.QueryUnescape(pointer); err == nil {
+			pointer = plain
+		}
+		return name + "#" + pointer
+	})
+}
+
+var partURL = regexp.MustCompile(`file:///[^\s?#"]*\?[^\s#"]*#?`)
 
 // deepest is the cause that leads the furthest down.
 func deepest(causes []*jsonschema.ValidationError) *jsonschema.ValidationError {
