@@ -98,14 +98,17 @@ func (x *exchange) fail(err error) {
 	x.note(refused)
 }
 
-// classify makes an *Error of what went wrong. What follows from a deadline that passed, or from a client that left, is that.
+// classify makes an *Error of what went wrong. What follows from a deadline that passed, from a body that is malformed, or from a client that left, is
+// that.
 func (x *exchange) classify(err error) *filter.Error {
 	var refused, cause *filter.Error
 	if errors.As(err, &refused) && refused.Code != filter.ClientClosed {
 		return refused
 	}
-	if x.body != nil && x.body.late.Load() {
-		return filter.Reject(filter.RequestTimeout, "").Because(err) // net/http takes it for a client that left
+	if x.body != nil {
+		if fault := x.body.fault.Load(); fault != nil {
+			return fault // servers take it for a client that left
+		}
 	}
 	ctx := x.Request.Context()
 	if errors.As(context.Cause(ctx), &cause) {

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"cardea.dev/cardea/filter"
-	"cardea.dev/cardea/internal/engine/listen"
 	"cardea.dev/cardea/internal/http1"
+	"cardea.dev/cardea/internal/engine/listen"
 )
 
 // send writes the response to the client: head, body, trailers.
@@ -201,7 +201,7 @@ type countedBody struct {
 	io.ReadCloser
 	trailer http.Header // of the request
 	n       atomic.Int64
-	late    atomic.Bool // it was too long in coming
+	fault   atomic.Pointer[filter.Error] // it was too long in coming, or is malformed
 }
 
 func (b *countedBody) Read(p []byte) (int, error) { return b.took(b.ReadCloser.Read(p)) }
@@ -220,11 +220,18 @@ func (b *countedBody) took(n int, err error) (int, error) {
 	if err == io.EOF {
 		listen.StripTrailer(b.trailer)
 	}
-	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
-		b.late.Store(true)
-		err = filter.Reject(filter.RequestTimeout, "").Because(err)
+	var malformed *http1.ParseError
+	switch {
+	case err == nil || err == io.EOF:
+		return n, err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		b.fault.Store(filter.Reject(filter.RequestTimeout, "").Because(err))
+	case errors.As(err, &malformed):
+		b.fault.Store(&filter.Error{Code: unreadable(malformed.Status), Status: malformed.Status, Cause: err})
+	default:
+		return n, err
 	}
-	return n, err
+	return n, b.fault.Load()
 }
 
 // Buffered says how many bytes can be read without waiting, at least.
