@@ -64,6 +64,7 @@ type reader struct {
 	left  int // values that may still come
 	depth int // objects and arrays that may still be opened
 	b     Bounds
+	names [32]string // that came last
 }
 
 func (r *reader) value() (any, error) {
@@ -95,16 +96,36 @@ func (r *reader) object() (any, error) {
 	}
 	o := map[string]any{}
 	for r.d.PeekKind() != '}' {
-		name, err := r.d.ReadToken()
+		name, err := r.d.ReadValue()
 		if err != nil {
 			return nil, r.malformed(err)
 		}
-		key := name.String()
+		key, err := r.name(name)
+		if err != nil {
+			return nil, r.malformed(err)
+		}
 		if o[key], err = r.value(); err != nil {
 			return nil, err
 		}
 	}
 	return o, r.leave()
+}
+
+// name reads a name. The objects of a list mostly have the same ones, each of which is made a string once.
+func (r *reader) name(quoted jsontext.Value) (string, error) {
+	if bytes.IndexByte(quoted, '\\') >= 0 {
+		plain, err := jsontext.AppendUnquote(nil, quoted)
+		return string(plain), err
+	}
+	plain := quoted[1 : len(quoted)-1]
+	if len(plain) == 0 {
+		return "", nil
+	}
+	known := &r.names[(len(plain)*7+int(plain[0])*3+int(plain[len(plain)-1]))%len(r.names)]
+	if string(plain) != *known {
+		*known = string(plain)
+	}
+	return *known, nil
 }
 
 func (r *reader) array() (any, error) {
@@ -146,9 +167,12 @@ func (r *reader) number(text string) (any, error) {
 }
 
 func computable(text string) bool {
-	digits, exponent, _ := strings.Cut(strings.ToLower(text), "e")
-	e, err := strconv.Atoi(exponent)
-	return len(digits) <= maxDigits && (exponent == "" || err == nil && e <= maxExponent && e >= -maxExponent)
+	at := strings.IndexAny(text, "eE")
+	if at < 0 {
+		return len(text) <= maxDigits
+	}
+	e, err := strconv.Atoi(text[at+1:])
+	return at <= maxDigits && err == nil && e <= maxExponent && e >= -maxExponent
 }
 
 // say makes an error at where the reader is.
