@@ -48,8 +48,8 @@ routes:
 		}
 		for body, want := range map[string]string{
 			"5\r\n{\"a\":\r\nZZ\r\n": "400 bad_request",
-			"zz\r\n":                "400 bad_request",
-			"2\r\n{}XX":             "400 bad_request",
+			"zz\r\n":                 "400 bad_request",
+			"2\r\n{}XX":              "400 bad_request",
 			"2\r\n{}\r\n0\r\nA: " + strings.Repeat("x", 1<<20) + "\r\n\r\n": "431 header_too_large",
 		} {
 			if got := problemOf(t, g, "POST "+path+" HTTP/1.1\r\nHost: "+strings.TrimPrefix(g.URL, "http://")+"\r\nTransfer-Encoding: chunked\r\n"+fields+"\r\n"+body); got != want {

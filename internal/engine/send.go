@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"cardea.dev/cardea/filter"
-	"cardea.dev/cardea/internal/http1"
 	"cardea.dev/cardea/internal/engine/listen"
+	"cardea.dev/cardea/internal/http1"
 )
 
 // send writes the response to the client: head, body, trailers.

@@ -45,10 +45,17 @@ func (d *Document) compileBody(set *schema.Set, at schema.Location) (*body, erro
 		return nil, fmt.Errorf("%s: expected an object", at)
 	}
 	b := &body{}
-	content := object(own, "content")
+	content, err := member(at, own, "content")
+	if err != nil {
+		return nil, err
+	}
 	for _, kind := range slices.Sorted(maps.Keys(content)) {
 		m := &media{kind: baseType(kind)}
-		if entry, _ := content[kind].(map[string]any); entry["schema"] != nil {
+		entry, err := member(at.At("content"), content, kind)
+		if err != nil {
+			return nil, err
+		}
+		if entry["schema"] != nil {
 			place := at.At("content", kind, "schema")
 			if m.schema, err = set.Compile(place); err != nil {
 				return nil, err
@@ -88,13 +95,19 @@ func (d *Document) compileResponse(at schema.Location) (*response, error) {
 	}
 	r := &response{body: b}
 	v, _ := d.files.Lookup(at)
-	headers := object(v.(map[string]any), "headers")
+	headers, err := member(at, v.(map[string]any), "headers")
+	if err != nil {
+		return nil, err
+	}
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		at, v, err := d.files.Deref(at.At("headers", name))
 		if err != nil {
 			return nil, err
 		}
-		own, _ := v.(map[string]any)
+		own, ok := v.(map[string]any)
+		if !ok {
+			return nil, fmt.Errorf("%s: expected a header, which is an object", at)
+		}
 		p, err := d.compileParameter(d.responses, at, own, "header", name)
 		if err != nil {
 			return nil, err

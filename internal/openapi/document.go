@@ -267,6 +267,15 @@ func (d *Document) Find(method, path string, bases []string) Found {
 	return f.found()
 }
 
+// member is the object that is the value of a key of an object at a place, or nil where there is none.
+func member(at schema.Location, o map[string]any, key string) (map[string]any, error) {
+	v, ok := o[key].(map[string]any)
+	if o[key] != nil && !ok {
+		return nil, fmt.Errorf("%s: expected an object", at.At(key))
+	}
+	return v, nil
+}
+
 // object is an object in an object, or nil.
 func object(o map[string]any, key string) map[string]any {
 	v, _ := o[key].(map[string]any)

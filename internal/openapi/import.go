@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"unicode"
 )
 
 // Import says how a configuration is written from a document.
@@ -155,7 +157,7 @@ func (w *writer) target(o *Operation) (name, base string) {
 	if len(o.Servers) > 0 {
 		if u, err := url.Parse(o.Servers[0]); err == nil {
 			base = strings.TrimSuffix("/"+strings.Trim(u.EscapedPath(), "/."), "/")
-			if (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && !strings.ContainsAny(u.Host, "{}$ ") {
+			if (u.Scheme == "http" || u.Scheme == "https") && usable(u) {
 				origin, note = u.Scheme+"://"+u.Host, ""
 			}
 		}
@@ -176,6 +178,15 @@ func (w *writer) target(o *Operation) (name, base string) {
 	return name, base
 }
 
+// host is what may be the host of an upstream.
+var host = regexp.MustCompile(`^([A-Za-z0-9._-]+|[0-9A-Fa-f:.]+)$`)
+
+// usable says whether a URL has a host, and a port if any, that an upstream may have.
+func usable(u *url.URL) bool {
+	port, err := strconv.Atoi(u.Port())
+	return host.MatchString(u.Hostname()) && (u.Port() == "" || err == nil && port > 0 && port < 1<<16)
+}
+
 // paramName is a name that a parameter of a route may have.
 var (
 	paramName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
@@ -190,6 +201,8 @@ func matchPath(path string) (string, error) {
 		return "", fmt.Errorf("the path has a query or a fragment")
 	case strings.Contains(path, "${"):
 		return "", fmt.Errorf("the path has ${, which configurations take for a variable")
+	case strings.ContainsFunc(unescapedPath(path), unicode.IsControl):
+		return "", fmt.Errorf("the path has a control character")
 	case strings.Contains(path, "//"):
 		return "", fmt.Errorf("the path has an empty segment")
 	}

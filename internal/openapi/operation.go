@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -65,7 +66,11 @@ func (o *Operation) compile() error {
 		}
 	}
 	o.responses = map[string]*response{}
-	for status := range object(own, "responses") {
+	responses, err := member(o.at, own, "responses")
+	if err != nil {
+		return err
+	}
+	for _, status := range slices.Sorted(maps.Keys(responses)) {
 		if strings.HasPrefix(status, "x-") {
 			continue
 		}
@@ -91,7 +96,11 @@ func (o *Operation) compileParameters() error {
 		if err != nil {
 			return err
 		}
-		list, _ := v.(map[string]any)["parameters"].([]any)
+		given := v.(map[string]any)["parameters"]
+		list, ok := given.([]any)
+		if given != nil && !ok {
+			return fmt.Errorf("%s: expected a list", level.At("parameters"))
+		}
 		for i := range list {
 			at, v, err := o.document.files.Deref(level.At("parameters", fmt.Sprint(i)))
 			if err != nil {
@@ -206,6 +215,9 @@ type shaped struct {
 }
 
 func (d *Document) shape(at schema.Location, depth int) *shape {
+	if to, _, err := d.files.Deref(at); err == nil {
+		at = to
+	}
 	key := shaped{at, depth}
 	if known := d.shapes[key]; known != nil {
 		return known

@@ -109,6 +109,10 @@ func (f *Files) text(name string) ([]byte, error) {
 		return nil, fmt.Errorf("cannot read %s: %w", name, err)
 	}
 	defer root.Close()
+	kind, err := root.Stat(filepath.FromSlash(name))
+	if err == nil && !kind.Mode().IsRegular() { // to open a pipe would wait for who writes
+		return nil, fmt.Errorf("cannot read %s: it is no regular file", name)
+	}
 	in, err := root.Open(filepath.FromSlash(name))
 	if err != nil {
 		var path *os.PathError

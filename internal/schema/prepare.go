@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -24,6 +25,9 @@ type part struct {
 // chains of them are no deep calls. What is wrong is kept with the part.
 func (s *Set) prepare(at Location) {
 	s.waiting = append(s.waiting, at)
+	if d, err := s.doc(at.File); err == nil && d.whole && s.parts[at] == nil {
+		s.waiting = append(s.waiting, s.components(at.File)...) // any of them may have an anchor
+	}
 	for len(s.waiting) > 0 {
 		next := s.waiting[len(s.waiting)-1]
 		s.waiting = s.waiting[:len(s.waiting)-1]
@@ -42,6 +46,16 @@ func (s *Set) prepare(at Location) {
 		}
 		_, _ = s.prepareValue(next, v) // its error is that of the part
 	}
+}
+
+// components are the schemas that a document has for others to refer to.
+func (s *Set) components(name string) (all []Location) {
+	at := Location{File: name}.At("components", "schemas")
+	v, _ := s.files.Lookup(at)
+	for name := range object(v) {
+		all = append(all, at.At(name))
+	}
+	return all
 }
 
 // prepareValue changes a schema, and those in it, and returns where their references lead.
@@ -67,6 +81,7 @@ func (s *Set) prepareObject(at Location, o map[string]any, p *part) error {
 			return err
 		}
 		if s.opts.Dialect == OpenAPI30 {
+			maps.DeleteFunc(o, func(key string, _ any) bool { return key != "$ref" })
 			return nil // what stands beside is ignored
 		}
 	}
@@ -94,7 +109,10 @@ func (s *Set) prepareRef(at Location, ref string, o map[string]any, p *part) err
 	if _, err := s.files.Lookup(to); err != nil {
 		return fmt.Errorf("%s: the $ref %q leads nowhere: %w", at, ref, err)
 	}
-	o["$ref"], err = s.refer(to, p)
+	address, err := s.refer(to, p)
+	if err == nil && !s.docs[at.File].whole { // where a schema may have a base of its own, the reference is one from there
+		o["$ref"] = address
+	}
 	return err
 }
 

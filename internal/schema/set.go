@@ -118,6 +118,11 @@ func (s *Set) Compile(at Location) (compiled *Schema, err error) {
 	}
 	if s.openAPI() {
 		s.prepare(at)
+		if s.docs[at.File].whole && s.done[at] == nil {
+			for _, one := range s.components(at.File) {
+				_ = s.compileParts(one) // what is wrong is said where it is referred to
+			}
+		}
 		if err := s.compileParts(at); err != nil {
 			return nil, err
 		}

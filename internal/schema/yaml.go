@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,11 +22,15 @@ func decodeYAML(text []byte) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the YAML: %w", err)
 	}
-	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
-		return nil, fmt.Errorf("expected one YAML document, and found %d", len(file.Docs))
+	docs := slices.DeleteFunc(file.Docs, func(d *ast.DocumentNode) bool {
+		_, directive := d.Body.(*ast.DirectiveNode) // the library takes "%YAML 1.2" for a document
+		return directive || d.Body == nil
+	})
+	if len(docs) != 1 {
+		return nil, fmt.Errorf("expected one YAML document, and found %d", len(docs))
 	}
 	y := yamlReader{anchors: map[string]ast.Node{}, left: maxYAML}
-	return y.value(file.Docs[0].Body, 0)
+	return y.value(docs[0].Body, 0)
 }
 
 // yamlReader makes values of nodes.
@@ -84,9 +89,11 @@ func (y *yamlReader) mapping(values []*ast.MappingValueNode, depth int) (any, er
 			return nil, err
 		}
 		if _, merge := pair.Key.(*ast.MergeKeyNode); merge {
-			if from, ok := v.(map[string]any); ok {
-				merged = append(merged, from)
+			from, ok := mergeable(v)
+			if !ok {
+				return nil, y.errorf(pair, "what `<<` takes keys from is no mapping, and no list of mappings")
 			}
+			merged = append(merged, from...)
 			continue
 		}
 		key := pair.Key.GetToken().Value
@@ -103,6 +110,22 @@ func (y *yamlReader) mapping(values []*ast.MappingValueNode, depth int) (any, er
 		}
 	}
 	return o, nil
+}
+
+// mergeable are the mappings that a merge key takes keys from, the first of which go first.
+func mergeable(v any) (all []map[string]any, ok bool) {
+	list, is := v.([]any)
+	if !is {
+		list = []any{v}
+	}
+	for _, one := range list {
+		from, is := one.(map[string]any)
+		if !is {
+			return nil, false
+		}
+		all = append(all, from)
+	}
+	return all, true
 }
 
 func (y *yamlReader) scalar(n ast.Node) (any, error) {

@@ -1,0 +1,144 @@
+package openapi
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"cardea.dev/cardea/internal/schema"
+)
+
+// write writes a document, and returns its folder.
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(filepath.Join(dir, "pipe.json"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// posting is a document with an operation whose body has a schema.
+func posting(version, own, schemas string) string {
+	return `{"openapi": "` + version + `", "paths": {"/x": {"post": {"requestBody": {"content": {"application/json": {"schema": ` + own + `}}}}}}, "components": {"schemas": {` + schemas + `}}}`
+}
+
+func TestWhatIsWrongWithDocuments(t *testing.T) {
+	for text, want := range map[string]string{
+		posting("3.0.0", `{"$ref": "pipe.json#/a"}`, ""):                                                             "cannot read pipe.json: it is no regular file",
+		posting("3.0.0", `{"$ref": "../x.json"}`, ""):                                                                "leads out of the folder",
+		posting("3.1.0", `{"$id": "http://127.0.0.1:1/x.json", "$ref": "y.json"}`, ""):                               `the $ref "y.json" leads nowhere`,
+		posting("3.0.0", `{"$ref": "#/components/schemas/A~1b%20%3F"}`, `"A/b ?": {"type": 5}`):                      "x.json#/components/schemas/A~1b ?/type",
+		posting("3.0.0", `{"$ref": "#/components/schemas/A"}`, `"A": {"$ref": "#/components/schemas/B"}`):            `x.json#/components/schemas/A: the $ref "#/components/schemas/B" leads nowhere`,
+		`{"openapi": "3.0.0", "paths": {"/x": {"post": {"parameters": {}}}}}`:                                        "x.json#/paths/~1x/post/parameters: expected a list",
+		`{"openapi": "3.0.0", "paths": {"/x": {"post": {"responses": []}}}}`:                                         "x.json#/paths/~1x/post/responses: expected an object",
+		`{"openapi": "3.0.0", "paths": {"/x": {"post": {"requestBody": {"content": [1]}}}}}`:                         "x.json#/paths/~1x/post/requestBody/content: expected an object",
+		`{"openapi": "3.0.0", "paths": {"/x": {"post": {"requestBody": {"content": {"a/b": 1}}}}}}`:                  "x.json#/paths/~1x/post/requestBody/content/a~1b: expected an object",
+		`{"openapi": "3.0.0", "paths": {"/x": {"post": {"responses": {"200": {"headers": {"a": 1}}}}}}}`:             "x.json#/paths/~1x/post/responses/200/headers/a: expected a header",
+		`{"openapi": "3.0.0", "paths": {"/x": {"post": {"requestBody": {"$ref": "#/paths/~1x/post/requestBody"}}}}}`: "the $refs lead in a circle",
+	} {
+		d, err := Load(write(t, "x.json", text), "x.json", Options{})
+		if err == nil {
+			err = d.Compile(nil)
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v\nand not: %s", text, err, want)
+		}
+	}
+}
+
+// TestSchemasThatReferInOddWays checks the bodies "a" and 1, of which the first is right.
+func TestSchemasThatReferInOddWays(t *testing.T) {
+	for name, text := range map[string]string{
+		"beside a $ref, 3.0":        posting("3.0.0", `{"$ref": "#/components/schemas/A", "minLength": "x", "type": "integer"}`, `"A": {"type": "string"}`),
+		"beside a $ref, 3.1":        posting("3.1.0", `{"$ref": "#/components/schemas/A", "type": "string"}`, `"A": {"maxLength": 3}`),
+		"an anchor elsewhere":       posting("3.1.0", `{"$ref": "#a"}`, `"A": {"$anchor": "a", "type": "string"}`),
+		"a dynamic reference":       posting("3.1.0", `{"$dynamicRef": "#a"}`, `"A": {"$dynamicAnchor": "a", "type": "string"}`),
+		"into what nullable moves":  posting("3.0.0", `{"allOf": [{"$ref": "#/components/schemas/A"}, {"$ref": "#/components/schemas/A/oneOf/0"}]}`, `"A": {"nullable": true, "oneOf": [{"type": "string"}]}`),
+		"an odd name":               posting("3.0.0", `{"$ref": "#/components/schemas/a~1b~0c%20d%25%3F%23"}`, `"a/b~c d%?#": {"type": "string"}`),
+		"$schema in a part":         posting("3.1.0", `{"$schema": "http://127.0.0.1:1/x", "type": "string"}`, ""),
+		"a discriminator's mapping": posting("3.0.0", `{"type": "string", "discriminator": {"propertyName": "k", "mapping": {"a": "nowhere", "b": "../../x"}}}`, ""),
+		"a cycle beside":            posting("3.0.0", `{"allOf": [{"type": "string"}, {"$ref": "#/components/schemas/A"}]}`, `"A": {"properties": {"a": {"$ref": "#/components/schemas/B"}}}, "B": {"items": {"$ref": "#/components/schemas/A"}}`),
+	} {
+		d := loadAll(t, write(t, "x.json", text), "x.json")
+		for body, right := range map[string]bool{`"a"`: true, `1`: false} {
+			content, err := d.Operations()[0].Body("application/json")
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := List{Most: 10}
+			content.Check([]byte(body), schema.Bounds{}, &l)
+			if (len(l.Found) == 0) != right {
+				t.Errorf("%s: %s: %v", name, body, l.Found)
+			}
+		}
+	}
+}
+
+// TestALongChainOfReferences is no deep call, and what is wrong at its end is said for all who come to it.
+func TestALongChainOfReferences(t *testing.T) {
+	schemas := map[string]any{}
+	ref := func(i int) map[string]any {
+		return map[string]any{"$ref": "#/components/schemas/S" + string(rune('a'+i%26)) + strings.Repeat("x", i/26)}
+	}
+	for i := range 2000 {
+		schemas[strings.TrimPrefix(ref(i)["$ref"].(string), "#/components/schemas/")] = map[string]any{"properties": map[string]any{"a": ref(i + 1)}}
+	}
+	text, err := json.Marshal(schemas)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := Load(write(t, "x.json", posting("3.0.0", `{"$ref": "#/components/schemas/Sa"}`, strings.Trim(string(text), "{}")+"}}}")), "x.json", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := d.Compile(nil)
+	if first == nil || !strings.Contains(first.Error(), "leads nowhere") {
+		t.Errorf("%v", first)
+	}
+	if again := d.Compile(nil); again == nil || again.Error() != first.Error() {
+		t.Errorf("%v, and then %v", first, again)
+	}
+}
+
+func TestYAMLOfAllKinds(t *testing.T) {
+	for text, want := range map[string]string{
+		"%YAML 1.2\n---\nopenapi: 3.0.0\npaths: {/x: {get: {operationId: a}}}\n":                                                              "a",
+		"openapi: 3.0.0\nx: &x {get: {operationId: a}}\ny: &y {post: {operationId: b}, get: {operationId: c}}\npaths: {/x: {<<: [*x, *y]}}\n": "a b",
+		"openapi: 3.0.0\nx: &x [1]\npaths: {/x: {<<: *x}}\n":                                                                                  "no mapping",
+		"openapi: 3.0.0\npaths: &p {<<: *p}\n":                                                                                                "too large or too deep",
+		"openapi: 3.0.0\n---\npaths: {}\n":                                                                                                    "found 2",
+	} {
+		d, err := Load(write(t, "x.yaml", text), "x.yaml", Options{})
+		got := ""
+		if err != nil {
+			got = err.Error()
+		} else {
+			for _, o := range d.Operations() {
+				got = strings.TrimSpace(got + " " + o.ID)
+			}
+		}
+		if got != want && (err == nil || !strings.Contains(got, want)) {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestImportLeavesOutWhatARouteCannotBe(t *testing.T) {
+	dir := write(t, "x.json", `{"openapi": "3.0.0", "servers": [{"url": "http://h:99999/"}], "paths": {"/a\nb": {"get": {}}, "/c": {"get": {"servers": [{"url": "http://[::1]:80/"}]}}, "/d": {"get": {}}}}`)
+	text, err := Import{File: filepath.Join(dir, "x.json"), Dir: dir}.Write()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"left out: GET /a b: the path has a control character", `"http://localhost:9000"`, `"http://[::1]:80"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s in:\n%s", want, text)
+		}
+	}
+}
