@@ -200,6 +200,7 @@ fallback: last_good
 cors: "*"
 deprecation: 2026-01-01
 identity_headers: {token: {key: internal.pem, issuer: gateway}}
+transform: {request: .}
 guard: {}
 concurrency: 10
 rate_limit: {limits: 100/min, store: "redis://127.0.0.1:1"}

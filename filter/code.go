@@ -58,8 +58,13 @@ const (
 	UpstreamTimeout       Code = "upstream_timeout"
 	NotCached             Code = "not_cached"
 	CallFailed            Code = "call_failed"
-	SequenceFailed        Code = "sequence_failed"
-	IdempotencyConflict   Code = "idempotency_conflict"
+	BodyInvalid           Code = "body_invalid"
+	NotAcceptable         Code = "not_acceptable"
+	TransformFailed       Code = "transform_failed"
+	RequestInvalid        Code = "request_invalid"
+	OperationUnknown      Code = "operation_unknown"
+	MediaTypeUnsupported  Code = "media_type_unsupported"
+	ResponseInvalid       Code = "response_invalid"
 )
 
 // Source is whose fault an error is.
@@ -89,6 +94,7 @@ type CodeInfo struct {
 var codes = [...]CodeInfo{
 	{Code: HTTPSRequired, Status: 308, Source: FromClient, Level: slog.LevelDebug, Title: "Use https", Detail: "This is served by https only."},
 	{Code: BadRequest, Status: 400, Source: FromClient, Level: slog.LevelInfo, Title: "Bad request", Detail: "The request is not well formed."},
+	{Code: BodyInvalid, Status: 400, Source: FromClient, Level: slog.LevelInfo, Title: "Body invalid", Detail: "The body of the request is not what it should be."},
 	{Code: BadPath, Status: 400, Source: FromClient, Level: slog.LevelInfo, Title: "Bad path", Detail: "The path of the request is not well formed."},
 	{Code: RequestInvalid, Status: 400, Source: FromClient, Level: slog.LevelInfo, Title: "Request invalid", Detail: "The request is not as the API says."},
 	{Code: CredentialsMissing, Status: 401, Source: FromClient, Level: slog.LevelInfo, Title: "Authentication required", Detail: "The request does not say who makes it."},
@@ -112,6 +118,7 @@ var codes = [...]CodeInfo{
 	{Code: OperationUnknown, Status: 404, Source: FromClient, Level: slog.LevelInfo, Title: "Not found", Detail: "The API has no such operation."},
 	{Code: FileNotFound, Status: 404, Source: FromClient, Level: slog.LevelInfo, Title: "Not found", Detail: "There is no such file."},
 	{Code: MethodNotAllowed, Status: 405, Source: FromClient, Level: slog.LevelInfo, Title: "Method not allowed", Detail: "This method is not allowed here."},
+	{Code: NotAcceptable, Status: 406, Source: FromClient, Level: slog.LevelInfo, Title: "Not acceptable", Detail: "This is not offered in a format that the request accepts."},
 	{Code: RequestTimeout, Status: 408, Source: FromClient, Level: slog.LevelInfo, Title: "Request timeout", Detail: "The request did not arrive in time."},
 	{Code: IdempotencyConflict, Status: 409, Source: FromClient, Level: slog.LevelInfo, Title: "Conflict", Detail: "The key of the request is that of another."},
 	{Code: Gone, Status: 410, Source: FromClient, Level: slog.LevelInfo, Title: "Gone", Detail: "This is no longer offered."},
@@ -136,7 +143,8 @@ var codes = [...]CodeInfo{
 	{Code: UpstreamBadResponse, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "The answer of the service is not well formed."},
 	{Code: UpstreamAuthFailed, Status: 502, Source: FromGateway, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "The gateway could not identify itself to the service."},
 	{Code: CallFailed, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "A service that the answer needs did not answer as it should."},
-	{Code: SequenceFailed, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "One of several steps failed."},
+	{Code: TransformFailed, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "The answer of the service could not be brought into the form that is offered here."},
+	{Code: ResponseInvalid, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "The answer of the service is not as the API says."},
 	{Code: RouteQuarantined, Status: 503, Source: FromGateway, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "This part of the service is out of order."},
 	{Code: UpstreamUnavailable, Status: 503, Source: FromUpstream, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "No healthy endpoint of the service is left."},
 	{Code: UpstreamOverloaded, Status: 503, Source: FromUpstream, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "The service has as many requests as it may have."},

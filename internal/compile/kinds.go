@@ -37,6 +37,7 @@ import (
 	"cardea.dev/cardea/filters/securityheaders"
 	"cardea.dev/cardea/filters/signature"
 	"cardea.dev/cardea/filters/timeout"
+	"cardea.dev/cardea/filters/transform"
 	"cardea.dev/cardea/filters/upstreamauth"
 	"cardea.dev/cardea/filters/validate"
 	"cardea.dev/cardea/target"
@@ -94,6 +95,7 @@ func Builtin(extra ...filter.Kind) Kinds {
 			rewrite.Kind(),
 			headers.Kind(),
 			identityheaders.Kind(),
+			transform.Kind(), // after headers: on the way back, fields are changed last
 			fault.Kind(),
 			mirror.Kind(),
 			upstreamauth.Kind(), // after mirror: copies go elsewhere, without these credentials

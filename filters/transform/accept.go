@@ -1,0 +1,85 @@
+package transform
+
+import (
+	"slices"
+	"strings"
+)
+
+// choose returns which of the formats a client likes best, by its Accept fields, or "" for none (RFC 9110, section 12.5.1). Among those that
+// it likes equally the first is chosen.
+func choose(accept, formats []string) string {
+	if len(accept) == 0 {
+		return formats[0]
+	}
+	best, chosen := 0, ""
+	for _, f := range formats {
+		if q := weight(accept, f); q > best {
+			best, chosen = q, f
+		}
+	}
+	return chosen
+}
+
+// weight is what a client gives a format, in thousandths: that of the most specific range which it is in, of those the highest.
+func weight(accept []string, format string) int {
+	best, specific := 0, 0
+	for _, value := range accept {
+		for item := range strings.SplitSeq(value, ",") {
+			name, params, _ := strings.Cut(item, ";")
+			how := matches(strings.ToLower(strings.Trim(name, " \t")), format)
+			if how == 0 || how < specific {
+				continue
+			}
+			q := quality(params)
+			if how > specific || q > best {
+				best, specific = q, how
+			}
+		}
+	}
+	return best
+}
+
+// matches says how specific a media range is that a format is in: 0 for one that it is not in.
+func matches(name, format string) int {
+	types := mediaTypes(format)
+	major, minor, _ := strings.Cut(name, "/")
+	switch {
+	case slices.Contains(types, name):
+		return 3
+	case name == "*/*":
+		return 1
+	case minor == "*" && strings.HasPrefix(types[0], major+"/"):
+		return 2
+	}
+	return 0
+}
+
+// quality reads the weight among an item's parameters, in thousandths: 1000 when there is none, 0 when it is malformed.
+func quality(params string) int {
+	for param := range strings.SplitSeq(params, ";") {
+		name, value, _ := strings.Cut(strings.Trim(param, " \t"), "=")
+		if strings.EqualFold(name, "q") {
+			return thousandths(value)
+		}
+	}
+	return 1000
+}
+
+// thousandths reads a qvalue (RFC 9110, section 12.4.2): "0", "0.5", "1.000".
+func thousandths(s string) int {
+	if s == "" || len(s) > 5 || s[0] != '0' && s[0] != '1' || len(s) > 1 && s[1] != '.' {
+		return 0
+	}
+	n, unit := int(s[0]-'0')*1000, 100
+	for i := 2; i < len(s); i++ {
+		if s[i] < '0' || s[i] > '9' {
+			return 0
+		}
+		n += int(s[i]-'0') * unit
+		unit /= 10
+	}
+	if n > 1000 {
+		return 0
+	}
+	return n
+}

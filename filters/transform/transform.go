@@ -1,0 +1,150 @@
+package transform
+
+import (
+	"errors"
+	"net/http"
+
+	"cardea.dev/cardea/filter"
+)
+
+// Kind is the kind of this policy.
+func Kind() filter.Kind { return filter.Define("transform", filter.Transform, build) }
+
+// transform is the policy on one route.
+type transform struct {
+	options
+	request  *requestWay  // nil: requests stay as they are
+	response *responseWay // nil: responses do
+	chosen   filter.Slot[choice]
+}
+
+// choice is what the request phase has found out for the response phase.
+type choice struct {
+	to    string // the format that the client gets
+	mark  string // of the validators
+	fault error  // of the request's envelope
+}
+
+func build(env *filter.Env, c *Config) (*filter.Filter, error) {
+	t := &transform{options: options{xml: &c.XML, soap: &c.SOAP, form: &c.Form, csv: &c.CSV}, chosen: filter.NewSlot[choice](env)}
+	err := errors.Join(t.buildRequest(env, c), t.buildResponse(env, c))
+	if err != nil {
+		return nil, err
+	}
+	f := &filter.Filter{Request: t.onRequest, Explain: t.explain}
+	if t.response != nil {
+		f.Response = t.onResponse
+	}
+	return f, nil
+}
+
+func (t *transform) buildRequest(env *filter.Env, c *Config) error {
+	if c.Request == nil {
+		return nil
+	}
+	r := c.Request
+	w, err := newWay(env, &r.Steps, &t.options, true, "request")
+	if err != nil {
+		return err
+	}
+	t.request = &requestWay{way: w, to: r.To, method: r.Method}
+	if r.Method == "" && r.To == "soap" {
+		t.request.method = http.MethodPost
+	}
+	t.request.create = t.request.method != "" || r.To == "soap"
+	if r.Create != nil {
+		t.request.create = *r.Create
+	}
+	return nil
+}
+
+func (t *transform) buildResponse(env *filter.Env, c *Config) error {
+	if c.Response == nil {
+		return nil
+	}
+	r := c.Response
+	w, err := newWay(env, &r.Steps, &t.options, false, "response")
+	if err != nil {
+		return err
+	}
+	t.response = &responseWay{way: w, to: r.To, lenient: r.Unacceptable == "first", status: r.Status}
+	if len(r.To) == 0 {
+		t.response.to = []string{"json"}
+	}
+	for _, to := range t.response.to {
+		m := ""
+		if !w.varies {
+			m = mark(r, c.XML, c.SOAP, c.Form, c.CSV, to)
+		}
+		t.response.marks = append(t.response.marks, m)
+	}
+	return nil
+}
+
+// onRequest transforms the request, and readies it for the transformation of its response.
+func (t *transform) onRequest(ex *filter.Exchange) error {
+	r := ex.Request
+	if r.Method == http.MethodConnect {
+		return nil // what follows is no body
+	}
+	if t.response.applies(ex) {
+		c, err := t.response.choose(r.Header["Accept"])
+		if err != nil {
+			return err
+		}
+		t.chosen.Set(ex, c)
+		t.response.ready(r, c)
+	}
+	if !t.request.applies(ex) {
+		return nil
+	}
+	err := t.request.transform(ex)
+	if err != nil {
+		if c := t.chosen.Get(ex); c != nil {
+			c.fault = err
+		}
+		return ofRequest(err)
+	}
+	return nil
+}
+
+// onResponse transforms the response.
+func (t *transform) onResponse(ex *filter.Exchange) error {
+	c := t.chosen.Get(ex)
+	if c == nil {
+		return nil
+	}
+	err := t.response.transform(ex, c)
+	if err == nil {
+		return nil
+	}
+	if c.to == "soap" {
+		t.response.refuse(ex, ofResponse(err))
+		return nil
+	}
+	return ofResponse(err)
+}
+
+// explain says what would be done. Bodies are not looked at.
+func (t *transform) explain(ex *filter.Exchange) filter.Verdict {
+	r := ex.Request
+	if r.Method == http.MethodConnect {
+		return filter.Verdict{Action: filter.Passes, Note: "tunnels are left alone"}
+	}
+	var notes []string
+	responds, requests := t.response.applies(ex), t.request.applies(ex)
+	if responds {
+		c, err := t.response.choose(r.Header["Accept"])
+		if err != nil {
+			return filter.Verdict{Action: filter.Rejects, Note: err.Error()}
+		}
+		t.response.ready(r, c)
+		notes = append(notes, t.response.note(c.to)+" in the response")
+	}
+	changes := responds
+	if requests {
+		note, changed := t.request.explain(r)
+		notes, changes = append([]string{note}, notes...), changes || changed
+	}
+	return verdict(notes, changes)
+}
