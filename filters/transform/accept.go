@@ -41,7 +41,7 @@ func weight(accept []string, format string) int {
 
 // matches says how specific a media range is that a format is in: 0 for one that it is not in.
 func matches(name, format string) int {
-	types := mediaTypes(format)
+	types := offered(format)
 	major, minor, _ := strings.Cut(name, "/")
 	switch {
 	case slices.Contains(types, name):
@@ -52,6 +52,33 @@ func matches(name, format string) int {
 		return 2
 	}
 	return 0
+}
+
+// offered are the media types that a format can be written as; the first is for those who name none.
+func offered(format string) []string {
+	if format == "form" {
+		return mediaTypes(format)[:1]
+	}
+	return mediaTypes(format)
+}
+
+// named is the media type of a format that a client names; "": it names none but the first.
+func named(accept []string, format string) string {
+	for i, t := range offered(format) {
+		for _, value := range accept {
+			for item := range strings.SplitSeq(value, ",") {
+				name, params, _ := strings.Cut(item, ";")
+				if !strings.EqualFold(strings.Trim(name, " \t"), t) || quality(params) == 0 {
+					continue
+				}
+				if i == 0 {
+					return ""
+				}
+				return t
+			}
+		}
+	}
+	return ""
 }
 
 // quality reads the weight among an item's parameters, in thousandths: 1000 when there is none, 0 when it is malformed.

@@ -84,6 +84,7 @@ func TestResponses(t *testing.T) {
 		"a template for HTML":              {`response: {template: "<p>{body.name}</p>", content_type: text/html}`, answers("application/json", `{"name":"<Ann>"}`), "", 200, "text/html", `<p>&lt;Ann&gt;</p>`},
 		"negotiated: none":                 {`response: {to: [json, xml, csv]}`, answers("application/json", `[{"a":1}]`), "", 200, "application/json", `[{"a":1}]`},
 		"negotiated: csv":                  {`response: {to: [json, xml, csv]}`, answers("application/json", `[{"a":1}]`), "text/csv, application/json;q=0.9", 200, "text/csv; charset=utf-8", "a\r\n1\r\n"},
+		"negotiated: by another name":      {`response: {to: [json, xml]}`, answers("application/json", `{"a":1}`), "text/xml", 200, "text/xml; charset=utf-8", ""},
 		"negotiated: none fits":            {`response: {to: [json, csv]}`, answers("application/json", `[]`), "image/png", 406, "application/problem+json", ""},
 		"negotiated: none fits, the first": {`response: {to: [json, csv], unacceptable: first}`, answers("application/json", `[]`), "image/png", 200, "application/json", `[]`},
 		"only checked":                     {`response: {}`, answers("application/json", `{"a": 1} `), "", 200, "application/json", `{"a": 1} `},

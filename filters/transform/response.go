@@ -35,7 +35,11 @@ func (w *responseWay) choose(accept []string) (*choice, error) {
 		}
 	}
 	i = max(i, 0)
-	return &choice{to: w.to[i], mark: w.marks[i]}, nil
+	c := &choice{to: w.to[i], mark: w.marks[i]}
+	if len(w.to) > 1 {
+		c.typ = named(accept, c.to)
+	}
+	return c, nil
 }
 
 // offers are the media types that clients may choose from.
@@ -98,8 +102,7 @@ func (w *responseWay) transform(ex *filter.Exchange, c *choice) error {
 	case resp.StatusCode == http.StatusPartialContent || h["Content-Range"] != nil:
 		err = &problem{reason: "the response is a part of a document"}
 	case ex.Original.Method == http.MethodHead:
-		w.describe(h, m, c.to)
-		remark(h, c.mark)
+		w.label(h, m, c)
 		resp.ContentLength = -1
 		return nil
 	default:
@@ -182,10 +185,22 @@ func (w *responseWay) give(ex *filter.Exchange, c *choice, m media) error {
 		return err
 	}
 	w.done(len(in), len(out))
-	w.describe(resp.Header, m, c.to)
-	remark(resp.Header, c.mark)
+	w.label(resp.Header, m, c)
 	w.replace(resp, out)
 	return nil
+}
+
+// label changes what a response says of its body.
+func (w *responseWay) label(h http.Header, m media, c *choice) {
+	w.describe(h, m, c.to)
+	remark(h, c.mark)
+	switch {
+	case c.typ == "":
+	case c.to == "xml":
+		h["Content-Type"] = []string{c.typ + "; charset=utf-8"}
+	default:
+		h["Content-Type"] = []string{c.typ}
+	}
 }
 
 // replace gives a response a body that is in memory.
@@ -214,8 +229,7 @@ func (w *responseWay) stream(ex *filter.Exchange, c *choice, m media) error {
 		}
 		return err
 	}
-	w.describe(resp.Header, m, c.to)
-	remark(resp.Header, c.mark)
+	w.label(resp.Header, m, c)
 	resp.Body, resp.ContentLength, resp.TransferEncoding = f, -1, nil
 	return nil
 }

@@ -21,6 +21,7 @@ type transform struct {
 // choice is what the request phase has found out for the response phase.
 type choice struct {
 	to    string // the format that the client gets
+	typ   string // the media type that the client has named for it; "": that of the format
 	mark  string // of the validators
 	fault error  // of the request's envelope
 }
