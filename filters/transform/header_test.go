@@ -94,6 +94,18 @@ func TestFieldsOfResponses(t *testing.T) {
 			t.Errorf("got %d, asked %q", resp.StatusCode, seen.Get("If-None-Match"))
 		}
 	})
+	t.Run("another gateway with the same rules", func(t *testing.T) {
+		other := gatewaytest.New(t, text)
+		if resp, _ := other.Get("/x", "If-None-Match: "+tag); resp.StatusCode != 304 {
+			t.Errorf("got %d, %s", resp.StatusCode, resp.Header.Get("ETag"))
+		}
+		if err := g.SetConfig(text + "# a remark\n"); err != nil {
+			t.Fatal(err)
+		}
+		if resp, _ := g.Get("/x", "If-None-Match: "+tag); resp.StatusCode != 304 {
+			t.Errorf("after a reload: got %d, %s", resp.StatusCode, resp.Header.Get("ETag"))
+		}
+	})
 	t.Run("other rules", func(t *testing.T) {
 		if err := g.SetConfig(strings.Replace(text, "drop: [a]", "drop: [b]", 1)); err != nil {
 			t.Fatal(err)

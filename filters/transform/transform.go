@@ -75,7 +75,7 @@ func (t *transform) buildResponse(env *filter.Env, c *Config) error {
 	for _, to := range t.response.to {
 		m := ""
 		if !w.varies {
-			m = mark(r, c.XML, c.SOAP, c.Form, c.CSV, to)
+			m = mark(*r, c.XML, c.SOAP, c.Form, c.CSV, to)
 		}
 		t.response.marks = append(t.response.marks, m)
 	}
