@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 )
 
 // hold reads a body whole, if it has no more than max bytes. If not, it is not held: body is as it came.
@@ -46,6 +47,7 @@ type flow struct {
 
 	mu    sync.Mutex // Close may come while Read waits
 	ended error
+	gone  atomic.Bool // nobody will read any more
 }
 
 // begin reads until there is something to pass on.
@@ -64,6 +66,28 @@ func (f *flow) begin() error {
 
 // Read returns what has been transformed.
 func (f *flow) Read(p []byte) (int, error) {
+	n, err := f.next(p)
+	if f.gone.Load() {
+		f.release()
+	}
+	return n, err
+}
+
+// release ends the converters once nobody reads any more, for those who never close a body. It does not wait: a Read that is under way does it
+// when it returns.
+func (f *flow) release() {
+	f.gone.Store(true)
+	if !f.mu.TryLock() {
+		return
+	}
+	defer f.mu.Unlock()
+	f.s.close()
+	if f.ended == nil {
+		f.ended = http.ErrBodyReadAfterClose
+	}
+}
+
+func (f *flow) next(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.ended != nil {

@@ -15,6 +15,7 @@ type requestWay struct {
 	to     string
 	method string // "": the client's
 	create bool   // a body where there is none
+	flows  filter.Slot[flow]
 }
 
 // applies says whether something is to be done.
@@ -125,7 +126,15 @@ func (w *requestWay) stream(ex *filter.Exchange, m media) error {
 	w.head(r)
 	w.describe(r.Header, m, w.to)
 	r.Body, r.GetBody, r.ContentLength = f, nil, -1
+	w.flows.Set(ex, f)
 	return nil
+}
+
+// finish ends the transformation of a body that the upstream did not take to its end.
+func (w *requestWay) finish(ex *filter.Exchange) {
+	if f := w.flows.Get(ex); f != nil {
+		f.release()
+	}
 }
 
 // head changes what is known without the body.

@@ -375,6 +375,15 @@ func canonical(t *testing.T, text string) string {
 
 // TestAnUpstreamThatAnswersEarly does not wait for the rest of a request that streams.
 func TestAnUpstreamThatAnswersEarly(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	t.Run("early", testEarlyAnswers)
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	if err := goleak.Find(before); err != nil {
+		t.Error(err)
+	}
+}
+
+func testEarlyAnswers(t *testing.T) {
 	for _, policy := range []string{`request: {drop: ["[].b"]}`, `request: {to: ndjson}`} {
 		g := gatewaytest.New(t, upstream(t, policy, func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.ReadFull(r.Body, make([]byte, 100))
@@ -418,8 +427,8 @@ func TestAClientThatStopsInTheMiddle(t *testing.T) {
 	}()
 	_, _ = io.WriteString(w, "["+strings.Repeat(`{"a":1},`, 10000))
 	cancel()
+	_ = w.CloseWithError(context.Canceled)
 	<-done
-	_ = w.Close()
 	if err := <-ended; err == nil {
 		t.Error("the upstream takes it for whole")
 	}

@@ -33,6 +33,9 @@ func build(env *filter.Env, c *Config) (*filter.Filter, error) {
 		return nil, err
 	}
 	f := &filter.Filter{Request: t.onRequest, Explain: t.explain}
+	if t.request != nil {
+		f.Finish = t.request.finish
+	}
 	if t.response != nil {
 		f.Response = t.onResponse
 	}
@@ -48,7 +51,7 @@ func (t *transform) buildRequest(env *filter.Env, c *Config) error {
 	if err != nil {
 		return err
 	}
-	t.request = &requestWay{way: w, to: r.To, method: r.Method}
+	t.request = &requestWay{way: w, to: r.To, method: r.Method, flows: filter.NewSlot[flow](env)}
 	if r.Method == "" && r.To == "soap" {
 		t.request.method = http.MethodPost
 	}
