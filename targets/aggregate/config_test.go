@@ -63,6 +63,7 @@ func TestWrongConfigurations(t *testing.T) {
 		{`{a: {call: users, headers: {content-length: "3"}}}`, `a.headers["content-length"]: content-length is the gateway's own business`},
 		{`{a: {call: POST users, content_type: text/plain, body: {a: 1}}}`, `a.body: a body of type text/plain is a text`},
 		{`{a: {call: users, pick: ["["]}}`, `a.pick[0]: `},
+		{`{a: {call: users, default: 1}}`, `a.default: it is never used`},
 		{`{a: "users/../x"}`, `a.call: the path has a segment`},
 	} {
 		_, _, err := made(t, test.text, nil)

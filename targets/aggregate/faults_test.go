@@ -63,99 +63,131 @@ func faulty(t *testing.T) map[string]string {
 
 func flush(w http.ResponseWriter) { w.(http.Flusher).Flush() }
 
-// TestFaults: each way to fail, of a call that is required, optional, the first, the last, one that others need, and one of a loop.
+// faultRoutes are routes with a call that fails: required, optional, the first, the last, one that others need, one of a loop, in each format.
+const faultRoutes = `
+  - {match: /first, aggregate: {x: {call: bad, timeout: LIMIT}, y: good}}
+  - {match: /last, aggregate: {y: good, x: {call: bad, timeout: LIMIT}}}
+  - {match: /needed, aggregate: {x: {call: bad, timeout: LIMIT, hide: true}, y: "good/{x.a}"}}
+  - {match: /looped, aggregate: {y: {call: good, hide: true}, x: {each: y.list, call: bad, timeout: LIMIT}}}
+  - {match: /own, aggregate: {x: {call: bad, timeout: LIMIT}, failure_status: upstream}}
+  - {match: /optional, aggregate: {x: {call: bad, timeout: LIMIT, optional: true}, y: {call: good, pick: [ok]}, errors: true}}
+  - {match: /default, aggregate: {y: {call: good, pick: [ok]}, x: {call: bad, timeout: LIMIT, optional: true, default: [7]}}}
+  - {match: /needs, aggregate: {x: {call: bad, timeout: LIMIT, optional: true, default: {a: "1"}}, y: {call: "good/{x.a}", pick: [ok]}}}
+  - {match: /loop, aggregate: {y: {call: good, hide: true}, x: {each: y.list, call: bad, timeout: LIMIT, optional: true, default: 0}}}
+  - {match: /jq, aggregate: {y: good, x: {call: bad, timeout: LIMIT, optional: true, default: 3}, compose: '[.x, .y.ok]'}}
+  - {match: /begun, aggregate: {y: {call: good, pick: [ok]}, x: {call: "bad/{y.ok}", timeout: LIMIT, optional: true, default: 0}, begin: first}}
+  - {match: /lines, aggregate: {y: {call: good, pick: [ok]}, x: {call: "bad/{y.ok}", timeout: LIMIT}, format: ndjson}}
+  - {match: /events, aggregate: {y: {call: good, pick: [ok]}, x: {call: "bad/{y.ok}", timeout: LIMIT, optional: true}, format: sse}}
+  - {match: /parts, aggregate: {y: {call: good, pick: [ok]}, x: {call: "bad/{y.ok}", timeout: LIMIT, optional: true, default: 0}, format: multipart}}
+`
+
+// fault is one way to fail, and what is told of it.
+type fault struct {
+	*gatewaytest.Gateway
+	code     string
+	status   int // of the answer
+	answered int // by the service; 0: it is not that
+}
+
+func newFault(t *testing.T, name, good, bad string) *fault {
+	limit := "20s"
+	if strings.HasPrefix(name, "slow") {
+		limit = "200ms"
+	}
+	f := &fault{code: "call_failed", status: 502, answered: map[string]int{"500": 500, "404": 404, "503": 503}[name]}
+	switch {
+	case name == "refused":
+		f.code = "upstream_connect_failed"
+	case strings.HasPrefix(name, "slow"):
+		f.code, f.status = "upstream_timeout", 504
+	case strings.HasPrefix(name, "reset"):
+		f.code = "upstream_reset"
+	}
+	f.Gateway = gatewaytest.New(t, fmt.Sprintf("upstreams:\n  good: {endpoints: [%s]}\n  bad: {endpoints: [%s], retry: off, eject: off}\noverload: off\nroutes:", good, bad)+
+		strings.ReplaceAll(faultRoutes, "LIMIT", limit))
+	return f
+}
+
+// partial is the field Cardea-Partial.
+func (f *fault) partial() string {
+	if f.answered > 0 {
+		return fmt.Sprintf("x;status=%d", f.answered)
+	}
+	return "x;reason=" + f.code
+}
+
+// TestFaults: each way to fail, at each place.
 func TestFaults(t *testing.T) {
 	good := httptest.NewServer(says(`{"ok":true,"list":[1,2]}`))
 	t.Cleanup(good.Close)
-	codes := map[string]string{
-		"refused": "upstream_connect_failed", "slow": "upstream_timeout", "slow in the end": "upstream_timeout", "reset": "upstream_reset", "reset in the end": "upstream_reset",
-	}
-	statuses := map[string]int{"slow": 504, "slow in the end": 504}
-	answered := map[string]int{"500": 500, "404": 404, "503": 503}
-	for fault, url := range faulty(t) {
-		t.Run(fault, func(t *testing.T) {
+	for name, url := range faulty(t) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			limit := "20s"
-			if strings.HasPrefix(fault, "slow") {
-				limit = "200ms"
-			}
-			g := gatewaytest.New(t, strings.ReplaceAll(fmt.Sprintf(`
-upstreams:
-  good: {endpoints: [%s]}
-  bad: {endpoints: [%s], retry: off, eject: off}
-overload: off
-routes:
-  - {match: /first, aggregate: {x: {call: bad, timeout: 200ms}, y: good}}
-  - {match: /last, aggregate: {y: good, x: {call: bad, timeout: 200ms}}}
-  - {match: /needed, aggregate: {x: {call: bad, timeout: 200ms, hide: true}, y: "good/{x.a}"}}
-  - {match: /looped, aggregate: {y: {call: good, hide: true}, x: {each: y.list, call: bad, timeout: 200ms}}}
-  - {match: /own, aggregate: {x: {call: bad, timeout: 200ms}, failure_status: upstream}}
-  - {match: /optional, aggregate: {x: {call: bad, timeout: 200ms, optional: true}, y: {call: good, pick: [ok]}, errors: true}}
-  - {match: /default, aggregate: {y: {call: good, pick: [ok]}, x: {call: bad, timeout: 200ms, optional: true, default: [7]}}}
-  - {match: /needs, aggregate: {x: {call: bad, timeout: 200ms, optional: true, default: {a: "1"}}, y: {call: "good/{x.a}", pick: [ok]}}}
-  - {match: /loop, aggregate: {y: {call: good, hide: true}, x: {each: y.list, call: bad, timeout: 200ms, optional: true, default: 0}}}
-  - {match: /lines, aggregate: {y: {call: good, pick: [ok]}, x: {call: "bad/{y.ok}", timeout: 200ms}, format: ndjson}}
-  - {match: /events, aggregate: {y: {call: good, pick: [ok]}, x: {call: "bad/{y.ok}", timeout: 200ms, optional: true}, format: sse}}
-  - {match: /parts, aggregate: {y: {call: good, pick: [ok]}, x: {call: "bad/{y.ok}", timeout: 200ms, optional: true, default: 0}, format: multipart}}
-  - {match: /begun, aggregate: {y: {call: good, pick: [ok]}, x: {call: "bad/{y.ok}", timeout: 200ms, optional: true, default: 0}, begin: first}}
-`, good.URL, url), "200ms", limit))
-			code, status := codes[fault], statuses[fault]
-			if code == "" {
-				code = "call_failed"
-			}
-			if status == 0 {
-				status = 502
-			}
-			for _, path := range []string{"/first", "/last", "/needed", "/looped", "/own"} {
-				resp, body := g.Get(path)
-				want := status
-				if own := answered[fault]; path == "/own" && own > 0 {
-					want = own
-				}
-				if resp.StatusCode != want || !strings.Contains(body, fmt.Sprintf("%q", code)) || !strings.Contains(body, `call \"x\"`) || strings.Contains(body, "secret") {
-					t.Errorf("%s: %d %s, wanted %d with %s", path, resp.StatusCode, body, want, code)
-				}
-				if after := resp.Header.Get("Retry-After"); path == "/own" && fault == "503" && after != "7" {
-					t.Errorf("Retry-After is %q", after)
-				}
-			}
-			told := fmt.Sprintf(`"errors":[{"call":"x","code":%q}]`, code)
-			partial := "x;reason=" + code
-			if own := answered[fault]; own > 0 {
-				told, partial = fmt.Sprintf(`"errors":[{"call":"x","code":"call_failed","status":%d}]`, own), fmt.Sprintf("x;status=%d", own)
-			}
-			for path, want := range map[string][2]string{
-				"/optional": {`{"x":null,"y":{"ok":true},` + told + `}`, partial},
-				"/default":  {`{"y":{"ok":true},"x":[7]}`, partial},
-				"/needs":    {`{"x":{"a":"1"},"y":{"ok":true}}`, partial},
-				"/loop":     {`{"x":[0,0]}`, "x;missing=2"},
-				"/begun":    {`{"y":{"ok":true},"x":0}`, partial},
-				"/events":   {"event: y\ndata: {\"ok\":true}\n\nevent: x\ndata: null\n\n", partial},
-			} {
-				resp, body := g.Get(path)
-				partial := resp.Header.Get("Cardea-Partial") + resp.Trailer.Get("Cardea-Partial")
-				if resp.StatusCode != 200 || body != want[0] || partial != want[1] {
-					t.Errorf("%s: %d %s, partial %q, wanted %q", path, resp.StatusCode, body, partial, want)
-				}
-				if told := resp.Header["Cache-Control"]; len(told) != 1 || told[0] != "no-store" {
-					t.Errorf("%s: Cache-Control is %q", path, told)
-				}
-			}
-			// The good one comes first, and is needed; what fails then has its place in what has begun.
-			if resp, body := g.Get("/lines"); resp.StatusCode != 200 || !strings.HasPrefix(body, "{\"y\":{\"ok\":true}}\n{\"errors\":[{\"code\":\""+code+"\",") {
-				t.Errorf("/lines: %d %s", resp.StatusCode, body)
-			}
-			resp, body := g.Get("/parts")
-			_, boundary, _ := strings.Cut(resp.Header.Get("Content-Type"), "boundary=")
-			parts, got := multipart.NewReader(strings.NewReader(body), boundary), ""
-			for part, err := parts.NextPart(); err == nil; part, err = parts.NextPart() {
-				b, _ := io.ReadAll(part)
-				got += part.Header.Get("Content-Disposition") + string(b) + ";"
-			}
-			if want := `inline; name="y"{"ok":true};inline; name="x"0;`; got != want || resp.Header.Get("Cardea-Partial")+resp.Trailer.Get("Cardea-Partial") != partial {
-				t.Errorf("/parts: %s", got)
-			}
+			f := newFault(t, name, good.URL, url)
+			f.required(t)
+			f.optional(t)
+			f.parts(t)
 		})
+	}
+}
+
+// required: the answer is an error that names the call.
+func (f *fault) required(t *testing.T) {
+	for _, path := range []string{"/first", "/last", "/needed", "/looped", "/own"} {
+		resp, body := f.Get(path)
+		want := f.status
+		if path == "/own" && f.answered > 0 {
+			want = f.answered
+		}
+		if resp.StatusCode != want || !strings.Contains(body, fmt.Sprintf("%q", f.code)) || !strings.Contains(body, `call \"x\"`) || strings.Contains(body, "secret") {
+			t.Errorf("%s: %d %s, wanted %d with %s", path, resp.StatusCode, body, want, f.code)
+		}
+		if after := resp.Header.Get("Retry-After"); path == "/own" && f.answered == 503 && after != "7" {
+			t.Errorf("Retry-After is %q", after)
+		}
+	}
+	// Where the good one comes first, and is needed, what fails has its place in what has begun.
+	if resp, body := f.Get("/lines"); resp.StatusCode != 200 || !strings.HasPrefix(body, "{\"y\":{\"ok\":true}}\n{\"errors\":[{\"code\":\""+f.code+"\",") {
+		t.Errorf("/lines: %d %s", resp.StatusCode, body)
+	}
+}
+
+// optional: something stands in for it, and a field or a trailer tells.
+func (f *fault) optional(t *testing.T) {
+	told := fmt.Sprintf(`"errors":[{"call":"x","code":%q}]`, f.code)
+	if f.answered > 0 {
+		told = fmt.Sprintf(`"errors":[{"call":"x","code":"call_failed","status":%d}]`, f.answered)
+	}
+	for path, want := range map[string]string{
+		"/optional": `{"x":null,"y":{"ok":true},` + told + `}`, "/default": `{"y":{"ok":true},"x":[7]}`, "/needs": `{"x":{"a":"1"},"y":{"ok":true}}`,
+		"/loop": `{"x":[0,0]}`, "/jq": `[3,true]`, "/begun": `{"y":{"ok":true},"x":0}`, "/events": "event: y\ndata: {\"ok\":true}\n\nevent: x\ndata: null\n\n",
+	} {
+		resp, body := f.Get(path)
+		partial := f.partial()
+		if path == "/loop" {
+			partial = "x;missing=2"
+		}
+		got := resp.Header.Get("Cardea-Partial") + resp.Trailer.Get("Cardea-Partial")
+		if resp.StatusCode != 200 || body != want || got != partial {
+			t.Errorf("%s: %d %s, partial %q, wanted %s, %q", path, resp.StatusCode, body, got, want, partial)
+		}
+		if control := resp.Header["Cache-Control"]; len(control) != 1 || control[0] != "no-store" {
+			t.Errorf("%s: Cache-Control is %q", path, control)
+		}
+	}
+}
+
+// parts: a multipart answer is read by a reader that is not ours.
+func (f *fault) parts(t *testing.T) {
+	resp, body := f.Get("/parts")
+	_, boundary, _ := strings.Cut(resp.Header.Get("Content-Type"), "boundary=")
+	parts, got := multipart.NewReader(strings.NewReader(body), boundary), ""
+	for part, err := parts.NextPart(); err == nil; part, err = parts.NextPart() {
+		b, _ := io.ReadAll(part)
+		got += part.Header.Get("Content-Disposition") + string(b) + ";"
+	}
+	if want := `inline; name="y"{"ok":true};inline; name="x"0;`; got != want || resp.Header.Get("Cardea-Partial")+resp.Trailer.Get("Cardea-Partial") != f.partial() {
+		t.Errorf("/parts: %s", got)
 	}
 }
 

@@ -193,18 +193,29 @@ func (p *planner) step(d *declared) (*step, error) {
 	if s.each, err = p.each(s, c.Each); err != nil {
 		return nil, config.FieldErrorf("each.in", "%w", err)
 	}
-	if !c.Default.IsZero() {
-		if err := c.Default.Decode(&s.standInValue); err != nil {
-			return nil, err
-		}
-		if s.standIn, err = document.Append(nil, s.standInValue); err != nil {
-			return nil, config.FieldErrorf("default", "%w", err)
-		}
-		if s.standInValue, err = document.Read(bytes.NewReader(s.standIn), document.Limits{}); err != nil {
-			return nil, config.FieldErrorf("default", "%w", err)
-		}
+	if err := s.standsIn(c); err != nil {
+		return nil, config.FieldErrorf("default", "%w", err)
 	}
 	return s, p.edits(s, &c.Edits)
+}
+
+// standsIn readies what stands in the place of the call's answer.
+func (s *step) standsIn(c *Call) (err error) {
+	if c.Default.IsZero() {
+		return nil
+	}
+	if !c.Optional && c.When == "" {
+		return errors.New("it is never used, since the call is required and always made; say `optional: true`, or `when`")
+	}
+	var v any
+	if err := c.Default.Decode(&v); err != nil {
+		return err
+	}
+	if s.standIn, err = document.Append(nil, v); err != nil {
+		return err
+	}
+	s.standInValue, err = document.Read(bytes.NewReader(s.standIn), document.Limits{})
+	return err
 }
 
 // each readies a loop.
