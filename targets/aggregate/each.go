@@ -7,14 +7,13 @@ import (
 	"sync"
 
 	"cardea.dev/cardea/filter"
-	"cardea.dev/cardea/internal/call"
 )
 
 // loop makes a call for each element of a list, some at a time. The first that fails ends the others, unless the call is optional.
 func (r *run) loop(s *step, res *result) {
 	list, err := s.each.list(r.own)
 	if err != nil {
-		res.err = err
+		res.err = s.unable(err)
 		return
 	}
 	ctx, cancel := context.WithCancelCause(r.ctx)
@@ -52,11 +51,11 @@ func (e *each) list(ex *filter.Exchange) ([]any, error) {
 	list, ok := found.([]any)
 	switch {
 	case found == nil:
-		return nil, &call.FormatError{Reason: fmt.Sprintf("there is no %s to go through", e.source)}
+		return nil, fmt.Errorf("there is no %s to go through", e.source)
 	case !ok:
-		return nil, &call.FormatError{Reason: fmt.Sprintf("%s is no list", e.source)}
+		return nil, fmt.Errorf("%s is no list", e.source)
 	case len(list) > e.max:
-		return nil, &call.FormatError{Reason: fmt.Sprintf("%s has %d elements, and `max` is %d", e.source, len(list), e.max)}
+		return nil, fmt.Errorf("%s has %d elements, and `max` is %d", e.source, len(list), e.max)
 	}
 	return list, nil
 }

@@ -88,6 +88,14 @@ func reason(err error) (filter.Code, int) {
 	return filter.CallFailed, 0
 }
 
+// unable is why a call cannot be made. Where it needs nothing of other calls, what it lacks is the client's to give.
+func (s *step) unable(err error) error {
+	if len(s.after) > 0 {
+		return &call.FormatError{Reason: err.Error()}
+	}
+	return filter.Reject(filter.BadRequest, "The request lacks a value that the call needs, or has one that does not fit.").Because(err)
+}
+
 // failure is the answer where a required call has failed.
 func (a *aggregate) failure(s *step, err error) error {
 	var known *filter.Error

@@ -55,6 +55,9 @@ routes:
   - {match: /timed, aggregate: {a: a, _b: b, server_timing: true}}
   - {match: /lines, aggregate: {b: b, a: {call: a, optional: true}, format: ndjson, headers: {x-version: "v{a.version}"}}}
   - {match: /body, aggregate: {a: {call: POST echo, body: "{body.x}", pick: [body]}, headers: {x-of: "{body.y}"}}}
+  - {match: "/at/{x}", aggregate: {e: "echo/{x}/{query.to}"}}
+  - {match: /of, aggregate: {a: a, e: "echo/{a.none}"}}
+  - {match: /each, aggregate: {e: {each: {in: body.list, max: 3}, call: "echo/{item}"}}}
   - {match: /cel, aggregate: {a: {call: a, hide: true}, compose: {cel: '{"y": body.y, "n": a.name}'}}}
 `)
 	if resp, _ := g.Get("/set"); resp.Header.Get("X-Version") != "v12345678901234567890" || resp.Header.Get("X-Name") != "x y" || resp.Header.Get("Content-Type") != "application/vnd.page+json" || resp.Header["X-None"] != nil {
@@ -78,6 +81,16 @@ routes:
 	}
 	if _, body := g.Do("POST", "/cel", `{"y": "z"}`); body != `{"n":"x\ny","y":"z"}` {
 		t.Errorf("%s", body)
+	}
+	for path, want := range map[string]int{"/at/x?to=a": 200, "/at/x?to=": 400, "/at/x": 400, "/at/x?to=..": 400, "/at/x?to=%00": 400, "/at/%01?to=a": 400, "/of": 502} {
+		if resp, text := g.Get(path); resp.StatusCode != want || want > 200 && !strings.Contains(text, `call \"e\"`) && !strings.Contains(path, "%01") {
+			t.Errorf("%s: %d %s", path, resp.StatusCode, text)
+		}
+	}
+	for body, want := range map[string]int{`{"list": [1]}`: 200, `{"list": 1}`: 400, `{}`: 400, `{"list": [1,2,3,4]}`: 400, `{"list": ["x", ".."]}`: 400} {
+		if resp, text := g.Do("POST", "/each", body); resp.StatusCode != want {
+			t.Errorf("%s: %d %s", body, resp.StatusCode, text)
+		}
 	}
 	for body, want := range map[string]int{`{"x":`: 400, `{"x":1,"x":2}`: 400, `"` + strings.Repeat("x", 2<<20) + `"`: 413} {
 		if resp, text := g.Do("POST", "/body", body); resp.StatusCode != want {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"cardea.dev/cardea/filter"
-	"cardea.dev/cardea/internal/call"
 )
 
 // run is one request that is being answered. A goroutine of its own, the conductor, starts each call once it can be made; each call has a goroutine while it
@@ -169,7 +168,7 @@ func (r *run) one(ctx context.Context, s *step, at *filter.Exchange, left *room,
 	req, err := s.Request(limited, at)
 	if err != nil {
 		limited.End()
-		return part{}, &call.FormatError{Reason: err.Error()}
+		return part{}, s.unable(err)
 	}
 	child := r.own.Child(req)
 	child.Span = r.own.Span.Child("call " + s.name)

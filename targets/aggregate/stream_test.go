@@ -178,6 +178,27 @@ func TestAClientThatLeavesEndsAllCalls(t *testing.T) {
 	}
 }
 
+// TestAClientThatLeavesAStalledPart: nothing comes of it any more, and nobody waits for it.
+func TestAClientThatLeavesAStalledPart(t *testing.T) {
+	left := make(chan struct{}, 1)
+	upstreams := services(t, map[string]http.HandlerFunc{"stalls": func(w http.ResponseWriter, r *http.Request) {
+		says(`["`+strings.Repeat("x", 1<<20))(w, r)
+		flush(w)
+		<-r.Context().Done()
+		left <- struct{}{}
+	}})
+	g := gatewaytest.New(t, upstreams+"routes:\n  - {match: /, aggregate: {a: stalls}}\n")
+	resp, err := g.Client.Get(g.URL + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.CopyN(io.Discard, resp.Body, 1<<20); err != nil {
+		t.Error(err)
+	}
+	resp.Body.Close()
+	soon(t, "the end of the call", left)
+}
+
 // TestBombs: what unpacks to very much ends at max_part where it is held, and passes in small pieces where it is not.
 func TestBombs(t *testing.T) {
 	var bomb bytes.Buffer
