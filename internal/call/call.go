@@ -164,7 +164,7 @@ func (n *Call) readFields(r *reader, c *Config) error {
 			return config.FieldErrorf(where, "%q cannot be the name of a field", name)
 		}
 		canonical := http.CanonicalHeaderKey(name)
-		if slices.Contains(framing, canonical) || canonical == "Host" {
+		if IsFraming(canonical) || canonical == "Host" {
 			return config.FieldErrorf(where, "%s is the gateway's own business", name)
 		}
 		f := field{name: canonical}

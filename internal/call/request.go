@@ -21,6 +21,9 @@ import (
 // framing are the fields about one connection, or about how a body is sent.
 var framing = []string{"Connection", "Content-Length", "Expect", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
 
+// IsFraming says whether a field is about one connection, or about how a body is sent.
+func IsFraming(name string) bool { return slices.Contains(framing, http.CanonicalHeaderKey(name)) }
+
 // own are the fields of a client's request that say something about its own body, or about the one answer that it wants.
 var own = []string{
 	"Accept", "Accept-Charset", "Accept-Encoding", "Accept-Ranges", "Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Location",

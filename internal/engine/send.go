@@ -158,6 +158,9 @@ func (x *exchange) trailers(resp *http.Response, announced int) {
 		_ = http.NewResponseController(x.writer).Flush() // forces chunked coding, which alone has trailers
 	}
 	for name, values := range resp.Trailer {
+		if len(values) == 0 {
+			continue // net/http's HTTP/2 would wait for it, and not end the stream
+		}
 		if unannounced {
 			name = http.TrailerPrefix + name
 		}

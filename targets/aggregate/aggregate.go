@@ -12,6 +12,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/call"
 	"cardea.dev/cardea/internal/document"
 	"cardea.dev/cardea/target"
 )
@@ -65,6 +66,9 @@ func build(env *filter.Env, c *Config) (target.Target, error) {
 		where := fmt.Sprintf("headers[%q]", name)
 		if !httpguts.ValidHeaderFieldName(name) {
 			return nil, config.FieldErrorf(where, "%q cannot be the name of a field", name)
+		}
+		if call.IsFraming(name) {
+			return nil, config.FieldErrorf(where, "%s is the gateway's own business", name)
 		}
 		value, err := p.template(source)
 		if err != nil {

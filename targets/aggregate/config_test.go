@@ -59,6 +59,7 @@ func TestWrongConfigurations(t *testing.T) {
 		{`{a: users, format: sse, begin: required}`, `begin: sse begins with the first answer`},
 		{`{a: {call: users, merge: true}, format: sse}`, "format: sse gives each call's answer by itself"},
 		{`{a: {call: users, as: "x\ny"}, format: sse}`, `a: "x\ny" cannot be the name of a part`},
+		{`{a: users, headers: {content-length: "5"}}`, `headers["content-length"]: content-length is the gateway's own business`},
 		{`{a: users, headers: {"x y": b}}`, `headers["x y"]: "x y" cannot be the name of a field`},
 		{`{a: {call: users, headers: {content-length: "3"}}}`, `a.headers["content-length"]: content-length is the gateway's own business`},
 		{`{a: {call: POST users, content_type: text/plain, body: {a: 1}}}`, `a.body: a body of type text/plain is a text`},

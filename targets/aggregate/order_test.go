@@ -1,7 +1,6 @@
 package aggregate_test
 
 import (
-	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -233,6 +232,33 @@ func TestWithOthers(t *testing.T) {
 	}
 }
 
+// TestATrailerThatIsNotNeeded: what was announced and has nothing to tell does not keep a stream open.
+func TestATrailerThatIsNotNeeded(t *testing.T) {
+	g := gatewaytest.New(t, services(t, map[string]http.HandlerFunc{"echo": echo})+`
+routes:
+  - {match: /, aggregate: {a: {call: echo, pick: [asked]}, b: {call: 'echo?of={a.asked}', pick: [asked], optional: true}}}
+`)
+	for _, client := range []*http.Client{g.Client, http2(t)} {
+		resp, err := client.Get(g.URL + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || string(body) != `{"a":{"asked":"GET /"},"b":{"asked":"GET /?of=GET+%2F"}}` || len(resp.Trailer["Cardea-Partial"]) > 0 {
+			t.Errorf("%s: %s, %v, %v", resp.Proto, body, err, resp.Trailer)
+		}
+	}
+}
+
+// http2 is a client that speaks nothing else.
+func http2(t *testing.T) *http.Client {
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: patience}
+}
+
 // TestHTTP2 has many requests on one connection, and a trailer.
 func TestHTTP2(t *testing.T) {
 	upstreams := services(t, map[string]http.HandlerFunc{"echo": echo, "bad": func(w http.ResponseWriter, r *http.Request) {
@@ -244,10 +270,7 @@ routes:
   - match: /{id}
     aggregate: {a: {call: 'echo/{id}', pick: [asked]}, b: {call: 'bad/{a.asked}', optional: true}}
 `)
-	transport := &http.Transport{Protocols: new(http.Protocols), TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13}}
-	transport.Protocols.SetUnencryptedHTTP2(true)
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport}
+	client := http2(t)
 	var group sync.WaitGroup
 	for k := range 100 {
 		group.Go(func() {
