@@ -14,6 +14,7 @@ import (
 type keeping struct {
 	io.ReadCloser
 	good   *lastGood
+	resp   *http.Response // its trailers come after its body
 	answer *stored.Response
 	names  []string
 	client http.Header
@@ -32,7 +33,9 @@ func (k *keeping) Read(p []byte) (int, error) {
 	k.take(p[:n])
 	switch {
 	case k.done:
-	case err == io.EOF, err == nil && k.size == k.length:
+	case err == io.EOF && len(k.resp.Trailer) > 0:
+		k.giveUp()
+	case err == io.EOF, err == nil && k.size == k.length && k.resp.ProtoMajor < 2: // trailers of HTTP/2 may come after a known length, too
 		k.commit()
 	case err != nil:
 		k.giveUp()

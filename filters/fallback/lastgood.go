@@ -121,7 +121,7 @@ func (g *lastGood) keep(ex *filter.Exchange, s *state) {
 	h := rules.Stored(&rules.Settings{Private: true}, resp.Header, r.Received)
 	delete(h, "Cache-Status")
 	r.Header = stored.NewFields(h)
-	k := &keeping{ReadCloser: resp.Body, good: g, answer: r, names: names, client: s.asked.Header, length: resp.ContentLength}
+	k := &keeping{ReadCloser: resp.Body, good: g, resp: resp, answer: r, names: names, client: s.asked.Header, length: resp.ContentLength}
 	if resp.Body == nil || resp.Body == http.NoBody {
 		k.commit()
 		return
