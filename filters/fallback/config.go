@@ -105,8 +105,8 @@ type LastGood struct {
 	// Cache is the cache that answers are kept in, one of `caches`. By default "default", which is there without being named: 128MiB of memory.
 	Cache string `yaml:"cache"`
 
-	// MaxObject is the longest body that is kept. By default 1MiB.
-	MaxObject config.Size `yaml:"max_object" min:"1"`
+	// MaxObject is the longest body that is kept. By default 1MiB. While it comes it is in memory, beside the cache.
+	MaxObject config.Size `yaml:"max_object" min:"1" max:"64MiB"`
 
 	// Shared has callers get each other's answers. By default an answer to a request with credentials or cookies is for the same caller alone, unless it says that it is
 	// public.

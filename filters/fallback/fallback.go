@@ -70,6 +70,8 @@ func newPolicy(env *filter.Env, c *Config, now func() time.Time) (*policy, error
 		p.header = ""
 	case !httpguts.ValidHeaderFieldName(c.Header):
 		return nil, config.FieldErrorf("header", "%q cannot be the name of a field", c.Header)
+	case taken(p.header):
+		return nil, config.FieldErrorf("header", "the field %s says something else about an answer; choose another name", p.header)
 	}
 	var errs []error
 	for i := range c.Try {
@@ -84,6 +86,16 @@ func newPolicy(env *filter.Env, c *Config, now func() time.Time) (*policy, error
 		p.reserve = 0
 	}
 	return p, errors.Join(errs...)
+}
+
+// taken says whether a field has a meaning that a mark would destroy.
+func taken(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", // of HTTP itself
+		"Age", "Allow", "Cache-Control", "Date", "Etag", "Expires", "Last-Modified", "Location", "Retry-After", "Set-Cookie", "Vary", "Www-Authenticate":
+		return true
+	}
+	return strings.HasPrefix(name, "Content-")
 }
 
 // add adds a source. At is where it is written.

@@ -105,8 +105,14 @@ func (c *Config) Validate() error {
 	case c.OpenAPI == "" && c.BasePath != "":
 		add("base_path", "it is for an OpenAPI document; name that in `openapi`")
 	}
-	if c.BasePath != "" && !strings.HasPrefix(c.BasePath, "/") {
+	switch {
+	case c.BasePath != "" && !strings.HasPrefix(c.BasePath, "/"):
 		add("base_path", "%q does not begin with a slash", c.BasePath)
+	case strings.ContainsAny(c.BasePath, "?#"):
+		add("base_path", "%q has more than a path", c.BasePath)
+	}
+	if c.OpenAPI == "" {
+		c.checkUnused(add)
 	}
 	for field, v := range map[string]any{"request": c.Request, "response": c.Response} {
 		switch v.(type) {
@@ -116,6 +122,18 @@ func (c *Config) Validate() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// checkUnused finds settings that would have no effect without a document, although they seem to refuse something.
+func (c *Config) checkUnused(add func(field, format string, args ...any)) {
+	for field, said := range map[string]bool{"unknown_query": c.UnknownQuery == refuse, "unknown_statuses": c.UnknownStatuses == refuse, "unknown_operations": c.UnknownOperations == pass, "read_only": c.ReadOnly == pass} {
+		if said {
+			add(field, "it is for an OpenAPI document; name that in `openapi`")
+		}
+	}
+	if c.Response == nil && (c.Responses == enforce || c.Responses == report) {
+		add("responses", "there is no schema that answers are checked with; give it in `response`")
+	}
 }
 
 // responses is what becomes of answers.

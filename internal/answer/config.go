@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -93,6 +94,8 @@ func (c *Config) checkHeaders() []error {
 			errs = append(errs, config.FieldErrorf(at, "the field %s stands there twice", canonical))
 		case slices.Contains([]string{"Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Upgrade"}, canonical):
 			errs = append(errs, config.FieldErrorf(at, "the field %s is the gateway's to set", canonical))
+		case !strings.Contains(c.Headers[name], "{") && !httpguts.ValidHeaderFieldValue(c.Headers[name]):
+			errs = append(errs, config.FieldErrorf(at, "%q cannot be the value of a field", c.Headers[name]))
 		case canonical == "Content-Type" && c.ContentType != "":
 			errs = append(errs, config.FieldErrorf(at, "there is a content type already: `content_type`"))
 		}
