@@ -23,9 +23,9 @@ type rule struct {
 
 var dataPlane = []string{
 	"internal/engine/...", "internal/http1/...", "internal/router/...", "internal/upstream/...", "internal/expr/...", "internal/keep/...",
-	"internal/cache/...", "internal/coalesce/...", "internal/consumers/...", "internal/fresh/...", "internal/geoip/...", "internal/issuer/...", "internal/limit/...",
-	"internal/line/...", "internal/oauth/...", "internal/overload/...", "internal/pace/...", "internal/password/...", "internal/place/...",
-	"internal/openapi/...", "internal/schema/...",
+	"internal/answer/...", "internal/cache/...", "internal/call/...", "internal/coalesce/...", "internal/consumers/...", "internal/convert/...", "internal/document/...", "internal/fresh/...", "internal/geoip/...", "internal/handout/...", "internal/issuer/...", "internal/jq/...", "internal/limit/...",
+	"internal/line/...", "internal/oauth/...", "internal/openapi/...", "internal/overload/...", "internal/pace/...", "internal/pathtemplate/...", "internal/password/...", "internal/place/...",
+	"internal/schema/...",
 	"internal/quota/...", "internal/redis/...", "internal/sharedlimit/...",
 	"internal/signingkey/...", "internal/stored/...", "internal/token/...",
 	"filters/...", "targets/...", "filter", "target", "observe",

@@ -210,6 +210,7 @@ external_auth: http://127.0.0.1:1/check
 upstream_auth: {client_credentials: {token_url: "http://127.0.0.1:1/token", client_id: gateway, client_secret: a-secret-of-the-test}}
 routes:
   - {match: /users/**, to: users, mirror: users}
+  - {match: /sequence, sequence: {user: users/users/1}}
   - {match: /home, aggregate: {user: users}}
 `)
 	page := read(t, "docs/manual/observability.md")

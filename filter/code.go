@@ -65,6 +65,8 @@ const (
 	OperationUnknown      Code = "operation_unknown"
 	MediaTypeUnsupported  Code = "media_type_unsupported"
 	ResponseInvalid       Code = "response_invalid"
+	SequenceFailed        Code = "sequence_failed"
+	IdempotencyConflict   Code = "idempotency_conflict"
 )
 
 // Source is whose fault an error is.
@@ -145,6 +147,7 @@ var codes = [...]CodeInfo{
 	{Code: CallFailed, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "A service that the answer needs did not answer as it should."},
 	{Code: TransformFailed, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "The answer of the service could not be brought into the form that is offered here."},
 	{Code: ResponseInvalid, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "The answer of the service is not as the API says."},
+	{Code: SequenceFailed, Status: 502, Source: FromUpstream, Level: slog.LevelWarn, Title: "Bad gateway", Detail: "One of several steps failed."},
 	{Code: RouteQuarantined, Status: 503, Source: FromGateway, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "This part of the service is out of order."},
 	{Code: UpstreamUnavailable, Status: 503, Source: FromUpstream, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "No healthy endpoint of the service is left."},
 	{Code: UpstreamOverloaded, Status: 503, Source: FromUpstream, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "The service has as many requests as it may have."},

@@ -44,6 +44,8 @@ type Exchange struct {
 	// Cached says what a cache did about the exchange. Its zero value says that none was asked.
 	Cached Cached
 
+	// Fallback says what stood in for an answer that failed. Its zero value says that nothing had to.
+	Fallback Fallback
 	// Invalid says what was found wrong with the request or its answer. Its zero value says nothing.
 	Invalid Invalid
 

@@ -90,6 +90,9 @@ func newPolicy(env *filter.Env, c *Config, now func() time.Time) (*policy, error
 	}
 	p.sizes = sizes
 	if p.cache, err = cache.Open(env, c.Use, &sizes, now); err != nil {
+		if sizes.Self.Pos().Line > 0 {
+			return nil, sizes.Self.Locate(err)
+		}
 		return nil, config.FieldErrorf("use", "%w", err)
 	}
 	p.generation = p.cache.Next()
@@ -139,6 +142,13 @@ func (p *policy) compile(env *filter.Env, c *Config) (err error) {
 		}
 	}
 	return nil
+}
+
+// ofAnswer says whether a variable is known only when there is an answer.
+func ofAnswer(name string) bool {
+	name, _, _ = strings.Cut(name, "[")
+	name, _, _ = strings.Cut(name, ".")
+	return slices.Contains([]string{"response", "status", "error", "endpoint"}, name)
 }
 
 // lookup is a request as it is looked up.

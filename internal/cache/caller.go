@@ -2,7 +2,6 @@ package cache
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -12,22 +11,6 @@ import (
 
 	"cardea.dev/cardea/filter"
 )
-
-// SecretField says whether a field may hold credentials.
-func SecretField(name string) bool {
-	switch name {
-	case "Authorization", "Proxy-Authorization", "Cookie":
-		return true
-	}
-	lower := strings.ToLower(name)
-	return strings.Contains(lower, "key") || strings.Contains(lower, "token") || strings.Contains(lower, "secret") || strings.Contains(lower, "session") || strings.Contains(lower, "auth")
-}
-
-// AppendDigest appends a digest of a value that may be long, or a secret.
-func AppendDigest(b []byte, value string) []byte {
-	sum := sha256.Sum256([]byte(value))
-	return base64.RawURLEncoding.AppendEncode(b, sum[:])
-}
 
 // AppendIdentity appends a digest of who calls: of all that is known of him, since policies of later stages may tell the service any of it, and of his own credentials, where he is not
 // known.
@@ -52,6 +35,10 @@ func AppendIdentity(b []byte, ex *filter.Exchange) []byte {
 	write(id.Method, id.Subject, id.Consumer)
 	write(id.Groups...)
 	write(id.Scopes...)
+	for _, name := range slices.Sorted(maps.Keys(id.Tags)) {
+		write(name, id.Tags[name])
+	}
+	write(beside(id, ex.Request.Header["Authorization"])...)
 	if len(id.Claims) > 0 {
 		text, err := json.Marshal(claimsThatLast(id.Claims))
 		if err != nil {
@@ -60,6 +47,21 @@ func AppendIdentity(b []byte, ex *filter.Exchange) []byte {
 		write(string(text))
 	}
 	return append(b, hex.EncodeToString(h.Sum(nil)[:16])...)
+}
+
+// beside are the credentials that the service gets beside those that the caller is known by: those of a user, where a key says which program calls. A token that the caller is known by
+// is renewed from time to time, and tells nothing more.
+func beside(id *filter.Identity, authorization []string) []string {
+	switch id.Method {
+	case "jwt", "introspection", "oidc":
+		if len(authorization) != 1 {
+			break
+		}
+		if scheme, _, _ := strings.Cut(authorization[0], " "); strings.EqualFold(scheme, "bearer") || strings.EqualFold(scheme, "dpop") {
+			return nil
+		}
+	}
+	return authorization
 }
 
 // claimsThatLast are a token's claims without those that are another token's for the same caller.

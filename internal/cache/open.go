@@ -17,6 +17,6 @@ func Open(env *filter.Env, name string, sizes *config.Cache, now func() time.Tim
 	}
 	sum := sha256.Sum256([]byte(where))
 	return filter.Keep(env, "cache:"+name+":"+hex.EncodeToString(sum[:8]), func() (*Cache, error) {
-		return New(name, behind, env.Log, now), nil
+		return New(name, behind, sizes, env.Log, now), nil
 	})
 }

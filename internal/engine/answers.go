@@ -72,6 +72,7 @@ func (c Answer) Problem(ex *filter.Exchange, e *filter.Error) Problem {
 	}
 	return Problem{
 		Type: "about:blank", Code: e.Code, RequestID: ex.ID,
+		Errors: e.Violations,
 		Status: status, Title: cmp.Or(c.Title, title, info.Title), Detail: cmp.Or(c.Detail, e.Detail, info.Detail),
 	}
 }

@@ -162,8 +162,9 @@ func (r *run) make(ctx context.Context, i int) error {
 	s, res := r.of.steps[i], &r.results[i]
 	began := time.Now()
 	res.state = failed
-	ctx, cancel := s.Limit(ctx)
-	defer cancel()
+	limited := s.Limit(ctx, time.Time{}, nil)
+	defer limited.End()
+	ctx = limited.Context
 	defer func() {
 		r.of.metrics.steps[i][res.state].Inc()
 		r.of.metrics.seconds[i].Observe(time.Since(began).Seconds())

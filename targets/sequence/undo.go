@@ -117,8 +117,9 @@ func refused(err error) bool {
 func (r *run) undoBy(i int, u *undoing, direction string) error {
 	var line string
 	err := r.persist(func(ctx context.Context) error {
-		ctx, cancel := u.Limit(ctx)
-		defer cancel()
+		limited := u.Limit(ctx, time.Time{}, nil)
+		defer limited.End()
+		ctx = limited.Context
 		if !u.Wanted(r.own) {
 			return nil
 		}
