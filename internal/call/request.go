@@ -91,18 +91,41 @@ func (n *Call) header(ex *filter.Exchange) http.Header {
 			continue
 		}
 		if v := strings.TrimSpace(f.value(ex)); v != "" {
-			h[f.name] = []string{strings.Map(fit, v)}
+			h[f.name] = []string{FieldValue(v)}
 		}
 	}
 	return h
 }
 
-// fit replaces what the value of a field must not have.
-func fit(c rune) rune {
-	if c < ' ' || c == 0x7f {
-		return ' '
+// FieldValue replaces what the value of a field must not have.
+func FieldValue(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f {
+			return ' '
+		}
+		return c
+	}, s)
+}
+
+// ReadBody reads the JSON that a client has sent; nil: nothing. Its errors are for the client.
+func ReadBody(r *http.Request, most int64) (any, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil, nil
 	}
-	return c
+	if r.ContentLength > most {
+		return nil, filter.Reject(filter.BodyTooLarge, "")
+	}
+	v, err := document.Read(r.Body, document.Limits{Size: most})
+	var wrong *document.Error
+	switch {
+	case errors.As(err, &wrong) && wrong.Kind == document.TooLarge:
+		return nil, filter.Reject(filter.BodyTooLarge, "")
+	case wrong != nil:
+		return nil, filter.Reject(filter.BadRequest, "The body is not JSON: %s.", wrong.Error())
+	case err != nil:
+		return nil, err
+	}
+	return v, nil
 }
 
 // value is a value of JSON with values of an exchange in it. Its error says which is missing.

@@ -1,7 +1,6 @@
 package aggregate
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,7 +12,6 @@ import (
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/call"
-	"cardea.dev/cardea/internal/document"
 	"cardea.dev/cardea/target"
 )
 
@@ -94,9 +92,12 @@ func build(env *filter.Env, c *Config) (target.Target, error) {
 
 // Serve makes the calls and answers with what they bring.
 func (a *aggregate) Serve(ex *filter.Exchange) (*http.Response, error) {
-	given, err := a.readBody(ex)
-	if err != nil {
-		return nil, err
+	var given any
+	if a.usesBody {
+		var err error
+		if given, err = call.ReadBody(ex.Request, a.maxBody); err != nil {
+			return nil, err
+		}
 	}
 	r := newRun(a, ex, given)
 	go r.conduct() // ends with the calls, which end with the context
@@ -106,28 +107,6 @@ func (a *aggregate) Serve(ex *filter.Exchange) (*http.Response, error) {
 		return nil, err
 	}
 	return r.answer(ex)
-}
-
-// readBody reads the client's body, where calls use it.
-func (a *aggregate) readBody(ex *filter.Exchange) (any, error) {
-	r := ex.Request
-	if !a.usesBody || r.Body == nil || r.Body == http.NoBody {
-		return nil, nil
-	}
-	if r.ContentLength > a.maxBody {
-		return nil, filter.Reject(filter.BodyTooLarge, "")
-	}
-	v, err := document.Read(r.Body, document.Limits{Size: a.maxBody})
-	var wrong *document.Error
-	switch {
-	case errors.As(err, &wrong) && wrong.Kind == document.TooLarge:
-		return nil, filter.Reject(filter.BodyTooLarge, "")
-	case wrong != nil:
-		return nil, filter.Reject(filter.BadRequest, "The body is not JSON: %s.", wrong.Error())
-	case err != nil:
-		return nil, err
-	}
-	return v, nil
 }
 
 // Explain says which calls would be made, and which wait for which.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cardea.dev/cardea/internal/cache/rules"
+	"cardea.dev/cardea/internal/call"
 )
 
 // setHeader sets the fields of the answer.
@@ -38,17 +39,9 @@ func (r *run) setHeader(h http.Header) {
 	for _, f := range r.of.headers {
 		delete(h, f.name)
 		if v := strings.TrimSpace(f.value(r.own)); v != "" {
-			h[f.name] = []string{strings.Map(visible, v)}
+			h[f.name] = []string{call.FieldValue(v)}
 		}
 	}
-}
-
-// visible replaces what the value of a field must not have.
-func visible(c rune) rune {
-	if c < ' ' || c == 0x7f {
-		return ' '
-	}
-	return c
 }
 
 // heads are the heads of the answers of a call, as far as there are any.

@@ -75,7 +75,7 @@ func (r *run) respond(ex *filter.Exchange, b []byte) *http.Response {
 	for _, f := range r.of.headers {
 		delete(h, f.name)
 		if v := strings.TrimSpace(f.value(r.own)); v != "" {
-			h[f.name] = []string{strings.Map(visible, v)}
+			h[f.name] = []string{call.FieldValue(v)}
 		}
 	}
 	resp := &http.Response{
@@ -112,14 +112,6 @@ func (r *run) located() string {
 		return ""
 	}
 	return path
-}
-
-// visible replaces what the value of a field must not have.
-func visible(c rune) rune {
-	if c < ' ' || c == 0x7f {
-		return ' '
-	}
-	return c
 }
 
 // failed is the answer of a sequence that failed, once all is undone that can be.

@@ -15,7 +15,6 @@ import (
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/call"
-	"cardea.dev/cardea/internal/document"
 	"cardea.dev/cardea/internal/jq"
 	"cardea.dev/cardea/internal/pathtemplate"
 	"cardea.dev/cardea/target"
@@ -137,7 +136,7 @@ var (
 // Serve makes the calls one after the other, and undoes what was done where one fails. It returns only once all that has come to an end, also when the
 // client has left: as long as an exchange runs, neither a reload nor the end of the gateway takes away what it needs.
 func (s *sequence) Serve(ex *filter.Exchange) (*http.Response, error) {
-	given, err := s.readBody(ex)
+	given, err := call.ReadBody(ex.Request, s.maxBody)
 	if err != nil {
 		return nil, err
 	}
@@ -173,28 +172,6 @@ func (s *sequence) Serve(ex *filter.Exchange) (*http.Response, error) {
 	}
 	r.undo()
 	return nil, r.failed(err)
-}
-
-// readBody reads the client's body.
-func (s *sequence) readBody(ex *filter.Exchange) (any, error) {
-	r := ex.Request
-	if r.Body == nil || r.Body == http.NoBody {
-		return nil, nil
-	}
-	if r.ContentLength > s.maxBody {
-		return nil, filter.Reject(filter.BodyTooLarge, "")
-	}
-	v, err := document.Read(r.Body, document.Limits{Size: s.maxBody})
-	var wrong *document.Error
-	switch {
-	case errors.As(err, &wrong) && wrong.Kind == document.TooLarge:
-		return nil, filter.Reject(filter.BodyTooLarge, "")
-	case wrong != nil:
-		return nil, filter.Reject(filter.BadRequest, "The body is not JSON: %s.", wrong.Error())
-	case err != nil:
-		return nil, err
-	}
-	return v, nil
 }
 
 // Explain says which calls would be made, and what undoes them.
