@@ -140,7 +140,7 @@ func (n *Call) readLine(r *reader, line string) (err error) {
 		return fmt.Errorf("the upstream must be a name, and is %q; a call is written as GET upstream/path", name)
 	}
 	if n.Upstream, err = r.scope.Env.Upstream(name); err != nil {
-		return fmt.Errorf("%w; a call is written as GET upstream/path", err)
+		return fmt.Errorf("%w (a call is written as GET upstream/path)", err)
 	}
 	n.path, n.query, n.asks, err = pathtemplate.New(r.scope.Env, path, r.own)
 	return err
