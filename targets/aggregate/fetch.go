@@ -119,7 +119,7 @@ func (r *run) whole(s *step, q *request, p part, raw []byte, src io.Reader) (_ p
 	} else if err := r.valid(s, q, raw); err != nil {
 		return part{}, err
 	}
-	p.raw = raw
+	p.raw = bytes.TrimSpace(raw)
 	if s.needed {
 		p.value, err = document.Read(bytes.NewReader(raw), document.Limits{Size: r.of.maxPart})
 	}
