@@ -1,6 +1,10 @@
 package compress
 
-import "strings"
+import (
+	"strings"
+
+	"cardea.dev/cardea/internal/qvalue"
+)
 
 // maxOffered is how many algorithms there are.
 const maxOffered = 3
@@ -66,38 +70,6 @@ type weight struct {
 
 func (w *weight) set(params string) {
 	if !w.said {
-		*w = weight{quality(params), true}
+		*w = weight{qvalue.Of(params), true}
 	}
-}
-
-// quality reads the weight among an item's parameters, in thousandths: 1000 when there is none, 0 when it is malformed.
-func quality(params string) int {
-	for params != "" {
-		var one string
-		one, params, _ = strings.Cut(params, ";")
-		name, value, _ := strings.Cut(strings.Trim(one, " \t"), "=")
-		if strings.EqualFold(name, "q") {
-			return thousandths(value)
-		}
-	}
-	return 1000
-}
-
-// thousandths reads a qvalue (RFC 9110, section 12.4.2): "0", "0.5", "1.000".
-func thousandths(s string) int {
-	if s == "" || len(s) > 5 || s[0] != '0' && s[0] != '1' || len(s) > 1 && s[1] != '.' {
-		return 0
-	}
-	n, unit := int(s[0]-'0')*1000, 100
-	for i := 2; i < len(s); i++ {
-		if s[i] < '0' || s[i] > '9' {
-			return 0
-		}
-		n += int(s[i]-'0') * unit
-		unit /= 10
-	}
-	if n > 1000 {
-		return 0
-	}
-	return n
 }

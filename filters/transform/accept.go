@@ -3,6 +3,8 @@ package transform
 import (
 	"slices"
 	"strings"
+
+	"cardea.dev/cardea/internal/qvalue"
 )
 
 // choose returns which of the formats a client likes best, by its Accept fields, or "" for none (RFC 9110, section 12.5.1). Among those that
@@ -30,7 +32,7 @@ func weight(accept []string, format string) int {
 			if how == 0 || how < specific {
 				continue
 			}
-			q := quality(params)
+			q := qvalue.Of(params)
 			if how > specific || q > best {
 				best, specific = q, how
 			}
@@ -68,7 +70,7 @@ func named(accept []string, format string) string {
 		for _, value := range accept {
 			for item := range strings.SplitSeq(value, ",") {
 				name, params, _ := strings.Cut(item, ";")
-				if !strings.EqualFold(strings.Trim(name, " \t"), t) || quality(params) == 0 {
+				if !strings.EqualFold(strings.Trim(name, " \t"), t) || qvalue.Of(params) == 0 {
 					continue
 				}
 				if i == 0 {
@@ -79,34 +81,4 @@ func named(accept []string, format string) string {
 		}
 	}
 	return ""
-}
-
-// quality reads the weight among an item's parameters, in thousandths: 1000 when there is none, 0 when it is malformed.
-func quality(params string) int {
-	for param := range strings.SplitSeq(params, ";") {
-		name, value, _ := strings.Cut(strings.Trim(param, " \t"), "=")
-		if strings.EqualFold(name, "q") {
-			return thousandths(value)
-		}
-	}
-	return 1000
-}
-
-// thousandths reads a qvalue (RFC 9110, section 12.4.2): "0", "0.5", "1.000".
-func thousandths(s string) int {
-	if s == "" || len(s) > 5 || s[0] != '0' && s[0] != '1' || len(s) > 1 && s[1] != '.' {
-		return 0
-	}
-	n, unit := int(s[0]-'0')*1000, 100
-	for i := 2; i < len(s); i++ {
-		if s[i] < '0' || s[i] > '9' {
-			return 0
-		}
-		n += int(s[i]-'0') * unit
-		unit /= 10
-	}
-	if n > 1000 {
-		return 0
-	}
-	return n
 }
