@@ -26,7 +26,7 @@ var dataPlane = []string{
 	"internal/answer/...", "internal/cache/...", "internal/call/...", "internal/coalesce/...", "internal/consumers/...", "internal/convert/...", "internal/document/...", "internal/fresh/...", "internal/geoip/...", "internal/handout/...", "internal/issuer/...", "internal/jq/...", "internal/limit/...",
 	"internal/line/...", "internal/oauth/...", "internal/openapi/...", "internal/overload/...", "internal/pace/...", "internal/pathtemplate/...", "internal/password/...", "internal/place/...",
 	"internal/schema/...",
-	"internal/quota/...", "internal/qvalue/...", "internal/redis/...", "internal/sharedlimit/...",
+	"internal/quota/...", "internal/qvalue/...", "internal/redis/...", "internal/repeat/...", "internal/sharedlimit/...",
 	"internal/signingkey/...", "internal/stored/...", "internal/token/...",
 	"filters/...", "targets/...", "filter", "target", "observe",
 }

@@ -14,6 +14,7 @@ import (
 	"cardea.dev/cardea/internal/cache"
 	"cardea.dev/cardea/internal/cache/rules"
 	"cardea.dev/cardea/internal/coalesce"
+	"cardea.dev/cardea/internal/repeat"
 	"cardea.dev/cardea/internal/stored"
 )
 
@@ -234,9 +235,14 @@ func (p *policy) unfit(ex *filter.Exchange) string {
 func (p *policy) read(ex *filter.Exchange, l *lookup) (why string, err error) {
 	digest := ""
 	if len(p.methods) > 0 && ex.Request.Method != http.MethodGet && ex.Request.Method != http.MethodHead {
-		if l.body, why, err = takeBody(ex.Request, p.maxBody); why != "" || err != nil {
-			return why, err
+		body, whole, err := repeat.Take(ex.Request, p.maxBody)
+		switch {
+		case err != nil:
+			return "", err
+		case !whole:
+			return "body", nil
 		}
+		l.body = body
 		digest = bodyDigest(ex.Request, l.body)
 	}
 	p.prepare(ex, l, digest)

@@ -16,6 +16,7 @@ import (
 	"cardea.dev/cardea/internal/cache/rules"
 	"cardea.dev/cardea/internal/coalesce"
 	"cardea.dev/cardea/internal/handout"
+	"cardea.dev/cardea/internal/repeat"
 	"cardea.dev/cardea/internal/stored"
 )
 
@@ -71,7 +72,7 @@ func (p *policy) job(f *fetch, ex *filter.Exchange, l *lookup, key string) *job 
 	j.q = rules.ParseRequest(&http.Request{Header: j.client})
 	rules.Unconditional(j.own.Request.Header)
 	if l.body != nil {
-		setBody(j.own.Request, l.body)
+		repeat.Set(j.own.Request, l.body)
 	}
 	return j
 }
@@ -109,7 +110,7 @@ func (p *policy) run(f *fetch, j *job) {
 	if !p.ask(f, j, old) && old != nil {
 		rules.Unconditional(j.own.Request.Header) // the 304 was not about what is stored
 		if j.body != nil {
-			setBody(j.own.Request, j.body)
+			repeat.Set(j.own.Request, j.body)
 		}
 		j.own.Response, j.own.Err = nil, nil
 		p.ask(f, j, nil)

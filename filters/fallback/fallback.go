@@ -13,6 +13,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/repeat"
 )
 
 // Kind is the kind of this policy.
@@ -173,7 +174,7 @@ func (p *policy) request(ex *filter.Exchange) error {
 	p.states.Set(ex, s)
 	if p.wantsBody(ex.Request) {
 		var err error
-		if s.body, err = takeBody(ex.Request, p.maxBody); err != nil {
+		if s.body, _, err = repeat.Take(ex.Request, p.maxBody); err != nil {
 			return err
 		}
 	}

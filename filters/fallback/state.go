@@ -1,9 +1,7 @@
 package fallback
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"maps"
 	"net/http"
 	"time"
@@ -82,36 +80,6 @@ func (s *state) end() {
 		s.timer.Stop()
 		s.cancel(nil)
 	}
-}
-
-// takeBody reads a request's body, if it is not too long, and leaves it there to be read. It returns nil for one that is too long.
-func takeBody(r *http.Request, most int64) ([]byte, error) {
-	if r.ContentLength > most {
-		return nil, nil
-	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, most+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(body)) > most || len(r.Trailer) > 0 {
-		r.Body = &rejoined{io.MultiReader(bytes.NewReader(body), r.Body), r.Body}
-		return nil, nil
-	}
-	setBody(r, body)
-	return body, nil
-}
-
-// rejoined is a body of which the beginning has been read.
-type rejoined struct {
-	io.Reader
-	io.Closer
-}
-
-// setBody gives a request a body that is in memory.
-func setBody(r *http.Request, body []byte) {
-	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-	r.Body, _ = r.GetBody()
-	r.ContentLength, r.TransferEncoding = int64(len(body)), nil
 }
 
 // hasBody says whether a request has a body.

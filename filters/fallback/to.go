@@ -12,6 +12,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/repeat"
 )
 
 // errRoom is why the service's time ends before the route's.
@@ -150,7 +151,7 @@ func (t *to) request(ctx context.Context, s *state) *http.Request {
 	u := *s.asked.URL
 	r.URL = &u
 	if s.body != nil {
-		setBody(r, s.body)
+		repeat.Set(r, s.body)
 		return r
 	}
 	r.ContentLength = 0
