@@ -82,3 +82,52 @@ func TestUpgradesPass(t *testing.T) {
 		t.Errorf("got %q, %v", line, err)
 	}
 }
+
+// TestResponsesThatHideNothing: whatever a service says of its response, what is dropped does not come through.
+func TestResponsesThatHideNothing(t *testing.T) {
+	for name, test := range map[string]struct {
+		status int
+		types  []string
+	}{
+		"gRPC":                    {200, []string{"application/grpc"}},
+		"gRPC and JSON":           {200, []string{"application/grpc", "application/json"}},
+		"JSON and something":      {200, []string{"application/json", "text/plain"}},
+		"nothing and something":   {200, []string{"", "text/plain"}},
+		"nearly gRPC":             {200, []string{"application/grpcx"}},
+		"205":                     {205, []string{"application/json"}},
+		"a status without a name": {299, []string{"application/json"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := gatewaytest.New(t, upstream(t, `response: {drop: [hidden]}`, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header()["Content-Type"] = test.types
+				w.WriteHeader(test.status)
+				_, _ = io.WriteString(w, `{"hidden":1}`)
+			}))
+			for _, said := range []string{"application/json", "application/grpc"} {
+				if said == "application/grpc" && name == "gRPC" {
+					continue // that is gRPC
+				}
+				if _, body := g.Get("/x", "Content-Type: "+said); strings.Contains(body, "hidden") {
+					t.Errorf("%s: got %s", said, body)
+				}
+			}
+		})
+	}
+}
+
+// TestSeveralTypes: a service may read another Content-Type than the gateway.
+func TestSeveralTypes(t *testing.T) {
+	g := gatewaytest.New(t, upstream(t, `request: {drop: [admin]}`, echo))
+	resp, body := g.Do("POST", "/x", `{"a":"&admin=1&"}`, "Content-Type: application/json", "Content-Type: application/x-www-form-urlencoded")
+	if resp.StatusCode != 415 {
+		t.Errorf("got %d %s", resp.StatusCode, body)
+	}
+}
+
+// TestGRPCPasses where both the client and the service speak it.
+func TestGRPCPasses(t *testing.T) {
+	g := gatewaytest.New(t, upstream(t, `response: {drop: [a]}`, answers("application/grpc-web+proto", "\x00")))
+	if resp, body := g.Do("POST", "/x", "\x00", "Content-Type: application/grpc-web+proto"); resp.StatusCode != 200 || body != "\x00" {
+		t.Errorf("got %d %q", resp.StatusCode, body)
+	}
+}

@@ -57,14 +57,16 @@ type media struct {
 
 func readMedia(h http.Header) media {
 	values := h["Content-Type"]
-	if len(values) == 0 || values[0] == "" {
+	switch {
+	case len(values) > 1: // others may read another one of them
+		return media{unread: true}
+	case len(values) == 0 || values[0] == "":
 		return media{}
-	}
-	if values[0] == "application/json" {
+	case values[0] == "application/json":
 		return media{name: values[0]}
 	}
 	name, params, err := mime.ParseMediaType(values[0])
-	if err != nil || len(values) > 1 {
+	if err != nil {
 		return media{unread: true}
 	}
 	return media{name: name, charset: params["charset"], boundary: params["boundary"]}

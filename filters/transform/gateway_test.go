@@ -99,7 +99,7 @@ func TestResponses(t *testing.T) {
 		"when":                {`response: {drop: [a], when: 'query.q == "8"'}`, answers("application/json", `{"a":1}`), "", 200, "application/json", `{"a":1}`},
 		"not this status":     {`response: {drop: [a], status: 404}`, answers("application/json", `{"a":1}`), "", 200, "application/json", `{"a":1}`},
 		"empty":               {`response: {drop: [a]}`, answers("application/json", ``), "", 200, "application/json", ``},
-		"gRPC":                {`response: {drop: [a]}`, answers("application/grpc", "\x00"), "", 200, "application/grpc", "\x00"},
+		"gRPC, unasked":       {`response: {drop: [a]}`, answers("application/grpc", `{"a":1}`), "", 502, "application/problem+json", ""},
 		"jq with no output":   {`response: {jq: empty}`, answers("application/json", `{}`), "", 502, "application/problem+json", ""},
 		"jq with two outputs": {`response: {jq: '1, 2'}`, answers("application/json", `{}`), "", 502, "application/problem+json", ""},
 		"jq that fails":       {`response: {jq: 'error("secret")'}`, answers("application/json", `{}`), "", 502, "application/problem+json", ""},

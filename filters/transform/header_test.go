@@ -239,6 +239,39 @@ func TestTheCacheKeepsWhatComesOut(t *testing.T) {
 	}
 }
 
+// TestNotModifiedTellsOfWhatComesOut: what a 304 says is added to what a cache has.
+func TestNotModifiedTellsOfWhatComesOut(t *testing.T) {
+	text := upstream(t, `response: {to: csv}`, func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Type", "application/json")
+		h.Set("Cache-Control", "no-cache")
+		h.Set("ETag", `"v1"`)
+		h.Set("Content-Digest", "sha-256=:x:")
+		if r.Header.Get("If-None-Match") == `"v1"` {
+			h.Set("Content-Length", "9")
+			w.WriteHeader(304)
+			return
+		}
+		_, _ = io.WriteString(w, `[{"a":1}]`)
+	})
+	for _, cache := range []string{"", "  cache: {}\n"} {
+		g := gatewaytest.New(t, text+cache)
+		first, want := g.Get("/x")
+		again, _ := g.Get("/x", "If-None-Match: "+first.Header.Get("ETag"))
+		for _, resp := range []*http.Response{first, again} {
+			if typ := resp.Header.Get("Content-Type"); typ != "text/csv; charset=utf-8" && (typ != "" || resp.StatusCode != 304) || resp.Header.Get("Content-Digest") != "" {
+				t.Errorf("%d has %v", resp.StatusCode, resp.Header)
+			}
+		}
+		if again.StatusCode != 304 || again.Header.Get("Content-Length") == "9" {
+			t.Errorf("got %d %v", again.StatusCode, again.Header)
+		}
+		if resp, body := g.Get("/x"); resp.Header.Get("Content-Type") != "text/csv; charset=utf-8" || body != want || resp.Header.Get("Content-Digest") != "" {
+			t.Errorf("then got %v %s", resp.Header, body)
+		}
+	}
+}
+
 // TestTrailers come through, but for digests of what was sent before.
 func TestTrailers(t *testing.T) {
 	for _, length := range []int{0, 100 << 10} {

@@ -77,7 +77,7 @@ func (w *responseWay) transform(ex *filter.Exchange, c *choice) error {
 	resp := ex.Response
 	h := resp.Header
 	switch {
-	case resp.StatusCode == http.StatusSwitchingProtocols, isGRPC(h):
+	case resp.StatusCode == http.StatusSwitchingProtocols, c.grpc && isGRPC(h): // both must say so: one of them alone could be made to
 		return nil
 	case c.to == "soap" && w.isFailure(ex):
 		return w.fail(ex, c)
@@ -85,7 +85,7 @@ func (w *responseWay) transform(ex *filter.Exchange, c *choice) error {
 		return nil
 	case resp.StatusCode == http.StatusNotModified:
 		w.vary(h)
-		remark(h, c.mark)
+		w.labelUnsent(h, c)
 		return nil
 	}
 	m := readMedia(h)
@@ -122,7 +122,7 @@ func (w *responseWay) isFailure(ex *filter.Exchange) bool {
 // hasBody says whether there is a body to transform, or would be for GET.
 func (w *responseWay) hasBody(ex *filter.Exchange, resp *http.Response) bool {
 	switch {
-	case resp.StatusCode < 200, resp.StatusCode == http.StatusNoContent, resp.StatusCode == http.StatusResetContent:
+	case resp.StatusCode < 200, resp.StatusCode == http.StatusNoContent: // 205 must have no body either, but HTTP does not end it without
 		return false
 	case ex.Original.Method == http.MethodHead:
 		return true
@@ -200,6 +200,15 @@ func (w *responseWay) label(h http.Header, m media, c *choice) {
 		h["Content-Type"] = []string{c.typ + "; charset=utf-8"}
 	default:
 		h["Content-Type"] = []string{c.typ}
+	}
+}
+
+// labelUnsent changes what a response says of a body that the client has already: caches add it to what they have.
+func (w *responseWay) labelUnsent(h http.Header, c *choice) {
+	typed := h["Content-Type"] != nil
+	w.label(h, readMedia(h), c)
+	if !typed {
+		delete(h, "Content-Type")
 	}
 }
 

@@ -23,6 +23,7 @@ type choice struct {
 	to    string // the format that the client gets
 	typ   string // the media type that the client has named for it; "": that of the format
 	mark  string // of the validators
+	grpc  bool   // the client says that it speaks gRPC
 	fault error  // of the request's envelope
 }
 
@@ -96,6 +97,7 @@ func (t *transform) onRequest(ex *filter.Exchange) error {
 		if err != nil {
 			return err
 		}
+		c.grpc = isGRPC(r.Header)
 		t.chosen.Set(ex, c)
 		t.response.ready(r, c)
 	}

@@ -213,8 +213,8 @@ func (t *text) write(ex *filter.Exchange) []byte {
 	return b
 }
 
-// isGRPC says whether a message is of gRPC, which is left alone.
+// isGRPC says whether a message is of gRPC or gRPC-Web.
 func isGRPC(h http.Header) bool {
-	v := h["Content-Type"]
-	return len(v) > 0 && len(v[0]) >= len("application/grpc") && strings.EqualFold(v[0][:len("application/grpc")], "application/grpc")
+	rest, ok := strings.CutPrefix(readMedia(h).name, "application/grpc")
+	return ok && (rest == "" || rest[0] == '+' || strings.HasPrefix(rest, "-web"))
 }
