@@ -68,6 +68,7 @@ func TestResponses(t *testing.T) {
 		"jq with variables":       {`response: {jq: '[$method, $path, $query.q, $status, $identity, $header["accept"]]'}`, answers("application/json", `{}`), "a/b", 200, "application/json", `["GET","/x",  "7",200,null,"a/b"]`},
 		"edits, then jq":          {`response: {drop: [a], jq: 'keys'}`, answers("application/json", `{"a":1,"b":2}`), "", 200, "application/json", `["b"]`},
 		"xml to json":             {`response: {from: xml}`, answers("text/xml", `<a><b>1</b><b>2</b></a>`), "", 200, "application/json", `{"a":{"b":["1","2"]}}`},
+		"drop in lists of one":    {`response: {from: xml, drop: ["o.item[].cost", o.note.by], mask: {"o.card[]": 1}}`, answers("text/xml", `<o><item><n>1</n><cost>2</cost></item><note><by>a</by></note><note><by>b</by></note><card>1234</card></o>`), "", 200, "application/json", `{"o":{"item":{"n":"1"},"note":[{},{}],"card":"***4"}}`},
 		"xml in latin1":           {`response: {from: xml}`, answers("text/xml; charset=iso-8859-1", "<a>\xe4</a>"), "", 200, "application/json", `{"a":"ä"}`},
 		"json to xml":             {"response: {to: xml}\nxml: {root: o, declaration: false}", answers("application/json", `{"a":[1,2]}`), "", 200, "application/xml; charset=utf-8", `<o><a>1</a><a>2</a></o>`},
 		"json to csv":             {`response: {select: items, to: csv}`, answers("application/json", `{"items":[{"a":1,"b":"x,y"},{"a":2.50,"b":null}]}`), "", 200, "text/csv; charset=utf-8", "a,b\r\n1,\"x,y\"\r\n2.50,\r\n"},

@@ -53,6 +53,9 @@ func (w *way) readEdits(env *filter.Env, s *Steps) (err error) {
 	if w.editor, err = document.Compile(&s.Edits); err != nil {
 		return err
 	}
+	if w.from == "xml" || w.from == "soap" || w.from == "form" {
+		w.editor.Alike()
+	}
 	var varies bool
 	w.values, varies, err = setTemplates(env, w.editor.Templates())
 	w.varies = w.varies || varies

@@ -22,6 +22,14 @@ func Compile(e *Edits) (*Editor, error) {
 	return &Editor{c}, nil
 }
 
+// Alike has what is dropped and masked found whether something stands once or is a list, for documents of formats in which what stands once is
+// no list: a path leads on through the elements of a list without a `[]`, and a `[]` through a value that is no list. It is for before the
+// editor is used.
+func (e *Editor) Alike() {
+	e.c.drop.liken()
+	e.c.mask.liken()
+}
+
 // Templates are all texts in the values that are set. The caller may take them for templates, and give the values that they have for one
 // document to Reader or Apply, in the same order.
 func (e *Editor) Templates() []string { return e.c.texts }

@@ -20,7 +20,7 @@ type Edits struct {
 	// Keeps only what is at these paths, and the objects and lists that lead there. A path that is not there is left out. By default
 	// everything is kept.
 	Pick []string `yaml:"pick"`
-	// Leaves out what is at these paths.
+	// Leaves out what is at these paths. In documents that come as XML, SOAP or a form, `item` and `item[]` mean the same here and in mask.
 	Drop []string `yaml:"drop"`
 	// Hides texts and numbers, by path, but for the characters that are shown. In an object or a list, all of them are hidden. `null`
 	// stays.

@@ -132,3 +132,28 @@ func TestTemplatesAreGivenForEachDocument(t *testing.T) {
 		t.Errorf("got %s, %v", got, err)
 	}
 }
+
+// TestAlike: in documents of XML, what is a list is one when there are two of it.
+func TestAlike(t *testing.T) {
+	for _, tt := range []struct{ edits, in, want string }{
+		{`drop: ["o.item[].cost"]`, `{"o":{"item":{"n":1,"cost":2}}}`, `{"o":{"item":{"n":1}}}`},
+		{`drop: ["o.item[].cost"]`, `{"o":{"item":[{"n":1,"cost":2},{"cost":3}]}}`, `{"o":{"item":[{"n":1},{}]}}`},
+		{`drop: [o.item.cost]`, `{"o":{"item":[{"n":1,"cost":2},{"cost":3}]}}`, `{"o":{"item":[{"n":1},{}]}}`},
+		{`drop: [o.item.cost]`, `{"o":[{"item":[[{"n":1,"cost":2}]]},{"item":{"cost":[1]}}]}`, `{"o":[{"item":[[{"n":1}]]},{"item":{}}]}`},
+		{`drop: ["a[].b[]"]`, `{"a":{"b":1,"c":2}}`, `{"a":{"c":2}}`},
+		{`drop: ["a[][].b"]`, `{"a":{"b":1,"c":2}}`, `{"a":{"c":2}}`},
+		{`drop: ["a[0].b"]`, `{"a":{"b":1,"c":2}}`, `{"a":{"c":2}}`},
+		{`drop: ["a[0].b"]`, `{"a":[{"b":1},{"b":2}]}`, `{"a":[{},{"b":2}]}`},
+		{`drop: ["a[0].b", a.c]`, `{"a":[{"b":1,"c":1},{"b":2,"c":2}]}`, `{"a":[{},{"b":2}]}`},
+		{`drop: ["a[1].b"]`, `{"a":{"b":1,"c":2}}`, `{"a":{"b":1,"c":2}}`},
+		{`drop: ["a[1].b", "a[].c"]`, `{"a":[{"b":1,"c":2},{"b":3,"c":4}]}`, `{"a":[{"b":1},{}]}`},
+		{`mask: {"card[]": 1}`, `{"card":"1234"}`, `{"card":"***4"}`},
+		{`mask: {"c.card": 1}`, `{"c":[{"card":"1234"},{"card":["5678"]}]}`, `{"c":[{"card":"***4"},{"card":["***8"]}]}`},
+	} {
+		e := compile(t, tt.edits)
+		e.Alike()
+		if got, err := io.ReadAll(e.Reader(strings.NewReader(tt.in), document.Limits{}, nil)); err != nil || string(got) != tt.want {
+			t.Errorf("%s of %s: got %s, %v; want %s", tt.edits, tt.in, got, err, tt.want)
+		}
+	}
+}

@@ -12,6 +12,8 @@ type node struct {
 	index map[int]*node
 	each  *node
 
+	alike bool // it is what its elements are, should it be a list
+
 	keep   bool // the value is picked, dropped, flattened or selected
 	mask   *Mask
 	rename []byte // quoted
@@ -120,6 +122,29 @@ func (n *node) finish() {
 	}
 }
 
+// liken has a value and the elements of a list in its place be the same.
+func (n *node) liken() {
+	if n == nil {
+		return
+	}
+	for each := n.each; each != nil; each = each.each { // lists in lists, too
+		n.merge(&node{names: each.names, index: each.index, keep: each.keep, mask: each.mask})
+	}
+	n.alike, n.each = true, nil
+	own := &node{names: n.names, keep: n.keep, mask: n.mask}
+	for _, at := range n.index {
+		at.merge(own)
+	}
+	if first := n.index[0]; first != nil { // what stands once is the first, and the others are not
+		n.each = &node{}
+		n.each.merge(own)
+		n.merge(&node{names: first.names, keep: first.keep, mask: first.mask})
+	}
+	for _, child := range n.children() {
+		child.liken()
+	}
+}
+
 // merge adds what another node does. What the node says itself wins.
 func (n *node) merge(other *node) {
 	n.keep = n.keep || other.keep
@@ -170,6 +195,9 @@ func (n *node) element(i int) *node {
 	}
 	if at := n.index[i]; at != nil {
 		return at
+	}
+	if n.each == nil && n.alike {
+		return n
 	}
 	return n.each
 }
