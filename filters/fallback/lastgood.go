@@ -152,7 +152,7 @@ func (g *lastGood) keepable(ex *filter.Exchange, s *state) (key []byte, names []
 	if names, ok = varies(h); !ok {
 		return nil, nil, false
 	}
-	if !g.shared && control.Has(rules.Public) {
+	if !g.shared && control.Has(rules.Public) && !control.Has(rules.Private) {
 		return s.all, names, true
 	}
 	return s.mine, names, true

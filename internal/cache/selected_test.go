@@ -39,7 +39,7 @@ func TestSelected(t *testing.T) {
 }
 
 func TestSecretFields(t *testing.T) {
-	for _, name := range strings.Fields("Authorization Proxy-Authorization Cookie X-Api-Key X-Auth-Token X-SESSION-ID X-Client-Secret Apikey X-Csrf-Token") {
+	for _, name := range strings.Fields("Authorization Proxy-Authorization Cookie X-Api-Key X-Auth-Token X-SESSION-ID X-Client-Secret Apikey X-Csrf-Token X-Goog-Iap-Jwt-Assertion X-Amzn-Oidc-Identity") {
 		if !SecretField(name) {
 			t.Errorf("%s is shown", name)
 		}

@@ -64,7 +64,7 @@ func SecretField(name string) bool {
 	if name == "Cookie" {
 		return true
 	}
-	for _, word := range [...]string{"auth", "key", "secret", "session", "token"} {
+	for _, word := range [...]string{"auth", "jwt", "key", "oidc", "secret", "session", "token"} {
 		for i := 0; i+len(word) <= len(name); i++ {
 			if name[i]|0x20 == word[0] && strings.EqualFold(name[i:i+len(word)], word) {
 				return true
