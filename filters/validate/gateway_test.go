@@ -261,6 +261,49 @@ func TestClientsCannotChooseNotToBeChecked(t *testing.T) {
 	}
 }
 
+// TestResponsesWithABodyThatTheyMustNotHave are checked like others.
+func TestResponsesWithABodyThatTheyMustNotHave(t *testing.T) {
+	address, _ := upstream(t)
+	g := gatewaytest.New(t, fmt.Sprintf("upstreams: {api: %q}\nroutes: [{match: /**, to: api, validate: {response: {type: object, additionalProperties: false}}}]\n", address))
+	if resp, body := g.Get("/", "Answer-Status: 205", `Answer-Body: {"secret":1}`, "Answer-Content-Type: application/json"); resp.StatusCode != 502 {
+		t.Errorf("got %d %s", resp.StatusCode, body)
+	}
+	if resp, body := g.Get("/", "Answer-Status: 205"); resp.StatusCode != 205 {
+		t.Errorf("got %d %s", resp.StatusCode, body)
+	}
+}
+
+// TestHEADOfATransformedResponse: the service may have been asked by another method, and have answered with a body.
+func TestHEADOfATransformedResponse(t *testing.T) {
+	address, _ := upstream(t)
+	g := gatewaytest.New(t, fmt.Sprintf(`
+upstreams: {api: %q}
+routes:
+- {match: /**, to: api, validate: {response: {type: object}}, transform: {request: {method: POST, set: {a: 1}}, response: {from: xml}}}
+`, address))
+	if resp, _ := g.Do("HEAD", "/", "", "Answer-Body: <a/>", "Answer-Content-Type: text/xml"); resp.StatusCode != 200 {
+		t.Errorf("got %d\n%s", resp.StatusCode, g.Log())
+	}
+}
+
+// TestNamedOperationsAreNotForOtherMethods: what the document does not say of a method is not let through unchecked.
+func TestNamedOperationsAreNotForOtherMethods(t *testing.T) {
+	address, _ := upstream(t)
+	for extra, want := range map[string]int{"": 405, ", unknown_operations: pass": 200} {
+		g := gatewaytest.New(t, fmt.Sprintf("upstreams: {api: %q}\nroutes: [{match: '/shop/pets/{petId}', to: api, validate: {openapi: %q, operation: getPet%s}}]\n", address, testdata(t, "petstore.yaml"), extra))
+		for method, want := range map[string]int{"GET": 200, "HEAD": 200, "DELETE": want, "POST": want} {
+			body := ""
+			if method == "POST" {
+				body = `{"admin":true}`
+			}
+			resp, text := g.Do(method, "/shop/pets/1", body)
+			if resp.StatusCode != want || want == 405 && resp.Header.Get("Allow") != "GET" {
+				t.Errorf("%s: got %d %v %s", method, resp.StatusCode, resp.Header, text)
+			}
+		}
+	}
+}
+
 // TestReloadSeesChangedFiles: also those that are referred to.
 func TestReloadSeesChangedFiles(t *testing.T) {
 	dir := t.TempDir()

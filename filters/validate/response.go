@@ -101,9 +101,12 @@ func (p *policy) checkResponse(ex *filter.Exchange) error {
 	return p.readResponse(ex, &l, check)
 }
 
-// bodiless says whether a response has no body, whatever its header says (RFC 9110, section 6.4.1).
+// bodiless says whether a response has no body, whatever its header says (RFC 9110, section 6.4.1). One of 205 must have none either, but may come with
+// one all the same.
 func bodiless(ex *filter.Exchange) bool {
-	return ex.Request.Method == http.MethodHead || ex.Response.StatusCode == http.StatusNoContent || ex.Response.StatusCode == http.StatusResetContent
+	resp := ex.Response
+	return ex.Original.Method == http.MethodHead || resp.StatusCode == http.StatusNoContent ||
+		resp.StatusCode == http.StatusResetContent && (resp.ContentLength == 0 || resp.Body == nil || resp.Body == http.NoBody)
 }
 
 // responseContent says how the body of a response is checked, and checks all else.

@@ -108,20 +108,29 @@ func (p *policy) find(ex *filter.Exchange) (operation *openapi.Operation, values
 		return nil, nil, nil
 	}
 	path := ex.Request.URL.EscapedPath()
-	if p.operation != nil {
-		values, _ := p.operation.Values(path, p.bases)
-		return p.operation, values, nil
+	if o := p.operation; o != nil {
+		if m := ex.Request.Method; m != o.Method && (m != http.MethodHead || o.Method != http.MethodGet) {
+			return nil, nil, otherMethod([]string{o.Method})
+		}
+		values, _ := o.Values(path, p.bases)
+		return o, values, nil
 	}
 	found := p.document.Find(ex.Request.Method, path, p.bases)
 	switch {
 	case found.Operation != nil:
 		return found.Operation, found.Values, nil
 	case len(found.Allow) > 0:
-		e := filter.Reject(filter.OperationUnknown, "The API has no operation for this method here.").With("Allow", strings.Join(found.Allow, ", "))
-		e.Status = http.StatusMethodNotAllowed
-		return nil, nil, e.Because(fmt.Errorf("the document has no operation for the method, but for %s", strings.Join(found.Allow, ", ")))
+		return nil, nil, otherMethod(found.Allow)
 	}
 	return nil, nil, filter.Reject(filter.OperationUnknown, "").Because(errors.New("no path of the document matches, after those of its servers"))
+}
+
+// otherMethod makes the error of a request whose method is none of those that there are operations for.
+func otherMethod(allow []string) error {
+	list := strings.Join(allow, ", ")
+	e := filter.Reject(filter.OperationUnknown, "The API has no operation for this method here.").With("Allow", list)
+	e.Status = http.StatusMethodNotAllowed
+	return e.Because(fmt.Errorf("the document has no operation for the method, but for %s", list))
 }
 
 // unknown is what becomes of a request that no operation is for.
