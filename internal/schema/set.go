@@ -57,6 +57,7 @@ type Set struct {
 	done     map[Location]*Schema
 	failed   map[Location]error
 	skipped  map[string]bool
+	explorer *explorer
 }
 
 // document is a document as the compiler gets it: for OpenAPI a copy, which is changed by and by.
@@ -68,6 +69,7 @@ type document struct {
 // Schema is a compiled schema.
 type Schema struct {
 	compiled *jsonschema.Schema
+	counted  *running // nil: its checks end soon
 	At       Location
 }
 
@@ -75,7 +77,7 @@ type Schema struct {
 func NewSet(files *Files, opts Options) *Set {
 	s := &Set{
 		files: files, opts: opts, compiler: jsonschema.NewCompiler(), docs: map[string]document{}, parts: map[Location]*part{},
-		done: map[Location]*Schema{}, failed: map[Location]error{}, skipped: map[string]bool{},
+		done: map[Location]*Schema{}, failed: map[Location]error{}, skipped: map[string]bool{}, explorer: newExplorer(),
 	}
 	c := s.compiler
 	c.UseLoader(loader{s})
@@ -145,6 +147,9 @@ func (s *Set) compile(at Location) (compiled *Schema, err error) {
 		return nil, explain(at, err)
 	}
 	compiled = &Schema{compiled: found, At: at}
+	if s.explorer.explore(found) {
+		compiled.counted = s.explorer.counting.running
+	}
 	s.done[at] = compiled
 	return compiled, nil
 }

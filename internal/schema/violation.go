@@ -24,7 +24,10 @@ type Violation struct {
 
 // Check returns what is wrong with a value that Decode or the like has made, at most so many violations, and whether there are more.
 func (s *Schema) Check(v any, most int) (found []Violation, more bool) {
-	err := s.compiled.Validate(v)
+	err, ended := s.validate(v)
+	if ended {
+		return []Violation{{Reason: effortReason}}, false
+	}
 	if err == nil {
 		return nil, false
 	}
@@ -38,6 +41,13 @@ func (s *Schema) Check(v any, most int) (found []Violation, more bool) {
 		return cmp.Or(strings.Compare(a.Pointer, b.Pointer), strings.Compare(a.Reason, b.Reason))
 	})
 	return l.found, l.more
+}
+
+func (s *Schema) validate(v any) (err error, ended bool) { //nolint:revive // the error is what was found
+	if s.counted != nil {
+		return s.counted.validate(s.compiled, v)
+	}
+	return s.compiled.Validate(v), false
 }
 
 // list gathers violations from the tree that the compiler's checks return.
