@@ -28,6 +28,10 @@ func hasBody(r *http.Request) bool {
 // transform gives the request its new body. What it returns is for ofRequest.
 func (w *requestWay) transform(ex *filter.Exchange) error {
 	r := ex.Request
+	if err := settleEmpty(r); err != nil {
+		w.failed.Inc()
+		return err
+	}
 	if !hasBody(r) {
 		// An offer to upgrade is no reason to leave a body alone: the upstream may decline it and take the body.
 		if !w.create || r.Header["Upgrade"] != nil {
@@ -46,6 +50,24 @@ func (w *requestWay) transform(ex *filter.Exchange) error {
 		err = w.hold(ex, m, coded)
 	}
 	return w.settle(err)
+}
+
+// settleEmpty finds out whether a body of which no length is said is none.
+func settleEmpty(r *http.Request) error {
+	if !hasBody(r) || r.ContentLength > 0 {
+		return nil
+	}
+	first := make([]byte, 1)
+	_, err := io.ReadFull(r.Body, first)
+	switch {
+	case err == nil:
+		r.Body = &joined{io.MultiReader(bytes.NewReader(first), r.Body), r.Body}
+	case errors.Is(err, io.EOF):
+		_ = r.Body.Close()
+		r.Body, r.GetBody, r.ContentLength, r.TransferEncoding = http.NoBody, nil, 0, nil
+		return nil
+	}
+	return err
 }
 
 // settle counts what became of a body. Nil is returned where it passes as it is.

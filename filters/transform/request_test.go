@@ -1,9 +1,11 @@
 package transform_test
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -144,4 +146,32 @@ func answersStatus(w http.ResponseWriter, status int, contentType, body string) 
 	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, body)
+}
+
+// TestAnEmptyBodyIsNone: however it is framed.
+func TestAnEmptyBodyIsNone(t *testing.T) {
+	for policy, want := range map[string]string{
+		"request: {drop: [a]}":                                  "",
+		"request: {drop: [a], whole: true}":                     "",
+		"request: {from: xml}":                                  "",
+		"request: {set: {b: 1}, create: true}":                  `{"b":1}`,
+		"request: {from: form, set: {b: 1}, method: PUT}":       `{"b":1}`,
+		"request: {jq: '. + {b: 1}', on_error: pass, to: json}": "",
+	} {
+		g := gatewaytest.New(t, upstream(t, policy, echo))
+		conn, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(conn, "POST /x HTTP/1.1\r\nHost: example.com\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		_ = conn.Close()
+		if resp.StatusCode != 200 || string(body) != want || want == "" && resp.Header.Get("X-Length") != "0" {
+			t.Errorf("%s: got %d %s %v", policy, resp.StatusCode, body, resp.Header)
+		}
+	}
 }
