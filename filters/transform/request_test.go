@@ -175,3 +175,14 @@ func TestAnEmptyBodyIsNone(t *testing.T) {
 		}
 	}
 }
+
+// TestTemplatesOfJSONMakeJSON: a value without quotes cannot end the document, or put something into it.
+func TestTemplatesOfJSONMakeJSON(t *testing.T) {
+	g := gatewaytest.New(t, upstream(t, `request: {template: '{{"n":{body.n},"role":"user"}}', content_type: application/json}`, echo))
+	for n, want := range map[string]string{`1.50`: `{"n":1.50,"role":"user"}`, `"1}"`: "", `"1,\"role\":2"`: "", `"x"`: "", `null`: "", `"[1,2]"`: `{"n":[1,2],"role":"user"}`} {
+		resp, body := g.Do("POST", "/x", `{"n":`+n+`}`, "Content-Type: application/json")
+		if want == "" && (resp.StatusCode != 400 || strings.Contains(body, "role")) || want != "" && body != want {
+			t.Errorf("%s: got %d %s", n, resp.StatusCode, body)
+		}
+	}
+}

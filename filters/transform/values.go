@@ -1,9 +1,11 @@
 package transform
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"html"
+	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -162,6 +164,7 @@ func statusOf(ex *filter.Exchange) any {
 type text struct {
 	parts  filter.Parts
 	escape func(string) string
+	json   bool // it is to be JSON
 }
 
 // newText readies a template. Its values are escaped for the media type of what it makes.
@@ -180,7 +183,7 @@ func newText(env *filter.Env, source, contentType string, body filter.Slot[any])
 	if err != nil {
 		return nil, config.FieldErrorf("template", "%w", err)
 	}
-	return &text{parts, escapes(contentType)}, nil
+	return &text{parts, escapes(contentType), isJSON(contentType)}, nil
 }
 
 // escapes returns what makes a value stand as itself in a text of a media type.
@@ -189,13 +192,29 @@ func escapes(contentType string) func(string) string {
 	switch {
 	case name == "text/html", strings.HasSuffix(name, "/xml"), strings.HasSuffix(name, "+xml"):
 		return html.EscapeString
-	case strings.HasSuffix(name, "/json"), strings.HasSuffix(name, "+json"):
+	case isJSON(contentType):
 		return func(s string) string {
 			b, _ := jsontext.AppendQuote(nil, strings.ToValidUTF8(s, "\ufffd"))
 			return string(b[1 : len(b)-1])
 		}
 	}
 	return func(s string) string { return s }
+}
+
+func isJSON(contentType string) bool {
+	name, _, _ := mime.ParseMediaType(contentType)
+	return strings.HasSuffix(name, "/json") || strings.HasSuffix(name, "+json")
+}
+
+// check says whether what has become of the template is JSON, where it is to be. A value that stands without quotes could end it, or be none.
+func (t *text) check(made []byte) error {
+	if !t.json {
+		return nil
+	}
+	if _, err := io.Copy(io.Discard, document.Check(bytes.NewReader(made), endless())); err != nil {
+		return problemOf("what the template makes is not JSON", err, false)
+	}
+	return nil
 }
 
 // write makes the text.

@@ -177,7 +177,8 @@ func (w *way) computed(ex *filter.Exchange, doc []byte, first bool, encode conve
 	}
 	if w.text != nil {
 		w.body.Set(ex, &v)
-		return w.text.write(ex), nil
+		made := w.text.write(ex)
+		return made, w.text.check(made)
 	}
 	if doc, err = document.Append(doc[:0:0], v); err != nil || encode == nil {
 		return doc, problemOf("the result of the jq program cannot be written", err, false)
