@@ -44,6 +44,7 @@ func faulty(t *testing.T) map[string]string {
 		"two documents":  says(`{} {}`),
 		"duplicate keys": says(`{"a":1,"a":2}`),
 		"not UTF-8":      says("\"\xff\""),
+		"a forged key":   says(`0,"forged":1`),
 		"too deep":       says(strings.Repeat("[", 100_000)),
 		"a charset":      says(`{}`, "Content-Type: application/json; charset=utf-16"),
 		"no type": func(w http.ResponseWriter, _ *http.Request) {
@@ -75,6 +76,8 @@ const faultRoutes = `
   - {match: /needs, aggregate: {x: {call: bad, timeout: LIMIT, optional: true, default: {a: "1"}}, y: {call: "good/{x.a}", pick: [ok]}}}
   - {match: /loop, aggregate: {y: {call: good, hide: true}, x: {each: y.list, call: bad, timeout: LIMIT, optional: true, default: 0}}}
   - {match: /jq, aggregate: {y: good, x: {call: bad, timeout: LIMIT, optional: true, default: 3}, compose: '[.x, .y.ok]'}}
+  - {match: /looked, aggregate: {x: {call: bad, timeout: LIMIT, optional: true}, y: {call: good, pick: [ok]}, headers: {x-of: "{x.a}"}}}
+  - {match: /merged, aggregate: {x: {call: bad, timeout: LIMIT, optional: true}, y: {call: good, pick: [ok]}, compose: {merge: true}, headers: {x-of: "{x.a}"}}}
   - {match: /begun, aggregate: {y: {call: good, pick: [ok]}, x: {call: "bad/{y.ok}", timeout: LIMIT, optional: true, default: 0}, begin: first}}
   - {match: /lines, aggregate: {y: {call: good, pick: [ok]}, x: {call: "bad/{y.ok}", timeout: LIMIT}, format: ndjson}}
   - {match: /events, aggregate: {y: {call: good, pick: [ok]}, x: {call: "bad/{y.ok}", timeout: LIMIT, optional: true}, format: sse}}
@@ -160,7 +163,7 @@ func (f *fault) optional(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		"/optional": `{"x":null,"y":{"ok":true},` + told + `}`, "/default": `{"y":{"ok":true},"x":[7]}`, "/needs": `{"x":{"a":"1"},"y":{"ok":true}}`,
-		"/loop": `{"x":[0,0]}`, "/jq": `[3,true]`, "/begun": `{"y":{"ok":true},"x":0}`, "/events": "event: y\ndata: {\"ok\":true}\n\nevent: x\ndata: null\n\n",
+		"/loop": `{"x":[0,0]}`, "/jq": `[3,true]`, "/looked": `{"x":null,"y":{"ok":true}}`, "/merged": `{"ok":true}`, "/begun": `{"y":{"ok":true},"x":0}`, "/events": "event: y\ndata: {\"ok\":true}\n\nevent: x\ndata: null\n\n",
 	} {
 		resp, body := f.Get(path)
 		partial := f.partial()

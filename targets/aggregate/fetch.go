@@ -85,7 +85,7 @@ func (r *run) fetch(s *step, q *request) (part, error) {
 		q.limited.End()
 		return p, err
 	}
-	checked := s.checked(q, src, endless)
+	checked := s.checked(q, src, document.Limits{Size: endless, Held: r.of.maxPart})
 	begin, err := readUpTo(checked, spool/2, -1) // what is wrong with its beginning is found while there is time to say so
 	if err != nil && err != io.EOF {
 		_ = f.more.Close()
@@ -98,11 +98,12 @@ func (r *run) fetch(s *step, q *request) (part, error) {
 }
 
 // checked is the answer of a call as it is passed on: edited, and known to be JSON as far as it is read.
-func (s *step) checked(q *request, src io.Reader, most int64) io.Reader {
+func (s *step) checked(q *request, src io.Reader, limits document.Limits) io.Reader {
 	if s.editor != nil {
-		return s.editor.Reader(src, document.Limits{Size: most}, q.values)
+		return s.editor.Reader(src, limits, q.values)
 	}
-	return document.Check(src, document.Limits{Size: most, Depth: 10_000}) // as deep as jsontext.Value.IsValid goes
+	limits.Depth = 10_000 // as deep as jsontext.Value.IsValid goes
+	return document.Check(src, limits)
 }
 
 // whole takes an answer that is held as a whole, whose bytes are there, or come from src.
@@ -111,7 +112,7 @@ func (r *run) whole(s *step, q *request, p part, raw []byte, src io.Reader) (_ p
 		if src == nil {
 			src = bytes.NewReader(raw)
 		}
-		if raw, err = io.ReadAll(q.left.bound(s.checked(q, src, r.of.maxPart))); err != nil {
+		if raw, err = io.ReadAll(q.left.bound(s.checked(q, src, document.Limits{Size: r.of.maxPart}))); err != nil {
 			return part{}, err
 		}
 	} else if err := q.left.take(len(raw)); err != nil {
@@ -119,11 +120,13 @@ func (r *run) whole(s *step, q *request, p part, raw []byte, src io.Reader) (_ p
 	} else if err := r.valid(s, q, raw); err != nil {
 		return part{}, err
 	}
-	p.raw = bytes.TrimSpace(raw)
 	if s.needed {
-		p.value, err = document.Read(bytes.NewReader(raw), document.Limits{Size: r.of.maxPart})
+		if p.value, err = document.Read(bytes.NewReader(raw), document.Limits{Size: r.of.maxPart}); err != nil {
+			return part{}, err // bytes that are no JSON must not get into the answer
+		}
 	}
-	return p, err
+	p.raw = bytes.TrimSpace(raw)
+	return p, nil
 }
 
 // valid says what is wrong with an answer whose bytes are there. Those that are looked into are checked then.
@@ -132,7 +135,7 @@ func (r *run) valid(s *step, q *request, raw []byte) error {
 	if s.needed || !tooLong && jsontext.Value(raw).IsValid() {
 		return nil
 	}
-	if _, err := io.Copy(io.Discard, s.checked(q, bytes.NewReader(raw), r.of.maxPart)); err != nil {
+	if _, err := io.Copy(io.Discard, s.checked(q, bytes.NewReader(raw), document.Limits{Size: r.of.maxPart})); err != nil {
 		return err
 	}
 	return &call.FormatError{Reason: "the answer is not JSON"}
