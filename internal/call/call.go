@@ -83,6 +83,10 @@ type field struct {
 type Scope struct {
 	Env   *filter.Env // its expressions know Names
 	Names []string    // of earlier answers
+
+	// Note, where it is set, is called for each expression that is compiled, with what it looks at. A variable that is no CEL, such as "header.x-tenant", has
+	// no names.
+	Note func(source string, names []string)
 }
 
 // New readies a call. Its errors are placed at the fields of Config.
@@ -202,7 +206,11 @@ type reader struct {
 
 // note notes which earlier answers an expression needs.
 func (r *reader) note(source string) {
-	for _, name := range r.scope.Env.Expr.Names(source) {
+	names := r.scope.Env.Expr.Names(source)
+	if r.scope.Note != nil {
+		r.scope.Note(source, names)
+	}
+	for _, name := range names {
 		if end := strings.IndexAny(name, ".["); end >= 0 {
 			name = name[:end]
 		}

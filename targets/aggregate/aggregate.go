@@ -23,6 +23,7 @@ type aggregate struct {
 	steps    []*step
 	composed *composition
 	headers  []field
+	depends  depends
 	at       filter.Slot[scope]
 
 	timeout          time.Duration
@@ -77,7 +78,7 @@ func build(env *filter.Env, c *Config) (target.Target, error) {
 	for _, s := range a.steps {
 		s.kept = s.needed || s.each != nil || a.composed.whole()
 	}
-	a.usesBody = p.uses
+	a.usesBody, a.depends = p.uses, p.depends
 	switch {
 	case a.composed.whole():
 		a.begin = "all"

@@ -40,7 +40,9 @@ func (p *planner) composition(c *Config, steps []*step) (*composition, error) {
 		}
 	case "cel":
 		if m.cel, err = p.env.Expr.Any(c.Compose.CEL); err == nil {
-			err = p.use(roots(p.env.Expr.Names(c.Compose.CEL)), func(s *step) { s.needed = true })
+			names := p.env.Expr.Names(c.Compose.CEL)
+			p.depends.note(c.Compose.CEL, names)
+			err = p.use(roots(names), func(s *step) { s.needed = true })
 		}
 		if err != nil {
 			return nil, config.FieldErrorf("compose.cel", "%w", err)

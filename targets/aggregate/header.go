@@ -3,7 +3,6 @@ package aggregate
 import (
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,9 +24,11 @@ func (r *run) setHeader(h http.Header) {
 	if told := r.partial(); told != "" {
 		h[Partial] = []string{told}
 	}
+	if fields := r.vary(); len(fields) > 0 {
+		h["Vary"] = []string{strings.Join(fields, ", ")}
+	}
 	for i := range r.results {
 		for _, head := range r.heads(i) {
-			addVary(h, head["Vary"])
 			if r.of.cookies && head["Set-Cookie"] != nil {
 				h["Set-Cookie"] = append(h["Set-Cookie"], head["Set-Cookie"]...)
 			}
@@ -42,6 +43,21 @@ func (r *run) setHeader(h http.Header) {
 			h[f.name] = []string{call.FieldValue(v)}
 		}
 	}
+	if r.incomplete() { // whoever set another value did so for the whole
+		h["Cache-Control"] = []string{noStore}
+	}
+}
+
+const noStore = "no-store"
+
+// incomplete says whether something is missing in the answer, or may be.
+func (r *run) incomplete() bool {
+	for i := range r.results {
+		if !r.isReady(i) || r.results[i].state == broken || r.results[i].gaps > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // heads are the heads of the answers of a call, as far as there are any.
@@ -65,33 +81,24 @@ func (r *run) timing() string {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// addVary adds names of fields that are not there yet. Those that the gateway sends itself tell nothing of the client.
-func addVary(h http.Header, lines []string) {
-	for _, line := range lines {
-		for name := range strings.SplitSeq(line, ",") {
-			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
-			if name != "" && name != "Accept" && name != "Accept-Encoding" && !slices.Contains(h["Vary"], name) {
-				h["Vary"] = append(h["Vary"], name)
-			}
-		}
-	}
-}
-
-// cacheControl is the strictest of what the answers say: an answer lives as long as its shortest-lived part. One of which something is missing, or may
-// be, is not stored.
+// cacheControl is the strictest of what the answers say: an answer lives as long as its shortest-lived part. One that is made of the client's body is not
+// stored, lest it is served to others who have sent another one, or none (RFC 9110, section 9.3.1).
 func (r *run) cacheControl() string {
+	if r.body != nil {
+		return noStore
+	}
 	least := lifetime{maxAge: -1, sMaxAge: -1, shared: true}
 	said, silent := false, false
 	for i, s := range r.of.steps {
 		if !r.isReady(i) {
-			return "no-store"
+			return noStore
 		}
 		res := &r.results[i]
 		switch {
 		case res.state == skipped:
 			continue
-		case res.state == broken, res.gaps > 0, s.Method != http.MethodGet:
-			return "no-store"
+		case s.Method != http.MethodGet:
+			return noStore
 		}
 		for _, head := range res.heads {
 			if least.take(head) {
@@ -102,14 +109,18 @@ func (r *run) cacheControl() string {
 			least.private = least.private || r.of.cookies && head["Set-Cookie"] != nil
 		}
 	}
-	if !said {
+	switch {
+	case !said && r.of.depends.caller:
+		return "private"
+	case !said:
 		return "" // nobody says anything
 	}
 	if silent {
 		least.maxAge, least.sMaxAge, least.no, least.shared = -1, -1, true, false
 	}
 	// An answer to a request with credentials is for others only if it says so (RFC 9111, section 3.5), and here each part must.
-	least.private = least.private || !least.shared && r.own.Request.Header["Authorization"] != nil
+	// What is made of who asks is never for others: services know nothing of that where the path says it.
+	least.private = least.private || r.of.depends.caller || !least.shared && r.own.Request.Header["Authorization"] != nil
 	return least.String()
 }
 
@@ -184,7 +195,7 @@ func expiry(h http.Header) time.Duration {
 // String is the field's value.
 func (l *lifetime) String() string {
 	if l.store {
-		return "no-store"
+		return noStore
 	}
 	var list []string
 	add := func(is bool, text string) {

@@ -1,6 +1,7 @@
 package aggregate_test
 
 import (
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -113,5 +114,89 @@ func TestAnOpenBreaker(t *testing.T) {
 	resp, body := g.Get("/optional")
 	if told := resp.Header.Get("Cardea-Partial") + resp.Trailer.Get("Cardea-Partial"); resp.StatusCode != 200 || body != `{"a":null}` || !strings.HasPrefix(told, "a;reason=") {
 		t.Errorf("%d %s, partial %q", resp.StatusCode, body, told)
+	}
+}
+
+// TestWhatTheAnswerIsMadeOf: an answer that is stored, here or by caches between, goes to nobody for whom another one would have been made.
+func TestWhatTheAnswerIsMadeOf(t *testing.T) {
+	g := gatewaytest.New(t, services(t, map[string]http.HandlerFunc{"u": func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60, s-maxage=60")
+		echo(w, r)
+	}, "silent": echo, "list": says(`[1]`, "Cache-Control: max-age=60")})+`
+listen: {address: "127.0.0.1:0", trusted_proxies: [loopback]}
+routes:
+  - {match: /field, cache: {}, aggregate: {a: "u/{header.x-tenant}"}}
+  - {match: /cel, cache: {}, aggregate: {a: 'u/{header["x-tenant"] + "!"}'}}
+  - {match: /set, cache: {}, aggregate: {a: {call: u, headers: {x-user: "{header.x-tenant}"}}}}
+  - {match: /when, cache: {}, aggregate: {a: u/x, b: {call: u/y, when: 'header["x-tenant"] == "eve"'}}}
+  - {match: /shaped, cache: {}, aggregate: {a: {call: u/x, set: {of: "{header.x-tenant}"}}}}
+  - {match: /head, cache: {}, aggregate: {a: u/x, headers: {x-of: "{header.x-tenant}"}}}
+  - {match: /any, cache: {}, aggregate: {a: {call: u/x, when: '"x-tenant" in header'}}}
+  - {match: /composed, cache: {}, aggregate: {a: u/x, compose: {cel: '{"of": header["x-tenant"], "a": a}'}}}
+  - {match: /loop, cache: {}, aggregate: {l: {call: list, hide: true}, a: {each: 'l.filter(x, header["x-tenant"] == "ada")', call: u/x}}}
+  - {match: /cookie, cache: {}, aggregate: {a: "u/{cookie.tenant}"}}
+  - {match: /address, cache: {}, aggregate: {a: "u/{address}"}}
+  - {match: /silent, cache: {ttl: 60s}, aggregate: {a: "silent/{address}"}}
+  - {match: /plain, cache: {}, aggregate: {a: "u/x/{query.q}"}}
+  - {match: /body, aggregate: {a: {call: "u/{body.x}"}}}
+`)
+	for _, path := range []string{"/field", "/cel", "/set", "/when", "/shaped", "/head", "/any", "/composed", "/loop", "/cookie", "/address", "/silent"} {
+		of := func(who string) []string {
+			address := map[string]string{"ada": "192.0.2.1", "eve": "192.0.2.2"}[who]
+			return []string{"X-Tenant: " + who, "Cookie: tenant=" + who, "X-Forwarded-For: " + address}
+		}
+		ada, first := g.Get(path, of("ada")...)
+		eve, second := g.Get(path, of("eve")...)
+		if ada.StatusCode != 200 || eve.StatusCode != 200 || strings.Contains(eve.Header.Get("Cache-Status"), "hit") {
+			t.Errorf("%s: %d %d, %s %v", path, ada.StatusCode, eve.StatusCode, second, eve.Header)
+		}
+		if strings.Contains(second, "ada") || strings.Contains(second, "192.0.2.1") || path != "/any" && path != "/set" && path != "/head" && first == second {
+			t.Errorf("%s: eve got %s", path, second)
+		}
+	}
+	if resp, _ := g.Get("/plain?q=1"); resp.StatusCode == 200 {
+		if resp, _ := g.Get("/plain?q=1"); !strings.Contains(resp.Header.Get("Cache-Status"), "hit") || resp.Header.Get("Vary") != "" {
+			t.Errorf("%v", resp.Header)
+		}
+	}
+	if resp, _ := g.Do("GET", "/body", `{"x": "eve"}`); resp.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%v", resp.Header)
+	}
+}
+
+// TestAFieldThatIsSetHoldsForTheWhole: what misses something is not stored, whatever the field says.
+func TestAFieldThatIsSetHoldsForTheWhole(t *testing.T) {
+	g := gatewaytest.New(t, services(t, map[string]http.HandlerFunc{"good": says(`{"list":[1,2]}`), "bad": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }})+`
+routes:
+  - {match: /whole, aggregate: {a: good, headers: {cache-control: max-age=5}}}
+  - {match: /partial, aggregate: {a: good, b: {call: bad, optional: true}, begin: all, headers: {cache-control: max-age=5}}}
+  - {match: /gaps, aggregate: {a: good, b: {each: a.list, call: bad, optional: true}, headers: {cache-control: max-age=5}}}
+  - {match: /lines, aggregate: {a: good, b: "bad/{a.list[0]}", format: ndjson, headers: {cache-control: max-age=5}}}
+`)
+	for path, want := range map[string]string{"/whole": "max-age=5", "/partial": "no-store", "/gaps": "no-store", "/lines": "no-store"} {
+		if resp, body := g.Get(path); resp.Header.Get("Cache-Control") != want {
+			t.Errorf("%s: %q, %s", path, resp.Header.Get("Cache-Control"), body)
+		}
+	}
+}
+
+// TestAServiceThatVariesByEverything is taken at its word, without a list of it all.
+func TestAServiceThatVariesByEverything(t *testing.T) {
+	var names []string
+	for i := range 5000 {
+		names = append(names, fmt.Sprintf("x-%d", i))
+	}
+	g := gatewaytest.New(t, services(t, map[string]http.HandlerFunc{
+		"all": says(`1`, "Vary: "+strings.Join(names, ",")), "some": says(`1`, "Vary: x-a, accept, X-B"), "other": says(`2`, "Vary: X-a,,x-c"), "star": says(`1`, "Vary: *"),
+	})+`
+routes:
+  - {match: /all, aggregate: {a: all, b: some}}
+  - {match: /some, aggregate: {a: some, b: other}}
+  - {match: /star, aggregate: {a: some, b: star}}
+`)
+	for path, want := range map[string]string{"/all": "*", "/some": "X-A, X-B, X-C", "/star": "*"} {
+		if resp, _ := g.Get(path); strings.Join(resp.Header["Vary"], "|") != want {
+			t.Errorf("%s: %.200q", path, resp.Header["Vary"])
+		}
 	}
 }

@@ -83,6 +83,8 @@ type planner struct {
 	loops map[string]int // calls by the name of the element that they loop over
 	at    filter.Slot[scope]
 	uses  bool // the client's body is used
+
+	depends depends
 }
 
 // plan readies the calls, and puts errors at their places.
@@ -173,7 +175,7 @@ func (p *planner) blame(err error) error {
 
 // scopeOf is what the templates of a call can refer to.
 func (p *planner) scopeOf() call.Scope {
-	return call.Scope{Env: p.env, Names: slices.AppendSeq(slices.Clone(p.names), maps.Keys(p.loops))}
+	return call.Scope{Env: p.env, Names: slices.AppendSeq(slices.Clone(p.names), maps.Keys(p.loops)), Note: p.depends.note}
 }
 
 // step readies a call.
@@ -227,7 +229,9 @@ func (p *planner) each(s *step, c *Each) (*each, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := roots(p.env.Expr.Names(c.In))
+	names := p.env.Expr.Names(c.In)
+	p.depends.note(c.In, names)
+	found := roots(names)
 	if slices.Contains(found, c.As) {
 		return nil, fmt.Errorf("%s is an element of the list, which cannot be made of it", c.As)
 	}
