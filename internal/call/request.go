@@ -287,3 +287,29 @@ func Text(s Scope, source string) (filter.Template, []string, error) {
 	}
 	return parts.Template(), slices.Collect(maps.Keys(r.refers)), nil
 }
+
+// Key readies a text that tells things apart: there is none where one of its values is missing or empty. It says which of the names it refers to.
+func Key(s Scope, source string) (filter.Value, []string, error) {
+	r := reader{scope: s}
+	parts, err := r.parts(source)
+	if err != nil {
+		return nil, nil, err
+	}
+	if text, constant := parts.Constant(); constant {
+		return nil, nil, fmt.Errorf("%q has no value in braces, and would be the same for all requests", text)
+	}
+	return func(ex *filter.Exchange) (string, bool) {
+		var b strings.Builder
+		for _, part := range parts {
+			text := part.Text
+			if part.Value != nil {
+				var ok bool
+				if text, ok = part.Value(ex); !ok || text == "" {
+					return "", false
+				}
+			}
+			b.WriteString(text)
+		}
+		return b.String(), true
+	}, slices.Collect(maps.Keys(r.refers)), nil
+}

@@ -33,7 +33,7 @@ type Config struct {
 	Abandoned string `yaml:"abandoned" enum:"undo,finish"`
 
 	// Key is a template of what makes two requests the same one, `{body.order_number}`, for clients that send no Idempotency-Key. By default the client's
-	// field Idempotency-Key. Requests without one get a key of their own.
+	// field Idempotency-Key. Requests without one, or in which one of its values is missing or empty, get a key of their own.
 	Key string `yaml:"key"`
 
 	// RequireKey refuses requests without a key with 400. By default they are taken.

@@ -77,3 +77,33 @@ routes: [{match: /, sequence: {a: {call: POST u, on_error: "DELETE u/{idempotenc
 		})
 	}
 }
+
+// TestAKeyOfWhichAPartIsMissing is none: two clients who leave out what tells their requests apart must not get each other's answers from services that
+// remember keys.
+func TestAKeyOfWhichAPartIsMissing(t *testing.T) {
+	keys := make(chan string, 100)
+	u := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { keys <- r.Header.Get("Idempotency-Key") }))
+	t.Cleanup(u.Close)
+	config := "upstreams: {u: " + u.URL + "}\nroutes:\n  - match: POST /\n    sequence: {a: POST u/a, key: 'order-{body.number}'}\n  - match: POST /strict\n    sequence: {a: POST u/a, key: 'order-{body.number}', require_key: true}\n"
+	g := gatewaytest.New(t, config)
+	ask := func(body string) string {
+		if resp, text := g.Do("POST", "/", body); resp.StatusCode != 200 {
+			t.Fatalf("%s: %d %s", body, resp.StatusCode, text)
+		}
+		return <-keys
+	}
+	if ask(`{"number":7}`) != ask(`{"number":7}`) || ask(`{"number":7}`) == ask(`{"number":8}`) {
+		t.Error("the key is not that of the number")
+	}
+	seen := map[string]bool{}
+	for _, body := range []string{`{}`, `{"number":null}`, `{"number":""}`, `{"number":null}`, ``, `[]`} {
+		if key := ask(body); seen[key] {
+			t.Errorf("%s: the key %s again", body, key)
+		} else {
+			seen[key] = true
+		}
+		if resp, _ := g.Do("POST", "/strict", body); resp.StatusCode != 400 {
+			t.Errorf("%s: %d with the key %s", body, resp.StatusCode, <-keys)
+		}
+	}
+}

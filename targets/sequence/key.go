@@ -38,7 +38,8 @@ func (r *run) identify(ex *filter.Exchange) error {
 func (r *run) given(ex *filter.Exchange) (string, error) {
 	var key string
 	if r.of.template != nil {
-		key = strings.TrimSpace(r.of.template(r.own))
+		made, _ := r.of.template(r.own)
+		key = strings.TrimSpace(made)
 	} else if lines := ex.Request.Header[keyField]; len(lines) > 1 {
 		return "", filter.Reject(filter.BadRequest, "The request has more than one field %s.", keyField)
 	} else if len(lines) == 1 {

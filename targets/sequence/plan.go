@@ -177,6 +177,20 @@ func (p *planner) call(c *call.Config, before int) (*call.Call, error) {
 	return made, nil
 }
 
+// key readies what tells requests apart, before any step is made.
+func (p *planner) key(source string) (filter.Value, error) {
+	made, refers, err := call.Key(p.scope(), source)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range refers {
+		if name != body {
+			return nil, fmt.Errorf("it refers to %q, which is not known before the steps are made", name)
+		}
+	}
+	return made, nil
+}
+
 // setsKey says whether the settings of a call name the field of the key.
 func setsKey(c *call.Config) bool {
 	for name := range c.Headers {

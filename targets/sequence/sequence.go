@@ -36,7 +36,7 @@ type sequence struct {
 	own      bool // failures have the status that the upstream answered
 	maxBody  int64
 	maxPart  int64
-	template filter.Template // of the key; nil: the client's field
+	template filter.Value // of the key; nil: the client's field
 	require  bool
 
 	answer   int         // the step whose answer is that of the whole; -1: none
@@ -71,7 +71,7 @@ func build(env *filter.Env, c *Config) (target.Target, error) {
 		return nil, err
 	}
 	if c.Key != "" {
-		if s.template, _, err = call.Text(p.scope(), c.Key); err != nil {
+		if s.template, err = p.key(c.Key); err != nil {
 			return nil, config.FieldErrorf("key", "%w", err)
 		}
 	}
