@@ -105,7 +105,7 @@ func (a *aggregate) failure(s *step, err error) error {
 	switch {
 	case errors.As(err, &status):
 		e := filter.Reject(filter.CallFailed, "The call %q, which the answer needs, was answered with %d.", s.name, status.Status).Because(err)
-		if a.own && status.Status >= 400 {
+		if a.own && status.Status >= 400 && status.Status < 600 {
 			e.Status = status.Status
 			if after := status.Header["Retry-After"]; after != nil {
 				e.Header = http.Header{"Retry-After": after}

@@ -3,6 +3,7 @@ package aggregate_test
 import (
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -39,6 +40,39 @@ routes:
 		_ = resp.Body.Close()
 		if ended := err == nil && resp.StatusCode == 200; ended != whole {
 			t.Errorf("%s: %d, %v", path, resp.StatusCode, err)
+		}
+	}
+}
+
+// TestMergesOfNothing: whether answers fit does not depend on whether there is something in them.
+func TestMergesOfNothing(t *testing.T) {
+	g := gatewaytest.New(t, services(t, map[string]http.HandlerFunc{"object": says(`{}`), "list": says(`[]`), "null": says(`null`), "full": says(`[1]`)})+`
+routes:
+  - {match: /1, aggregate: {a: object, b: list, compose: merge}}
+  - {match: /2, aggregate: {a: list, b: object, compose: merge}}
+  - {match: /3, aggregate: {a: object, b: full, compose: merge}}
+  - {match: /4, aggregate: {a: object, b: "null", compose: merge}}
+  - {match: /5, aggregate: {a: {call: list, merge: true}, b: object}}
+  - {match: /6, aggregate: {b: object, a: {call: list, merge: true}}}
+  - {match: /7, aggregate: {a: "null", b: full, c: list, compose: merge}}
+`)
+	for path, want := range map[string]string{"/1": "", "/2": "", "/3": "", "/4": "{}", "/5": "", "/6": "", "/7": "[1]"} {
+		if resp, body := g.Get(path); want == "" && resp.StatusCode != 502 || want != "" && body != want {
+			t.Errorf("%s: %d %s", path, resp.StatusCode, body)
+		}
+	}
+}
+
+// TestStatusesThatAreNone are no statuses of ours.
+func TestStatusesThatAreNone(t *testing.T) {
+	odd := func(w http.ResponseWriter, r *http.Request) {
+		status, _ := strconv.Atoi(r.URL.Path[1:])
+		w.WriteHeader(status)
+	}
+	g := gatewaytest.New(t, services(t, map[string]http.HandlerFunc{"odd": odd})+"routes:\n  - {match: '/{n}', aggregate: {a: 'odd/{n}', failure_status: upstream}}\n")
+	for path, want := range map[string]int{"/302": 502, "/404": 404, "/599": 599, "/600": 502, "/999": 502} {
+		if resp, _ := g.Get(path); resp.StatusCode != want {
+			t.Errorf("%s: %d", path, resp.StatusCode)
 		}
 	}
 }

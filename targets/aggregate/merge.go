@@ -10,6 +10,7 @@ import (
 // merged is a document that is put together of others: an object of their fields, or a list of their elements.
 type merged struct {
 	collisions string
+	begun      bool // it is known whether it is a list
 	list       bool
 	members    []member
 	at         map[string]int // where a field is among members
@@ -33,10 +34,10 @@ func (m *merged) add(from string, raw []byte) error {
 		return nil
 	case kind != '{' && kind != '[':
 		return fmt.Errorf("the answer of %s is neither an object nor a list, and cannot be merged", from)
-	case len(m.members) > 0 && m.list != (kind == '['):
+	case m.begun && m.list != (kind == '['):
 		return fmt.Errorf("the answer of %s cannot be merged with those before: some are objects and some are lists", from)
 	default:
-		m.list = kind == '['
+		m.begun, m.list = true, kind == '['
 	}
 	for d.PeekKind() != ']' && d.PeekKind() != '}' {
 		name := ""
@@ -62,6 +63,7 @@ func (m *merged) add(from string, raw []byte) error {
 
 // set adds a field.
 func (m *merged) set(from, name string, value []byte) error {
+	m.begun = true
 	if m.list {
 		return fmt.Errorf("the answer of %s has a key, and those that are merged are lists", from)
 	}

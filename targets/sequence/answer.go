@@ -125,7 +125,7 @@ func (r *run) failed(why error) error {
 	var known *filter.Error
 	switch {
 	case errors.As(why, &status):
-		if r.of.own && status.Status >= 400 {
+		if r.of.own && status.Status >= 400 && status.Status < 600 {
 			e.Status = status.Status
 			if after := status.Header["Retry-After"]; after != nil {
 				e.Header = http.Header{"Retry-After": after}
