@@ -36,7 +36,8 @@ type Config struct {
 	// `{user: "{profile.id}", items: "{body.items}"}`. By default there is none.
 	Body config.Node `yaml:"body"`
 
-	// ContentType is the type of Body, where that is a text rather than JSON, as in "application/xml". By default "application/json".
+	// ContentType is the type of Body, where that is a text rather than JSON, as in "application/xml". In forms, XML and HTML, values are escaped as texts; in
+	// other types they stand as they are. By default "application/json".
 	ContentType string `yaml:"content_type"`
 
 	// When is a CEL condition: without it, or where it cannot be said, the call is not made. It sees earlier answers by their names: `profile.active`.

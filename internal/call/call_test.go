@@ -31,7 +31,7 @@ func made(t *testing.T, text string) *call.Call {
 
 func asked(t *testing.T, n *call.Call) (*http.Request, error) {
 	t.Helper()
-	r, _ := http.NewRequest("PUT", "http://gateway/x?q=a%2Fb&two=a+b", nil)
+	r, _ := http.NewRequest("PUT", "http://gateway/x?q=a%2Fb&two=a+b&x=%3C/x%3E+%26admin=1%22", nil)
 	for name, v := range map[string]string{
 		"X-A": "1", "X-B": "2", "Content-Type": "text/x", "If-None-Match": "x", "Range": "x", "Accept": "text/html", "Accept-Encoding": "br", "Te": "trailers", "Authorization": "Bearer x",
 	} {
@@ -50,6 +50,9 @@ func TestRequests(t *testing.T) {
 		{`{call: u, headers: {x-a: "", x-c: "{query.q}\r\nX-Evil: 1", accept: text/plain}}`, "GET /", "X-C=a/b  X-Evil: 1 Accept=text/plain", "X-A X-Evil", ""},
 		{`{call: POST u, body: {a: "{query.q}", b: [1, "x {query.q}"], c: "{query.none}"}}`, "POST /", "Content-Type=application/json Content-Length=41", "", `{"a":"a/b","b":[1,"x a/b"],"c":null}`},
 		{`{call: PUT u, content_type: text/plain, body: "{query.q}!"}`, "PUT /", "Content-Type=text/plain", "", `a/b!`},
+		{`{call: PUT u, content_type: application/x-www-form-urlencoded, body: "a={query.x}&b=1"}`, "PUT /", "Content-Type=application/x-www-form-urlencoded", "", `a=%3C%2Fx%3E+%26admin%3D1%22&b=1`},
+		{`{call: PUT u, content_type: "text/xml; charset=utf-8", body: "<a b='{query.x}'>{query.x}</a>"}`, "PUT /", "", "", `<a b='&lt;/x&gt; &amp;admin=1&#34;'>&lt;/x&gt; &amp;admin=1&#34;</a>`},
+		{`{call: PUT u, content_type: application/soap+xml, body: "<a>{query.x}</a>"}`, "PUT /", "", "", `<a>&lt;/x&gt; &amp;admin=1&#34;</a>`},
 	} {
 		req, err := asked(t, made(t, test.text))
 		if err != nil {
@@ -92,10 +95,11 @@ func fieldsOf(s string) map[string]string {
 
 // TestNoRequest: a value that a path needs is missing, or cannot stand there.
 func TestNoRequest(t *testing.T) {
-	for _, text := range []string{`"u/{query.none}"`, `"u/{header.x-dots}"`} {
+	for _, text := range []string{`"u/{query.none}"`, `"u/{header.x-dots}"`, `"u/{header.x-long}"`, `"u/?q={header.x-long}"`, `{call: u, headers: {x-a: "{header.x-long}"}}`} {
 		n := made(t, text)
 		r, _ := http.NewRequest("GET", "http://gateway/", nil)
 		r.Header.Set("X-Dots", "..")
+		r.Header.Set("X-Long", strings.Repeat("x", call.MaxValue+1))
 		if req, err := n.Request(t.Context(), &filter.Exchange{Request: r}); err == nil {
 			t.Errorf("%s is %s", text, req.URL)
 		}

@@ -3,6 +3,7 @@ package call
 import (
 	"bytes"
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/document"
@@ -49,14 +52,25 @@ func (n *Call) Request(ctx context.Context, ex *filter.Exchange) (*http.Request,
 			return nil, cause(err)
 		}
 	}
+	if n := len(path) + len(u.RawQuery); n > MaxValue {
+		return nil, fmt.Errorf("its path and query have %d bytes, and %d is the most", n, MaxValue)
+	}
+	header, err := n.header(ex)
+	if err != nil {
+		return nil, err
+	}
 	req := &http.Request{
-		Method: n.Method, URL: u, Host: ex.Request.Host, Header: n.header(ex), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody,
+		Method: n.Method, URL: u, Host: ex.Request.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody,
 	}
 	if err := n.setBody(req, ex); err != nil {
 		return nil, err
 	}
 	return req.WithContext(ctx), nil
 }
+
+// MaxValue is how long a path with its query may be, and the value of a field: what is longer is refused by servers and clients, some of which break off, and
+// seem ill to those who watch their health.
+const MaxValue = 32 << 10
 
 // cause is why a request cannot be made, without what a client would be told of it.
 func cause(err error) error {
@@ -68,7 +82,7 @@ func cause(err error) error {
 }
 
 // header returns the fields of the request.
-func (n *Call) header(ex *filter.Exchange) http.Header {
+func (n *Call) header(ex *filter.Exchange) (http.Header, error) {
 	from := ex.Request.Header
 	h := make(http.Header, len(from)+2)
 	if n.all {
@@ -90,11 +104,15 @@ func (n *Call) header(ex *filter.Exchange) http.Header {
 		if f.value == nil {
 			continue
 		}
-		if v := strings.TrimSpace(f.value(ex)); v != "" {
+		v := strings.TrimSpace(f.value(ex))
+		if len(v) > MaxValue {
+			return nil, fmt.Errorf("the value of %s has %d bytes, and %d is the most", f.name, len(v), MaxValue)
+		}
+		if v != "" {
 			h[f.name] = []string{FieldValue(v)}
 		}
 	}
-	return h
+	return h, nil
 }
 
 // FieldValue replaces what the value of a field must not have.
@@ -136,13 +154,16 @@ func (n *Call) readBody(r *reader, c *Config) (err error) {
 	if c.Body.IsZero() {
 		return nil
 	}
+	if !httpguts.ValidHeaderFieldValue(n.contentType) {
+		return fmt.Errorf("%q cannot be the type of a body", n.contentType)
+	}
 	if n.contentType != "" && !isJSON(n.contentType) {
 		var source string
 		if err := c.Body.Decode(&source); err != nil {
 			return fmt.Errorf("a body of type %s is a text", n.contentType)
 		}
 		parts, err := r.parts(source)
-		n.text = parts.Template()
+		n.text = escaped(parts, n.contentType).Template()
 		return err
 	}
 	if n.contentType == "" {
@@ -154,6 +175,40 @@ func (n *Call) readBody(r *reader, c *Config) (err error) {
 	}
 	n.body, err = r.value(shape)
 	return err
+}
+
+// escaped has values stand as texts in a form or in XML, where they would make parameters and elements otherwise. What they mean in other types nobody knows
+// here.
+func escaped(parts filter.Parts, contentType string) filter.Parts {
+	escape := escaper(contentType)
+	if escape == nil {
+		return parts
+	}
+	parts = slices.Clone(parts)
+	for i := range parts {
+		if value := parts[i].Value; value != nil {
+			parts[i].Value = func(ex *filter.Exchange) (string, bool) {
+				v, ok := value(ex)
+				return escape(v), ok
+			}
+		}
+	}
+	return parts
+}
+
+func escaper(contentType string) func(string) string {
+	kind, _, _ := strings.Cut(strings.ToLower(contentType), ";")
+	switch kind = strings.TrimSpace(kind); {
+	case kind == "application/x-www-form-urlencoded":
+		return func(v string) string { return string(pathtemplate.AppendQuery(nil, v)) }
+	case kind == "application/xml", kind == "text/xml", kind == "text/html", strings.HasSuffix(kind, "+xml"):
+		return func(v string) string {
+			var b strings.Builder
+			_ = xml.EscapeText(&b, []byte(v))
+			return b.String()
+		}
+	}
+	return nil
 }
 
 // isJSON says whether a media type is JSON.

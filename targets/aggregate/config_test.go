@@ -62,6 +62,7 @@ func TestWrongConfigurations(t *testing.T) {
 		{`{a: users, headers: {content-length: "5"}}`, `headers["content-length"]: content-length is the gateway's own business`},
 		{`{a: users, headers: {"x y": b}}`, `headers["x y"]: "x y" cannot be the name of a field`},
 		{`{a: {call: users, headers: {content-length: "3"}}}`, `a.headers["content-length"]: content-length is the gateway's own business`},
+		{`{a: {call: POST users, content_type: "text/plain\r\nx: y", body: a}}`, `cannot be the type of a body`},
 		{`{a: {call: POST users, content_type: text/plain, body: {a: 1}}}`, `a.body: a body of type text/plain is a text`},
 		{`{a: {call: users, pick: ["["]}}`, `a.pick[0]: `},
 		{`{a: {call: users, default: 1}}`, `a.default: it is never used`},

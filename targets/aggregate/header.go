@@ -39,7 +39,7 @@ func (r *run) setHeader(h http.Header) {
 	}
 	for _, f := range r.of.headers {
 		delete(h, f.name)
-		if v := strings.TrimSpace(f.value(r.own)); v != "" {
+		if v := strings.TrimSpace(f.value(r.own)); v != "" && len(v) <= call.MaxValue {
 			h[f.name] = []string{call.FieldValue(v)}
 		}
 	}

@@ -63,6 +63,25 @@ routes:
 	}
 }
 
+// TestFieldsWithoutEnd: a service does not make the heads of our answers, nor of requests to others, as long as it likes.
+func TestFieldsWithoutEnd(t *testing.T) {
+	g := gatewaytest.New(t, services(t, map[string]http.HandlerFunc{"long": says(`{"v":"` + strings.Repeat("x", 40_000) + `"}`), "echo": echo})+`
+routes:
+  - {match: /answer, aggregate: {a: long, headers: {x-v: "{a.v}"}}}
+  - {match: /field, aggregate: {a: long, b: {call: echo, headers: {x-v: "{a.v}"}}}}
+  - {match: /query, aggregate: {a: long, b: "echo/?v={a.v}"}}
+  - {match: /body, aggregate: {b: "echo/{body.v}"}}
+`)
+	if resp, _ := g.Get("/answer"); resp.StatusCode != 200 || resp.Header["X-V"] != nil {
+		t.Errorf("%d %.200v", resp.StatusCode, resp.Header)
+	}
+	for path, want := range map[string]int{"/field": 502, "/query": 502, "/body": 400} {
+		if resp, body := g.Do("GET", path, `{"v":"`+strings.Repeat("x", 40_000)+`"}`); resp.StatusCode != want || !strings.Contains(body, `call \"b\"`) {
+			t.Errorf("%s: %d %.300s", path, resp.StatusCode, body)
+		}
+	}
+}
+
 // TestStatusesThatAreNone are no statuses of ours.
 func TestStatusesThatAreNone(t *testing.T) {
 	odd := func(w http.ResponseWriter, r *http.Request) {

@@ -74,7 +74,7 @@ func (r *run) respond(ex *filter.Exchange, b []byte) *http.Response {
 	}
 	for _, f := range r.of.headers {
 		delete(h, f.name)
-		if v := strings.TrimSpace(f.value(r.own)); v != "" {
+		if v := strings.TrimSpace(f.value(r.own)); v != "" && len(v) <= call.MaxValue {
 			h[f.name] = []string{call.FieldValue(v)}
 		}
 	}
@@ -106,6 +106,9 @@ func (r *run) located() string {
 		var query string
 		query, err = r.of.query.Join(r.own, nil)
 		path += "?" + query
+	}
+	if err == nil && len(path) > call.MaxValue {
+		err = fmt.Errorf("it has %d bytes, and %d is the most", len(path), call.MaxValue)
 	}
 	if err != nil { // all is done; to undo it for a field would be worse
 		r.of.log.Warn("a sequence is done, but has no Location", "request_id", r.own.ID, "route", r.of.route, "error", err)
@@ -206,7 +209,11 @@ func (r *run) detail(why error) string {
 func (r *run) told() string {
 	items := make([]string, len(r.results))
 	for i, s := range r.of.steps {
-		items[i] = s.name + ";state=" + r.results[i].state.String()
+		name := s.name
+		if name[0] == '_' { // a token begins with a letter, and a string is as good
+			name = strconv.Quote(name)
+		}
+		items[i] = name + ";state=" + r.results[i].state.String()
 	}
 	return strings.Join(items, ", ")
 }

@@ -107,3 +107,13 @@ func TestAKeyOfWhichAPartIsMissing(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesThatAreNoTokens stand as strings in the field that tells of them (RFC 9651, section 3.3).
+func TestNamesThatAreNoTokens(t *testing.T) {
+	u := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(u.Close)
+	g := gatewaytest.New(t, "upstreams: {u: "+u.URL+"}\nroutes:\n  - match: POST /\n    sequence: {_a: POST u/a, b: POST u/b}\n")
+	if resp, _ := g.Do("POST", "/", ""); resp.Header.Get("Cardea-Sequence") != `"_a";state=failed, b;state=waiting` {
+		t.Errorf("%q", resp.Header.Get("Cardea-Sequence"))
+	}
+}
