@@ -27,12 +27,8 @@ func (r *run) setHeader(h http.Header) {
 	if fields := r.vary(); len(fields) > 0 {
 		h["Vary"] = []string{strings.Join(fields, ", ")}
 	}
-	for i := range r.results {
-		for _, head := range r.heads(i) {
-			if r.of.cookies && head["Set-Cookie"] != nil {
-				h["Set-Cookie"] = append(h["Set-Cookie"], head["Set-Cookie"]...)
-			}
-		}
+	if lines := r.setCookies(); lines != nil {
+		h["Set-Cookie"] = lines
 	}
 	if r.of.timing {
 		h["Server-Timing"] = []string{r.timing()}
@@ -58,6 +54,28 @@ func (r *run) incomplete() bool {
 		}
 	}
 	return false
+}
+
+// setCookies are the cookies of the services, each line once: calls that share an answer, such as those of a loop, share its cookies. What would make the head
+// too long is left out.
+func (r *run) setCookies() (lines []string) {
+	if !r.of.cookies {
+		return nil
+	}
+	seen, left := map[string]bool{}, call.MaxValue
+	for i := range r.results {
+		for _, head := range r.heads(i) {
+			for _, line := range head["Set-Cookie"] {
+				if seen[line] || len(line) > left {
+					continue
+				}
+				seen[line] = true
+				left -= len(line)
+				lines = append(lines, line)
+			}
+		}
+	}
+	return lines
 }
 
 // heads are the heads of the answers of a call, as far as there are any.

@@ -1,6 +1,7 @@
 package aggregate_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -79,6 +80,29 @@ routes:
 		if resp, body := g.Do("GET", path, `{"v":"`+strings.Repeat("x", 40_000)+`"}`); resp.StatusCode != want || !strings.Contains(body, `call \"b\"`) {
 			t.Errorf("%s: %d %.300s", path, resp.StatusCode, body)
 		}
+	}
+}
+
+// TestCookiesWithoutEnd: a loop over one answer passes its cookie on once, and no service makes a head of megabytes.
+func TestCookiesWithoutEnd(t *testing.T) {
+	g := gatewaytest.New(t, services(t, map[string]http.HandlerFunc{
+		"list": says(`[1,2,3,4]`), "one": says(`1`, "Set-Cookie: a=1"),
+		"many": func(w http.ResponseWriter, r *http.Request) {
+			for i := range 20 {
+				w.Header().Add("Set-Cookie", fmt.Sprintf("c%s%d=%s", r.URL.Path[1:], i, strings.Repeat("x", 1000)))
+			}
+			says(`1`)(w, r)
+		},
+	})+`
+routes:
+  - {match: /one, aggregate: {l: list, a: {each: l, call: one}, b: one, cookies: pass}}
+  - {match: /many, aggregate: {l: list, a: {each: l, call: "many/{item}"}, cookies: pass}}
+`)
+	if resp, _ := g.Get("/one"); strings.Join(resp.Header["Set-Cookie"], "|") != "a=1" {
+		t.Errorf("%q", resp.Header["Set-Cookie"])
+	}
+	if resp, _ := g.Get("/many"); resp.StatusCode != 200 || len(resp.Header["Set-Cookie"]) != 32 {
+		t.Errorf("%d, %d cookies", resp.StatusCode, len(resp.Header["Set-Cookie"]))
 	}
 }
 
