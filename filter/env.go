@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path/filepath"
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/observe"
@@ -50,8 +51,29 @@ type Env struct {
 	// request is made ready as it is for the target, without what is only the target's, such as credentials of the gateway's.
 	Reroute func(ex *Exchange, serve func(ex *Exchange) (*http.Response, error)) (resp *http.Response, finish func(), err error)
 
+	// Watch takes note of a file that is read only when the configuration is loaded, by its absolute name: once it changes, the configuration is loaded
+	// anew. It is nil where nobody watches; policies call Reads.
+	Watch func(file string)
+
 	slots          int
 	authentication *Authentication
+}
+
+// Reads says that the policy or target reads files when it is built, and only then: a change of one has the configuration loaded anew, also where the build
+// fails for it. Relative names start at Dir; "" is none.
+func (env *Env) Reads(files ...string) {
+	if env.Watch == nil {
+		return
+	}
+	for _, name := range files {
+		switch {
+		case name == "":
+		case filepath.IsAbs(name):
+			env.Watch(name)
+		default:
+			env.Watch(filepath.Join(env.Dir, name))
+		}
+	}
 }
 
 // Slots is how many slots were taken. The engine prepares exchanges with it.

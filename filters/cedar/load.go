@@ -61,12 +61,12 @@ type source struct {
 
 // load reads what a configuration names. Routes for which that is the same share it.
 func load(env *filter.Env, c *Config) (*set, error) {
-	policies, err := read(env.Dir, "policies", c.Policies)
-	entities, err2 := read(env.Dir, "entities", c.Entities)
+	policies, err := read(env, "policies", c.Policies)
+	entities, err2 := read(env, "entities", c.Entities)
 	var schemas []source
 	var err3 error
 	if c.Schema != "" {
-		schemas, err3 = read(env.Dir, "schema", []string{c.Schema})
+		schemas, err3 = read(env, "schema", []string{c.Schema})
 	}
 	if err := errors.Join(err, err2, err3); err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func load(env *filter.Env, c *Config) (*set, error) {
 }
 
 // read reads files, and takes what is written out for itself.
-func read(dir, field string, names []string) ([]source, error) {
+func read(env *filter.Env, field string, names []string) ([]source, error) {
 	var all []source
 	var errs []error
 	for i, name := range names {
@@ -99,8 +99,9 @@ func read(dir, field string, names []string) ([]source, error) {
 		}
 		path := name
 		if !filepath.IsAbs(path) {
-			path = filepath.Join(dir, path)
+			path = filepath.Join(env.Dir, path)
 		}
+		env.Reads(path)
 		text, err := readFile(path)
 		if err != nil {
 			errs = append(errs, config.FieldErrorf(s.field, "%w", err))

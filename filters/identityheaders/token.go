@@ -43,6 +43,7 @@ func newIssuer(env *filter.Env, t *Token) (*issuer, error) {
 	is.signed = env.Metrics.Counter("identity_tokens_signed_total", "Tokens about callers that were signed for upstreams, by route.", "route").WithLabelValues(env.Route.Name)
 	var errs []error
 	for i, name := range t.Key {
+		env.Reads(name)
 		key, err := signingkey.Read(env.Dir, name)
 		if err == nil && i == 0 {
 			err = is.use(key)

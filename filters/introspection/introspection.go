@@ -99,6 +99,7 @@ func build(env *filter.Env, c *Config) (*filter.Filter, error) {
 	if err != nil {
 		return nil, err
 	}
+	env.Reads(c.CA)
 	roots, authorities, err := issuer.Authorities(env.Dir, c.CA)
 	if err != nil {
 		return nil, config.FieldErrorf("ca", "%w", err)

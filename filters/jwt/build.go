@@ -62,7 +62,7 @@ func newVerifier(env *filter.Env, c *Config, now func() time.Time) (*verifier, e
 		v.issuers = append(v.issuers, t)
 	}
 	if c.Decrypt != nil {
-		d, print, err := newDecrypter(env.Dir, c.Decrypt)
+		d, print, err := newDecrypter(env, c.Decrypt)
 		errs = append(errs, below("decrypt.", err))
 		v.decrypter = d
 		id.Write(print)
@@ -91,7 +91,7 @@ func trust(env *filter.Env, c *Issuer, audience []string) (*trusted, []byte, err
 	if len(t.audience) == 0 {
 		t.audience = audience
 	}
-	keys, err := fixedKeys(env.Dir, c)
+	keys, err := fixedKeys(env, c)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -105,6 +105,7 @@ func trust(env *filter.Env, c *Issuer, audience []string) (*trusted, []byte, err
 		Timeout: time.Duration(c.Timeout), Refresh: time.Duration(c.Refresh), Stale: time.Duration(c.Stale), Miss: time.Duration(c.MissInterval),
 		Log: env.Log,
 	}
+	env.Reads(c.CA)
 	roots, authorities, err := issuer.Authorities(env.Dir, c.CA)
 	if err != nil {
 		return nil, nil, config.FieldErrorf("ca", "%w", err)
@@ -119,7 +120,7 @@ func trust(env *filter.Env, c *Issuer, audience []string) (*trusted, []byte, err
 }
 
 // fixedKeys are the keys that are given.
-func fixedKeys(dir string, c *Issuer) ([]*issuer.Key, error) {
+func fixedKeys(env *filter.Env, c *Issuer) ([]*issuer.Key, error) {
 	if c.Secret != "" {
 		return []*issuer.Key{issuer.NewSecret([]byte(c.Secret.Reveal()))}, nil
 	}
@@ -127,7 +128,8 @@ func fixedKeys(dir string, c *Issuer) ([]*issuer.Key, error) {
 	for i, text := range c.Keys {
 		at := fmt.Sprintf("keys[%d]", i)
 		if trimmed := strings.TrimSpace(text); !strings.HasPrefix(trimmed, "{") && !strings.HasPrefix(trimmed, "-----BEGIN") {
-			content, err := os.ReadFile(resolve(dir, text))
+			env.Reads(text)
+			content, err := os.ReadFile(resolve(env.Dir, text))
 			if err != nil {
 				return nil, config.FieldErrorf(at, "cannot read the key: %w", err)
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/token"
 )
 
@@ -28,7 +29,7 @@ type decrypter struct {
 }
 
 // newDecrypter reads the keys. It returns too what tells them from others.
-func newDecrypter(dir string, c *Decrypt) (*decrypter, []byte, error) {
+func newDecrypter(env *filter.Env, c *Decrypt) (*decrypter, []byte, error) {
 	d := &decrypter{}
 	for _, alg := range c.Algorithms {
 		d.algorithms = append(d.algorithms, jose.KeyAlgorithm(alg))
@@ -38,7 +39,8 @@ func newDecrypter(dir string, c *Decrypt) (*decrypter, []byte, error) {
 	}
 	print := sha256.New()
 	for i, name := range c.Keys {
-		text, err := os.ReadFile(resolve(dir, name))
+		env.Reads(name)
+		text, err := os.ReadFile(resolve(env.Dir, name))
 		if err != nil {
 			return nil, nil, config.FieldErrorf(fmt.Sprintf("keys[%d]", i), "cannot read the key: %w", err)
 		}

@@ -100,6 +100,7 @@ func (s *Server) roots(env *filter.Env) ([]byte, error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(env.Dir, path)
 	}
+	env.Reads(path)
 	pem, err := os.ReadFile(path)
 	if err == nil && !x509.NewCertPool().AppendCertsFromPEM(pem) {
 		err = fmt.Errorf("there is no certificate in %s", s.CA)

@@ -36,10 +36,11 @@ func (p *policy) compile(env *filter.Env, c *Config) error {
 	return errors.Join(errs...)
 }
 
-// file are the schemas of one file.
+// file are the schemas of one file, and of those that it refers to.
 type file struct {
 	*schema.Set
-	name string
+	files *schema.Files
+	name  string
 }
 
 // single compiles a JSON Schema of a file, or of the configuration.
@@ -49,12 +50,14 @@ func single(env *filter.Env, source any, c *Config) (*schema.Schema, error) {
 		name, pointer, _ := strings.Cut(name, "#")
 		set, err := filter.Once(env, fmt.Sprintf("validate schemas:%s:%s:%v", env.Dir, name, opts), func() (*file, error) {
 			files, name, err := schema.Open(env.Dir, name)
-			return &file{schema.NewSet(files, opts), name}, err
+			return &file{schema.NewSet(files, opts), files, name}, err
 		})
 		if err != nil {
 			return nil, err
 		}
-		return set.Compile(schema.Location{File: set.name, Pointer: pointer})
+		compiled, err := set.Compile(schema.Location{File: set.name, Pointer: pointer})
+		env.Reads(set.files.Names()...)
+		return compiled, err
 	}
 	text, err := json.Marshal(source)
 	if err != nil {
@@ -68,7 +71,9 @@ func single(env *filter.Env, source any, c *Config) (*schema.Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	return schema.NewSet(files, opts).Compile(schema.Inline(files, doc))
+	compiled, err := schema.NewSet(files, opts).Compile(schema.Inline(files, doc))
+	env.Reads(files.Names()...)
+	return compiled, err
 }
 
 // loaded is a document as one load of the configuration has it.
@@ -97,7 +102,9 @@ func (p *policy) open(env *filter.Env, c *Config) error {
 			return config.FieldErrorf("operation", "%s", meant(err, c.Operation, document.Names()))
 		}
 	}
-	if err := document.Compile(p.operation); err != nil {
+	err = document.Compile(p.operation)
+	env.Reads(document.Files()...)
+	if err != nil {
 		return config.FieldErrorf("openapi", "%w", err)
 	}
 	if own.told {
@@ -124,11 +131,20 @@ func shared(env *filter.Env, name string, opts openapi.Options) (*openapi.Docume
 	if err != nil {
 		return nil, err
 	}
+	env.Reads(name)
 	sum, err := files.Sum(file)
 	if err != nil {
 		return nil, err
 	}
-	load := func() (*openapi.Document, error) { return openapi.Load(env.Dir, name, opts) }
+	load := func() (*openapi.Document, error) {
+		files, file, err := schema.Open(env.Dir, name)
+		if err != nil {
+			return nil, err
+		}
+		document, err := openapi.Open(files, file, opts)
+		env.Reads(files.Names()...)
+		return document, err
+	}
 	key := fmt.Sprintf("validate:%s:%s:%x:%v", env.Dir, name, sum, opts)
 	for generation := range 8 { // the files that it refers to may have changed, too
 		document, err := filter.Keep(env, fmt.Sprintf("%s:%d", key, generation), load)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"compress/zlib"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,10 +14,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"cardea.dev/cardea/gatewaytest"
+	"cardea.dev/cardea/internal/control/watch"
 )
 
 // problem is what a client is told.
@@ -335,5 +338,85 @@ func TestReloadSeesChangedFiles(t *testing.T) {
 	}
 	if got := status(); got != 400 {
 		t.Errorf("after a reload that failed: %d", got)
+	}
+	if err := os.Remove(filepath.Join(dir, "q.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.SetConfig(text); err == nil || !strings.Contains(err.Error(), "q.yaml: no such file") {
+		t.Errorf("a schema that is gone: %v", err)
+	}
+	write("q.yaml", "{type: integer}")
+	if err := g.SetConfig(text); err != nil || status() != 200 {
+		t.Errorf("a schema that is back: %v", err)
+	}
+}
+
+// TestChangedFilesAreSeen without a word to the gateway, whatever names them. What is wrong changes nothing, and is taken once it is mended.
+func TestChangedFilesAreSeen(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("api.yaml", `{openapi: 3.0.0, paths: {/x: {get: {operationId: x, parameters: [{name: q, in: query, schema: {$ref: "parts/q.yaml#/a"}}]}}}}`)
+	write("main.json", `{"$ref": "parts.json#/a"}`)
+	if err := os.Mkdir(filepath.Join(dir, "parts"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write("parts/q.yaml", "a: {type: integer}")
+	write("parts.json", `{"a": {"type": "integer"}}`)
+	write("sorry.txt", "one")
+	text := fmt.Sprintf(`routes:
+  - {match: /x, respond: ok, validate: {openapi: %[1]s/api.yaml, operation: x}}
+  - {match: /y, respond: ok, validate: %[1]s/main.json}
+  - {match: /z, respond: {file: %[1]s/sorry.txt}}
+`, dir)
+	g := gatewaytest.New(t, text)
+	name := filepath.Join(dir, "cardea.conf")
+	write("cardea.conf", text)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		ended <- watch.Watch(ctx, watch.Sources{Files: func() ([]string, error) { return []string{name}, nil }, Used: g.Used}, func() {
+			_, _ = g.Reload(ctx, "file change")
+		})
+	}()
+	answer := func(path string) string { _, body := g.Get(path); return body }
+	status := func(method, path string) string {
+		resp, _ := g.Do(method, path, "5", "Content-Type: application/json")
+		return fmt.Sprint(resp.StatusCode)
+	}
+	wait := func(what string, is func() bool) {
+		t.Helper()
+		for range 2000 {
+			if is() {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		t.Fatalf("%s:\n%s", what, g.Log())
+	}
+	write("sorry.txt", "two") // before it is watched
+	wait("the file of an answer", func() bool { return answer("/z") == "two" })
+	write("parts/q.yaml", "a: {type: integer, maximum: 3}")
+	wait("a file that a document refers to", func() bool { return status("GET", "/x?q=5") == "400" })
+	write("parts.json", `{"a": {"type": "string"}}`)
+	wait("a file that a schema refers to", func() bool { return status("POST", "/y") == "400" })
+	write("parts/q.yaml", "a: {type: nonsense}")
+	wait("one that is wrong", func() bool {
+		return strings.Contains(g.Log(), "cannot reload") && strings.Contains(g.Log(), "parts/q.yaml")
+	})
+	if got := status("GET", "/x?q=5") + status("GET", "/x?q=3"); got != "400200" {
+		t.Errorf("the old one is not in force: %s", got)
+	}
+	write("parts/q.yaml", "a: {$ref: new.yaml}")
+	wait("a file that is not there", func() bool { return strings.Contains(g.Log(), "new.yaml: no such file") })
+	write("parts/new.yaml", "{type: integer}")
+	wait("it is there now", func() bool { return status("GET", "/x?q=5") == "200" })
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

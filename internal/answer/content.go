@@ -27,6 +27,7 @@ func (r *Answer) content(env *filter.Env, c *Config) (contentType string, err er
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(env.Dir, name)
 		}
+		env.Reads(name)
 		if r.body, err = readFile(name); err != nil {
 			return "", config.FieldErrorf("file", "%w", err)
 		}

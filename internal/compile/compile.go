@@ -29,10 +29,11 @@ type Options struct {
 	Metrics    *observe.Metrics
 	Log        *slog.Logger
 	Version    string
-	Quarantine bool   // leave out routes that are wrong, and report them, instead of refusing all
-	Dir        string // where relative file names start
-	Found      error  // what reading the configuration has found wrong already, as config.Errors
-	Offline    bool   // the snapshot is only looked at: nothing is begun that Start would not begin
+	Quarantine bool              // leave out routes that are wrong, and report them, instead of refusing all
+	Dir        string            // where relative file names start
+	Found      error             // what reading the configuration has found wrong already, as config.Errors
+	Offline    bool              // the snapshot is only looked at: nothing is begun that Start would not begin
+	Watch      func(file string) // takes note of each file that policies and targets have read; nil: nobody does
 }
 
 // Build makes a snapshot of a configuration. The errors are all that is wrong with it, each with its place; there is no
@@ -139,7 +140,7 @@ func (c *compiler) kinds() {
 func (c *compiler) env(route *filter.Route) *filter.Env {
 	return &filter.Env{
 		Route: route, Dir: c.Dir, Log: c.Log, Metrics: c.Metrics, Expr: c.expr, Keeper: c.scope,
-		Upstream: c.upstream, Store: c.store, Cache: c.cache, Consumers: c.consumers, Offline: c.Offline,
+		Upstream: c.upstream, Store: c.store, Cache: c.cache, Consumers: c.consumers, Offline: c.Offline, Watch: c.Watch,
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,6 +46,8 @@ type Gateway struct {
 	admin    adminServer // guarded by reloads
 	serving  atomic.Bool // all listeners have been opened once
 	draining atomic.Bool
+	running  used // guarded by reloads
+	used     atomic.Pointer[used]
 	started  time.Time
 }
 
@@ -122,14 +122,16 @@ func (g *Gateway) load(ctx context.Context, trigger string) (Report, error) {
 }
 
 // apply takes a configuration from its source to its work: load, compile, open listeners, swap.
-func (g *Gateway) apply(ctx context.Context, report *Report) error {
+func (g *Gateway) apply(ctx context.Context, report *Report) (failed error) {
 	if g.draining.Load() {
 		return errors.New("the gateway is shutting down")
 	}
 	cfg, found := g.o.Load()
+	files := newUsed(cfg, g.o.Dir)
+	defer func() { g.keepUsed(files, failed == nil) }()
 	snapshot, warnings, err := compile.Build(cfg, compile.Options{
 		Kinds: g.o.Kinds, Keeper: g.Keeper, Metrics: g.Metrics, Log: g.o.Log,
-		Version: g.o.Version, Quarantine: g.o.Quarantine, Dir: g.o.Dir, Found: found,
+		Version: g.o.Version, Quarantine: g.o.Quarantine, Dir: g.o.Dir, Found: found, Watch: files.note,
 	})
 	report.Warnings = warnings
 	if err != nil {
@@ -239,31 +241,6 @@ func (g *Gateway) Close() {
 	g.settle()
 	g.Engine.Close()
 	g.admin.close()
-}
-
-// Used lists the files that the running configuration names and that only a reload reads again: what the servers of upstreams and
-// of certificate authorities are trusted by.
-func (g *Gateway) Used() []string {
-	s := g.Engine.Snapshot()
-	if s == nil {
-		return nil
-	}
-	names := slices.Clone(s.Config.ConsumerFiles)
-	for _, u := range s.Config.Upstreams {
-		names = append(names, u.TLS.CA)
-	}
-	for _, l := range s.Config.Listen {
-		if l.Secure() && l.TLS.ACME != nil {
-			names = append(names, l.TLS.ACME.CARoot)
-		}
-	}
-	names = slices.DeleteFunc(names, func(name string) bool { return name == "" })
-	for i, name := range names {
-		if !filepath.IsAbs(name) {
-			names[i] = filepath.Join(g.o.Dir, name)
-		}
-	}
-	return names
 }
 
 // ReopenLogs has log files opened anew, after they were rotated.

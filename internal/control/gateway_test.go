@@ -23,6 +23,7 @@ import (
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/internal/compile"
 	"cardea.dev/cardea/internal/control"
+	"cardea.dev/cardea/internal/control/watch"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -173,7 +174,7 @@ func TestAuthoritiesAreWatched(t *testing.T) {
 	if _, err := g.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{ca}, g.Used()); diff != "" {
+	if diff := cmp.Diff(map[string]watch.Digest{ca: watch.Look(ca)}, g.Used()); diff != "" {
 		t.Error(diff)
 	}
 	if err := os.WriteFile(ca, []byte("garbage"), 0o600); err != nil {

@@ -44,6 +44,11 @@ func Load(dir, name string, o Options) (*Document, error) {
 	if err != nil {
 		return nil, err
 	}
+	return Open(files, name, o)
+}
+
+// Open is Load for a document among files.
+func Open(files *schema.Files, name string, o Options) (*Document, error) {
 	d := &Document{
 		files: files, root: schema.Location{File: name}, shapes: map[shaped]*shape{},
 		ids: map[string]*Operation{}, names: map[string]*Operation{}, bases: map[string]bool{},
@@ -87,6 +92,9 @@ func (d *Document) version(top map[string]any) (schema.Dialect, error) {
 
 // Current says whether the document's files still hold what was read.
 func (d *Document) Current() bool { return d.files.Current() }
+
+// Files are the absolute names of the files that the document is in, as far as they were asked for.
+func (d *Document) Files() []string { return d.files.Names() }
 
 // Skipped are the patterns that are not checked.
 func (d *Document) Skipped() []string {

@@ -26,9 +26,10 @@ type Files struct {
 
 // file is one of them.
 type file struct {
-	doc any
-	sum [sha256.Size]byte
-	err error
+	doc   any
+	added bool              // it is in no file
+	sum   [sha256.Size]byte // 0: it could not be read
+	err   error
 }
 
 // NewFiles returns the documents below a folder.
@@ -60,7 +61,7 @@ func Open(dir, name string) (*Files, string, error) {
 func (f *Files) Add(name string, doc any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.read[name] = &file{doc: doc}
+	f.read[name] = &file{doc: doc, added: true}
 }
 
 // Load returns a document. It must not be changed.
@@ -92,14 +93,27 @@ func (f *Files) Current() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for name, own := range f.read {
-		if own.sum == ([sha256.Size]byte{}) {
+		if own.added {
 			continue
 		}
-		if now, err := f.Sum(name); err != nil || now != own.sum {
+		now, err := f.Sum(name)
+		if unread := own.sum == ([sha256.Size]byte{}); unread != (err != nil) || !unread && now != own.sum {
 			return false
 		}
 	}
 	return true
+}
+
+// Names are the files that were asked for, with those that could not be read, by their absolute names.
+func (f *Files) Names() (all []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for name, own := range f.read {
+		if !own.added {
+			all = append(all, filepath.Join(f.dir, filepath.FromSlash(name)))
+		}
+	}
+	return all
 }
 
 // text reads a file. Links that lead out of the folder are not followed.

@@ -53,6 +53,7 @@ func build(env *filter.Env, c *Config) (target.Target, error) {
 	var set jose.JSONWebKeySet
 	var errs []error
 	for i, name := range c.Keys {
+		env.Reads(name)
 		key, err := signingkey.Read(env.Dir, name)
 		if err != nil {
 			errs = append(errs, config.FieldErrorf(fmt.Sprintf("keys[%d]", i), "%w", err))

@@ -3,6 +3,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -25,9 +26,12 @@ type Sources struct {
 	// Files lists the files of the configuration. Each change of one is told, and whether there are more or fewer.
 	Files func() ([]string, error)
 
-	// Used lists further files, which the configuration names. Nil: none. Changes of their content are told.
-	Used func() []string
+	// Used are further files, which the configuration names, as they were when it was loaded. Nil: none. Changes of their content are told.
+	Used func() map[string]Digest
 }
+
+// Digest stands for what files hold.
+type Digest [sha256.Size]byte
 
 // Watch calls changed, from one goroutine, each time that files have changed. It watches the folders that they are in, and those
 // that they link to. It returns when ctx ends, or at once with an error when nothing can be watched.
@@ -44,7 +48,7 @@ func Watch(ctx context.Context, s Sources, changed func()) error {
 	if err := follow(w, files); err != nil {
 		return err
 	}
-	last := seen{files: digest(files...)}
+	last := seen{files: Look(files...)}
 	quiet := time.NewTimer(settle)
 	quiet.Stop()
 	clock := time.NewTicker(look)
@@ -74,17 +78,23 @@ func Watch(ctx context.Context, s Sources, changed func()) error {
 			last = now
 		case <-quiet.C:
 			now, isNew := s.look(w, last)
-			if last = now; isNew {
-				changed()
+			if last = now; !isNew {
+				continue
 			}
+			changed()
+			if now, isNew = s.look(w, last); isNew { // also at the files that are used now
+				quiet.Reset(settle)
+				continue
+			}
+			last = now
 		}
 	}
 }
 
 // seen is what files were when they were last looked at.
 type seen struct {
-	files [sha256.Size]byte            // of the configuration
-	used  map[string][sha256.Size]byte // by name
+	files Digest            // of the configuration
+	used  map[string]Digest // by name
 }
 
 // look says what files are now, and whether that is a change.
@@ -93,13 +103,13 @@ func (s Sources) look(w *fsnotify.Watcher, last seen) (now seen, changed bool) {
 	if err != nil {
 		return last, false // they are gone for a moment; their return is an event too
 	}
-	now = seen{files: digest(files...), used: map[string][sha256.Size]byte{}}
+	now = seen{files: Look(files...), used: map[string]Digest{}}
 	changed = now.files != last.files
 	if s.Used != nil {
-		for _, name := range s.Used() {
-			now.used[name] = digest(name)
+		for name, loaded := range s.Used() {
+			now.used[name] = Look(name)
 			before, known := last.used[name]
-			changed = changed || known && before != now.used[name]
+			changed = changed || now.used[name] != loaded && (!known || now.used[name] != before)
 			files = append(files, name)
 		}
 	}
@@ -107,31 +117,35 @@ func (s Sources) look(w *fsnotify.Watcher, last seen) (now seen, changed bool) {
 	return now, changed
 }
 
-// follow watches the folders of files and of what they link to. What is watched already stays so.
-func follow(w *fsnotify.Watcher, files []string) error {
+// follow watches the folders of files and of what they link to, as far as that can be. What is watched already stays so.
+func follow(w *fsnotify.Watcher, files []string) (failed error) {
 	for _, name := range files {
 		if err := w.Add(filepath.Dir(name)); err != nil {
-			return fmt.Errorf("cannot watch %s: %w", filepath.Dir(name), err)
+			failed = fmt.Errorf("cannot watch %s: %w", filepath.Dir(name), err)
+			continue
 		}
 		if real, err := filepath.EvalSymlinks(name); err == nil && filepath.Dir(real) != filepath.Dir(name) {
 			_ = w.Add(filepath.Dir(real))
 		}
 	}
-	return nil
+	return failed
 }
 
-// digest stands for the names and contents of files.
-func digest(files ...string) [sha256.Size]byte {
+// Look says what files are called and hold now.
+func Look(files ...string) Digest {
 	h := sha256.New()
 	for _, name := range files {
 		n, err := digestFile(h, name)
 		fmt.Fprintf(h, "\n%q %d %v\n", name, n, err != nil)
 	}
-	return [sha256.Size]byte(h.Sum(nil))
+	return Digest(h.Sum(nil))
 }
 
-// digestFile writes the content of a file.
+// digestFile writes the content of a regular file: to open a pipe would wait for who writes.
 func digestFile(to io.Writer, name string) (int64, error) {
+	if kind, err := os.Stat(name); err != nil || !kind.Mode().IsRegular() {
+		return 0, cmp.Or(err, os.ErrInvalid)
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return 0, err

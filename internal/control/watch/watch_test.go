@@ -132,15 +132,16 @@ func TestChangesOfUsedFilesAreTold(t *testing.T) {
 	}
 	write(name, "one")
 	write(ca, "one")
+	loaded := watch.Look(ca)
 	told, looked := make(chan struct{}, 10), make(chan struct{}, 100)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
 		done <- watch.Watch(ctx, watch.Sources{
 			Files: func() ([]string, error) { return []string{name}, nil },
-			Used: func() []string {
+			Used: func() map[string]watch.Digest {
 				looked <- struct{}{}
-				return []string{ca}
+				return map[string]watch.Digest{ca: loaded}
 			},
 		}, func() { told <- struct{}{} })
 	}()
