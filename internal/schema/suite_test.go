@@ -87,6 +87,9 @@ func runFile(t *testing.T, path, name string, dialect Dialect) (run int) {
 			if ok := len(found) == 0; ok != c["valid"].(bool) {
 				t.Errorf("%q: %v: valid %v, found %v", name+"/"+title, c["description"], c["valid"], found)
 			}
+			if found := quick(s.compiled, c["data"]); found != unsure && (found == fits) != c["valid"].(bool) {
+				t.Errorf("%q: %v: valid %v, and not at a quick look", name+"/"+title, c["description"], c["valid"])
+			}
 			run++
 		}
 	}

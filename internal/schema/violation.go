@@ -24,6 +24,9 @@ type Violation struct {
 
 // Check returns what is wrong with a value that Decode or the like has made, at most so many violations, and whether there are more.
 func (s *Schema) Check(v any, most int) (found []Violation, more bool) {
+	if quick(s.compiled, v) == fits {
+		return nil, false
+	}
 	err, ended := s.validate(v)
 	if ended {
 		return []Violation{{Reason: effortReason}}, false

@@ -76,6 +76,15 @@ func (d *discriminator) Validate(ctx *jsonschema.ValidatorContext, v any) {
 	}
 }
 
+// chosen is the schema that a value names, or nil.
+func (d *discriminator) chosen(v any) *jsonschema.Schema {
+	o, _ := v.(map[string]any)
+	if name, is := o[d.property].(string); is {
+		return d.schemas[name]
+	}
+	return nil
+}
+
 // wrongWayError is a value that is not for its direction.
 type wrongWayError struct{ marker string }
 
