@@ -8,6 +8,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -34,7 +35,10 @@ func Decode(text []byte, b Bounds) (any, error) {
 	if b.Values == 0 {
 		b.Values = 10_000_000
 	}
-	r := reader{d: jsontext.NewDecoder(bytes.NewBuffer(text)), left: b.Values, depth: b.Depth, b: b}
+	r := readers.Get().(*reader)
+	r.text, r.left, r.depth, r.b = string(text), b.Values, b.Depth, b
+	r.reset(text)
+	defer r.release()
 	v, err := r.value()
 	if err == nil {
 		if _, end := r.d.ReadToken(); end != io.EOF {
@@ -58,88 +62,149 @@ func (m *Malformed) Error() string {
 	return m.Reason + " at " + m.Pointer
 }
 
-// reader makes values of tokens.
+// reader makes values of tokens. Texts and numbers are parts of the one text that is read, so that few of them are copied.
 type reader struct {
-	d     *jsontext.Decoder
-	left  int // values that may still come
-	depth int // objects and arrays that may still be opened
-	b     Bounds
-	names [32]string // that came last
+	d       *jsontext.Decoder
+	in      bytes.Buffer
+	text    string
+	left    int // values that may still come
+	depth   int // objects and arrays that may still be opened
+	b       Bounds
+	waiting []member // of the objects and arrays that are not at their end yet
+}
+
+// member is a value of an object, or of an array, where it has no name.
+type member struct {
+	name  string
+	value any
+}
+
+var readers = sync.Pool{New: func() any { return &reader{d: new(jsontext.Decoder)} }}
+
+func (r *reader) reset(text []byte) {
+	r.in = *bytes.NewBuffer(text)
+	r.d.Reset(&r.in)
+}
+
+// release gives the reader back for another text, unless it has grown by a large one.
+func (r *reader) release() {
+	if len(r.text) > 64<<10 || cap(r.waiting) > 1024 {
+		return
+	}
+	clear(r.waiting[:cap(r.waiting)])
+	r.text, r.waiting = "", r.waiting[:0]
+	r.reset(nil)
+	readers.Put(r)
 }
 
 func (r *reader) value() (any, error) {
+	kind := r.d.PeekKind()
+	if kind == '"' || kind == '0' {
+		return r.plain(kind)
+	}
 	t, err := r.d.ReadToken()
 	if err != nil {
 		return nil, r.malformed(err)
 	}
-	if r.left--; r.left < 0 {
-		return nil, r.say("there are more than %d values", r.b.Values)
+	if err := r.count(); err != nil {
+		return nil, err
 	}
-	switch t.Kind() {
+	switch kind {
 	case '{':
 		return r.object()
 	case '[':
 		return r.array()
-	case '"':
-		return t.String(), nil
-	case '0':
-		return r.number(t.String())
 	case 'n':
 		return nil, nil
 	}
 	return t.Bool(), nil
 }
 
+// plain reads a text or a number.
+func (r *reader) plain(kind jsontext.Kind) (any, error) {
+	raw, err := r.d.ReadValue()
+	if err != nil {
+		return nil, r.malformed(err)
+	}
+	if err := r.count(); err != nil {
+		return nil, err
+	}
+	if kind == '0' {
+		return r.number(r.last(raw))
+	}
+	return r.unquote(raw)
+}
+
+// count says whether one value more may come.
+func (r *reader) count() error {
+	if r.left--; r.left < 0 {
+		return r.say("there are more than %d values", r.b.Values)
+	}
+	return nil
+}
+
+// last is the part of the text that was read last.
+func (r *reader) last(raw jsontext.Value) string {
+	end := int(r.d.InputOffset())
+	return r.text[end-len(raw) : end]
+}
+
+func (r *reader) unquote(raw jsontext.Value) (string, error) {
+	if bytes.IndexByte(raw, '\\') >= 0 {
+		plain, err := jsontext.AppendUnquote(nil, raw)
+		return string(plain), err
+	}
+	quoted := r.last(raw)
+	return quoted[1 : len(quoted)-1], nil
+}
+
 func (r *reader) object() (any, error) {
 	if err := r.enter(); err != nil {
 		return nil, err
 	}
-	o := map[string]any{}
+	start := len(r.waiting)
 	for r.d.PeekKind() != '}' {
-		name, err := r.d.ReadValue()
+		raw, err := r.d.ReadValue()
 		if err != nil {
 			return nil, r.malformed(err)
 		}
-		key, err := r.name(name)
+		name, err := r.unquote(raw)
 		if err != nil {
 			return nil, r.malformed(err)
 		}
-		if o[key], err = r.value(); err != nil {
+		v, err := r.value()
+		if err != nil {
 			return nil, err
 		}
+		r.waiting = append(r.waiting, member{name, v})
 	}
+	members := r.waiting[start:]
+	o := make(map[string]any, len(members))
+	for _, m := range members {
+		o[m.name] = m.value
+	}
+	r.waiting = r.waiting[:start]
 	return o, r.leave()
-}
-
-// name reads a name. The objects of a list mostly have the same ones, each of which is made a string once.
-func (r *reader) name(quoted jsontext.Value) (string, error) {
-	if bytes.IndexByte(quoted, '\\') >= 0 {
-		plain, err := jsontext.AppendUnquote(nil, quoted)
-		return string(plain), err
-	}
-	plain := quoted[1 : len(quoted)-1]
-	if len(plain) == 0 {
-		return "", nil
-	}
-	known := &r.names[(len(plain)*7+int(plain[0])*3+int(plain[len(plain)-1]))%len(r.names)]
-	if string(plain) != *known {
-		*known = string(plain)
-	}
-	return *known, nil
 }
 
 func (r *reader) array() (any, error) {
 	if err := r.enter(); err != nil {
 		return nil, err
 	}
-	a := []any{}
+	start := len(r.waiting)
 	for r.d.PeekKind() != ']' {
 		v, err := r.value()
 		if err != nil {
 			return nil, err
 		}
-		a = append(a, v)
+		r.waiting = append(r.waiting, member{value: v})
 	}
+	items := r.waiting[start:]
+	a := make([]any, len(items))
+	for i, item := range items {
+		a[i] = item.value
+	}
+	r.waiting = r.waiting[:start]
 	return a, r.leave()
 }
 
