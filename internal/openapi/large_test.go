@@ -16,6 +16,12 @@ import (
 // large writes a document with 4n operations, whose schemas stand in them, and n that refer to each other.
 func large(t testing.TB, n int, version string) (dir, name string) {
 	t.Helper()
+	return largeWith(t, n, version, func(int, map[string]any) {})
+}
+
+// largeWith is large with something more in the schemas that are referred to.
+func largeWith(t testing.TB, n int, version string, more func(i int, schema map[string]any)) (dir, name string) {
+	t.Helper()
 	type o = map[string]any
 	own := func(i int) o {
 		return o{"type": "object", "required": []string{"name"}, "properties": o{
@@ -27,7 +33,9 @@ func large(t testing.TB, n int, version string) (dir, name string) {
 	content := func(s o) o { return o{"description": "x", "content": o{"application/json": o{"schema": s}}} }
 	paths, schemas := o{}, o{}
 	for i := range n {
-		schemas[fmt.Sprintf("S%d", i)] = own(i)
+		named := own(i)
+		more(i, named)
+		schemas[fmt.Sprintf("S%d", i)] = named
 		paths[fmt.Sprintf("/things%d", i)] = o{
 			"get": o{
 				"operationId": fmt.Sprintf("list%d", i), "parameters": []o{{"name": "limit", "in": "query", "schema": o{"type": "integer", "minimum": 1}}},
@@ -65,10 +73,10 @@ func loadAll(t testing.TB, dir, name string) *Document {
 
 // TestWorkGrowsWithTheDocument and not with its square: four times the operations take no more than some five times the memory to be allocated.
 func TestWorkGrowsWithTheDocument(t *testing.T) {
-	for _, version := range []string{"3.0.3", "3.1.0"} {
+	for _, test := range kindsOfLarge {
 		var took []uint64
 		for _, n := range []int{25, 100} {
-			dir, name := large(t, n, version)
+			dir, name := largeWith(t, n, test.version, test.more)
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			loadAll(t, dir, name)
@@ -76,7 +84,7 @@ func TestWorkGrowsWithTheDocument(t *testing.T) {
 			took = append(took, after.TotalAlloc-before.TotalAlloc)
 		}
 		if took[1] > 5*took[0] {
-			t.Errorf("%s: 100 operations took %d bytes, and 400 took %d", version, took[0], took[1])
+			t.Errorf("%s: 100 operations took %d bytes, and 400 took %d", test.name, took[0], took[1])
 		}
 	}
 }
@@ -193,14 +201,59 @@ func TestFindIsAsWithoutTheTree(t *testing.T) {
 	}
 }
 
+// kindsOfLarge are kinds of large documents: versions, and how the schemas refer to each other.
+var kindsOfLarge = []struct {
+	name, version string
+	more          func(i int, schema map[string]any)
+}{
+	{"3.0", "3.0.3", func(int, map[string]any) {}},
+	{"3.1", "3.1.0", func(int, map[string]any) {}},
+	{"anchors", "3.1.0", func(i int, schema map[string]any) {
+		schema["$anchor"] = fmt.Sprintf("a%d", i)
+		schema["properties"].(map[string]any)["again"] = map[string]any{"$ref": fmt.Sprintf("#a%d", i/2)}
+	}},
+	{"ids", "3.1.0", func(i int, schema map[string]any) {
+		schema["$id"] = fmt.Sprintf("https://example.com/s%d", i)
+		schema["properties"].(map[string]any)["next"] = map[string]any{"$ref": fmt.Sprintf("s%d", i/2)}
+	}},
+	{"dynamic", "3.1.0", func(i int, schema map[string]any) {
+		if i == 0 {
+			schema["$dynamicAnchor"] = "node"
+		}
+		schema["properties"].(map[string]any)["again"] = map[string]any{"$dynamicRef": "#node"}
+	}},
+}
+
 func BenchmarkLoad(b *testing.B) {
-	for _, version := range []string{"3.0.3", "3.1.0"} {
-		b.Run(version, func(b *testing.B) {
-			dir, name := large(b, 400, version)
+	for _, test := range kindsOfLarge {
+		b.Run(test.name, func(b *testing.B) {
+			dir, name := largeWith(b, 400, test.version, test.more)
 			b.ReportAllocs()
 			for b.Loop() {
 				loadAll(b, dir, name)
 			}
 		})
+	}
+}
+
+// BenchmarkManyProperties is of one schema with 20,000 properties.
+func BenchmarkManyProperties(b *testing.B) {
+	properties := map[string]any{}
+	for i := range 20_000 {
+		properties[fmt.Sprintf("p%d", i)] = map[string]any{"type": "string"}
+	}
+	schema := map[string]any{"type": "object", "properties": properties}
+	text, err := json.Marshal(map[string]any{"openapi": "3.1.0", "paths": map[string]any{"/x": map[string]any{
+		"post": map[string]any{"requestBody": map[string]any{"content": map[string]any{"application/json": map[string]any{"schema": schema}}}},
+	}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	dir := b.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "a.json"), text, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		loadAll(b, dir, "a.json")
 	}
 }

@@ -22,6 +22,10 @@ type Files struct {
 
 	mu   sync.Mutex
 	read map[string]*file // by path below dir, with slashes
+
+	naming sync.Mutex
+	named  map[string]*identifiers // by file; nil: $id and anchors are the compiler's to follow
+	known  map[string]Location     // by URI
 }
 
 // file is one of them.
@@ -296,7 +300,7 @@ func (f *Files) Deref(l Location) (Location, any, error) {
 			return l, v, nil
 		}
 		from := l
-		if l, err = l.Resolve(ref); err != nil {
+		if l, err = f.Resolve(l, ref); err != nil {
 			return l, nil, err
 		}
 		if _, err := f.Lookup(l); err != nil {

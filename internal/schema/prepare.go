@@ -76,6 +76,9 @@ func (s *Set) prepareValue(at Location, v any) ([]Location, error) {
 }
 
 func (s *Set) prepareObject(at Location, o map[string]any, p *part) error {
+	if s.opts.Dialect == OpenAPI31 && !s.docs[at.File].whole {
+		plain(o)
+	}
 	if ref, is := o["$ref"].(string); is {
 		if err := s.prepareRef(at, ref, o, p); err != nil {
 			return err
@@ -97,14 +100,14 @@ func (s *Set) prepareObject(at Location, o map[string]any, p *part) error {
 	return nil
 }
 
-// prepareRef has what a schema refers to be prepared, and writes the reference for the compiler. Anchors are the compiler's to find.
+// prepareRef has what a schema refers to be prepared, and writes the reference for the compiler.
 func (s *Set) prepareRef(at Location, ref string, o map[string]any, p *part) error {
-	to, err := at.Resolve(ref)
+	if s.opts.Dialect == OpenAPI31 && strings.HasPrefix(ref, "https://json-schema.org/draft/") {
+		return nil // the compiler has JSON Schema's own schemas
+	}
+	to, err := s.files.Resolve(at, ref)
 	if err != nil {
 		return err
-	}
-	if to.Pointer != "" && to.Pointer[0] != '/' {
-		return nil
 	}
 	if _, err := s.files.Lookup(to); err != nil {
 		return fmt.Errorf("%s: the $ref %q leads nowhere: %w", at, ref, err)
@@ -226,7 +229,7 @@ func (s *Set) marked(at Location, depth int) bool {
 		return true
 	}
 	if ref, is := o["$ref"].(string); is {
-		to, err := at.Resolve(ref)
+		to, err := s.files.Resolve(at, ref)
 		return err == nil && s.marked(to, depth+1)
 	}
 	all, _ := o["allOf"].([]any)
@@ -290,7 +293,7 @@ func alternative(refs map[string]any, text string) string {
 func (s *Set) alternatives(at Location, refs map[string]any, p *part) map[string]any {
 	known := map[string]any{}
 	for value, ref := range refs {
-		to, err := at.Resolve(ref.(string))
+		to, err := s.files.Resolve(at, ref.(string))
 		if err != nil || !s.files.Has(to) {
 			continue
 		}

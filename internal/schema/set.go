@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/url"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -57,6 +56,7 @@ type Set struct {
 	done     map[Location]*Schema
 	failed   map[Location]error
 	skipped  map[string]bool
+	ready    map[string]bool // documents that are compiled as a whole, and whose components are
 	explorer *explorer
 }
 
@@ -77,7 +77,8 @@ type Schema struct {
 func NewSet(files *Files, opts Options) *Set {
 	s := &Set{
 		files: files, opts: opts, compiler: jsonschema.NewCompiler(), docs: map[string]document{}, parts: map[Location]*part{},
-		done: map[Location]*Schema{}, failed: map[Location]error{}, skipped: map[string]bool{}, explorer: newExplorer(),
+		done: map[Location]*Schema{}, failed: map[Location]error{}, skipped: map[string]bool{}, ready: map[string]bool{},
+		explorer: newExplorer(),
 	}
 	c := s.compiler
 	c.UseLoader(loader{s})
@@ -90,6 +91,9 @@ func NewSet(files *Files, opts Options) *Set {
 	}
 	for _, f := range formats(opts) {
 		c.RegisterFormat(&f)
+	}
+	if opts.Dialect == OpenAPI31 {
+		files.useNames()
 	}
 	if s.openAPI() {
 		c.AssertVocabs()
@@ -120,16 +124,28 @@ func (s *Set) Compile(at Location) (compiled *Schema, err error) {
 	}
 	if s.openAPI() {
 		s.prepare(at)
-		if s.docs[at.File].whole && s.done[at] == nil {
-			for _, one := range s.components(at.File) {
-				_ = s.compileParts(one) // what is wrong is said where it is referred to
-			}
-		}
+		s.compileWhole(at.File)
 		if err := s.compileParts(at); err != nil {
 			return nil, err
 		}
 	}
 	return s.compile(at)
+}
+
+// compileWhole compiles the components of a document whose schemas are compiled as parts of it. The first time the compiler gets to know their anchors. What
+// is wrong is said where it is referred to.
+func (s *Set) compileWhole(name string) {
+	if !s.docs[name].whole || s.ready[name] {
+		return
+	}
+	s.ready[name] = true
+	all := s.components(name)
+	for _, one := range all {
+		_, _ = s.compile(one)
+	}
+	for _, one := range all {
+		_ = s.compileParts(one)
+	}
 }
 
 // compile compiles one schema, and what it refers to and is not compiled yet.
@@ -249,32 +265,10 @@ func (s *Set) doc(name string) (document, error) {
 	}
 	d := document{doc: doc}
 	if s.openAPI() {
-		o, _ := doc.(map[string]any)
-		_, dialect := o["$schema"].(string)
-		d = document{clone(doc), s.opts.Dialect != OpenAPI30 && (dialect || anchored(doc))}
+		d = document{clone(doc), s.opts.Dialect == OpenAPI31 && (ownDialect(doc) || !s.files.identifiers(name).static())}
 	}
 	s.docs[name] = d
 	return d, nil
-}
-
-// anchored says whether a document has keywords by which its schemas find each other otherwise than by a pointer, or a base of their own.
-func anchored(v any) bool {
-	switch v := v.(type) {
-	case map[string]any:
-		for _, key := range [...]string{"$id", "$anchor", "$dynamicAnchor", "$dynamicRef"} {
-			if _, is := v[key].(string); is {
-				return true
-			}
-		}
-		for _, child := range v {
-			if anchored(child) {
-				return true
-			}
-		}
-	case []any:
-		return slices.ContainsFunc(v, anchored)
-	}
-	return false
 }
 
 func clone(v any) any {

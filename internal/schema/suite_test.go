@@ -35,11 +35,12 @@ func TestPublishedSuite(t *testing.T) {
 		least          int // groups and cases that must be there, so that an empty folder does not pass
 	}{
 		{"github.com/google/jsonschema-go", "jsonschema/testdata/draft2020-12", Draft202012, 1000},
+		{"github.com/google/jsonschema-go", "jsonschema/testdata/draft2020-12", OpenAPI31, 1000},
 		{"github.com/google/jsonschema-go", "jsonschema/testdata/draft7", Draft7, 700},
 		{"github.com/xeipuuv/gojsonschema", "testdata/draft4", Draft4, 280},
 	} {
 		draft := filepath.Base(suite.folder)
-		t.Run(draft, func(t *testing.T) {
+		t.Run(fmt.Sprint(draft, " ", suite.dialect), func(t *testing.T) {
 			dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", suite.module).Output()
 			if err != nil {
 				t.Fatalf("cannot find the module that carries the suite: %v", err)
