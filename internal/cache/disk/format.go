@@ -11,7 +11,7 @@ import (
 //
 //	prefix   16 bytes: magic, and the object's id
 //	blocks   of the body: up to 64 KiB each, with a sum of 8 bytes behind each
-//	head     as appendHead has it
+//	head     as stored.AppendHead has it
 //	footer   64 bytes: lengths, the id again, the epoch, and a sum of head and footer
 //
 // It is never changed once it has its name. An update of a large object's head is a file beside it, which is the same without blocks.
@@ -70,6 +70,9 @@ func parseFooter(b []byte) (f footer, err error) {
 	f = footer{head: uint32(head), size: int64(size), id: binary.LittleEndian.Uint64(b[24:]), epoch: binary.LittleEndian.Uint64(b[32:])}
 	return f, nil
 }
+
+// maxHead is the largest head that is kept.
+const maxHead = 1 << 20
 
 // maxSize is the largest body.
 const maxSize = 1 << 46

@@ -15,7 +15,7 @@ import (
 // isSick says whether an error is about more than one object.
 func isSick(err error) bool {
 	for _, own := range []error{
-		stored.ErrNotKept, errDamaged, errHead,
+		stored.ErrNotKept, errDamaged, stored.ErrHead,
 		unix.EISDIR, unix.EEXIST, unix.ENOTEMPTY, unix.ELOOP, unix.EMLINK, unix.ENXIO, unix.EOPNOTSUPP,
 	} {
 		if errors.Is(err, own) {

@@ -261,7 +261,7 @@ func headOf(tail []byte, f footer) (*stored.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := decodeHead(string(head))
+	r, err := stored.ReadHead(string(head))
 	if err == nil {
 		r.Size = f.size
 	}

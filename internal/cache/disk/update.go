@@ -18,7 +18,7 @@ func (s *Store) Update(_ context.Context, r *stored.Response) {
 	if known, _ := s.peek(i); !known {
 		return
 	}
-	head := appendHead(make([]byte, 0, 1024), r)
+	head := stored.AppendHead(make([]byte, 0, 1024), r)
 	room := v.cost(smallFile) + v.cost(int64(len(head))+prefixSize+footerSize)
 	if len(head) > maxHead || !s.reserve(v, room) {
 		s.Delete(context.Background(), r.Key) // the old head must not be used any more

@@ -210,7 +210,7 @@ func (w *writer) Commit(r *stored.Response) (*stored.Response, error) {
 	}
 	kept := *r
 	kept.Size = w.size()
-	tail := appendHead(make([]byte, 0, 1024), &kept)
+	tail := stored.AppendHead(make([]byte, 0, 1024), &kept)
 	f := footer{head: uint32(len(tail)), size: kept.Size, id: w.oid, epoch: w.s.marks.epoch()}
 	if len(tail) > maxHead || r.Marker && kept.Size > 0 {
 		return nil, stored.ErrNotKept

@@ -46,7 +46,7 @@ func random(r *rand.Rand) (*stored.Response, []byte) {
 		Terms: stored.Terms{Lifetime: age(), InitialAge: age(), WhileRevalidate: age(), IfError: age(), Flags: stored.Flags(r.Uint32())},
 		Tags:  texts(), Seq: r.Uint64(), Requested: moment(), Received: moment(), Marker: r.IntN(3) == 0,
 	}
-	for range r.IntN(3) {
+	for i := 0; one.Marker && i <= r.IntN(3); i++ {
 		one.Varies = append(one.Varies, texts())
 	}
 	body := make([]byte, r.IntN(40))
@@ -96,25 +96,6 @@ func TestHeadsWithoutMeasure(t *testing.T) {
 	if _, err := encode(r, nil, 0); err == nil {
 		t.Error("it is kept")
 	}
-}
-
-// FuzzHead reads what was written by anybody: without sums, which keep nobody out who knows how they are made.
-func FuzzHead(f *testing.F) {
-	source := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the same each time
-	for range 20 {
-		r, _ := random(source)
-		f.Add(appendHead(nil, r))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := readHead(string(b))
-		if err != nil {
-			return
-		}
-		again, err := readHead(string(appendHead(nil, r)))
-		if err != nil || !reflect.DeepEqual(again, r) {
-			t.Errorf("%v %+v\nwas %+v", err, again, r)
-		}
-	})
 }
 
 // FuzzValue reads whole values.

@@ -392,7 +392,7 @@ func TestSpoilt(t *testing.T) {
 	}
 	for _, command := range [][]string{
 		{"SET", k.head, "text"},
-		{"SET", k.head, "CdS\x02 another version"},
+		{"SET", k.head, "CdS\x03 another version"},
 		{"SET", k.head, strings.Repeat("x", 3<<20)},
 		{"DEL", k.head},
 		{"EVAL", "redis.call('DEL', KEYS[1]); redis.call('LPUSH', KEYS[1], 'a')", "1", k.head},

@@ -1,21 +1,19 @@
-package disk
+package stored
 
 import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 	"time"
-
-	"cardea.dev/cardea/internal/stored"
 )
 
-// maxHead is the largest head that is kept, encoded.
-const maxHead = 1 << 20
+// ErrHead says that what is read is no head.
+var ErrHead = errors.New("the head is damaged")
 
-var errHead = errors.New("the head is damaged")
-
-// appendHead encodes all of a response but its body and its size. What is first in it is the key.
-func appendHead(b []byte, r *stored.Response) []byte {
+// AppendHead appends all of a response but its body and its size, as stores write it. What is first in it is the key. The form has no version: that is for
+// what the head stands in.
+func AppendHead(b []byte, r *Response) []byte {
 	b = appendString(b, r.Key)
 	b = appendString(b, r.URL)
 	b = appendString(b, r.Route)
@@ -56,7 +54,7 @@ func appendStrings(b []byte, all []string) []byte {
 	return b
 }
 
-func appendFields(b []byte, f *stored.Fields) []byte {
+func appendFields(b []byte, f *Fields) []byte {
 	b = binary.AppendUvarint(b, uint64(f.Len()))
 	for i := range f.Len() {
 		name, value := f.At(i)
@@ -73,17 +71,18 @@ func appendTime(b []byte, t time.Time) []byte {
 	return binary.AppendVarint(b, t.UnixNano())
 }
 
-// decodeHead reads what appendHead wrote. All strings are parts of the text.
-func decodeHead(text string) (*stored.Response, error) {
+// ReadHead reads what AppendHead wrote. All strings are parts of the text.
+func ReadHead(text string) (*Response, error) {
 	d := decoder{rest: text}
-	r := &stored.Response{Key: d.string(), URL: d.string(), Route: d.string(), Method: d.string()}
+	r := &Response{Key: d.string(), URL: d.string(), Route: d.string(), Method: d.string()}
 	r.Status = int(d.varint())
 	r.Header, r.Trailer, r.Vary = d.fields(), d.fields(), d.fields()
 	r.Terms.Lifetime = time.Duration(d.varint())
 	r.Terms.InitialAge = time.Duration(d.varint())
 	r.Terms.WhileRevalidate = time.Duration(d.varint())
 	r.Terms.IfError = time.Duration(d.varint())
-	r.Terms.Flags = stored.Flags(d.uvarint())
+	flags := d.uvarint()
+	r.Terms.Flags = Flags(flags) //nolint:gosec // checked below
 	r.Tags = d.strings()
 	r.Seq = d.uvarint()
 	r.Requested, r.Received = d.time(), d.time()
@@ -94,8 +93,8 @@ func decodeHead(text string) (*stored.Response, error) {
 			r.Varies = append(r.Varies, d.strings())
 		}
 	}
-	if d.bad || d.rest != "" {
-		return nil, errHead
+	if d.bad || d.rest != "" || uint64(r.Terms.Flags) != flags || r.Status < 0 || r.Status > 999 {
+		return nil, ErrHead
 	}
 	return r, nil
 }
@@ -158,20 +157,23 @@ func (d *decoder) strings() []string {
 	return all
 }
 
-func (d *decoder) fields() stored.Fields {
+func (d *decoder) fields() Fields {
 	n := d.count()
 	if 2*n > len(d.rest) {
 		d.fail()
 	}
 	if n == 0 || d.bad {
-		return stored.Fields{}
+		return Fields{}
 	}
 	both := make([]string, 2*n)
 	names, values := both[:n:n], both[n:]
 	for i := range n {
 		names[i], values[i] = d.string(), d.string()
 	}
-	return stored.FieldsOf(names, values)
+	if !slices.IsSorted(names) {
+		d.fail()
+	}
+	return FieldsOf(names, values)
 }
 
 func (d *decoder) time() time.Time {
