@@ -65,6 +65,20 @@ func (b *bodyReader) readFixed(p []byte) (int, error) {
 	return n, err
 }
 
+// remaining says how many bytes of the body are still to come, -1 where its length is not known.
+func (b *bodyReader) remaining() int64 {
+	if b.framing != fixed {
+		return -1
+	}
+	return b.left
+}
+
+// passed is told that n bytes of a body of known length were read from the connection by somebody else.
+func (b *bodyReader) passed(n int64) { b.left -= n }
+
+// detach parts b from its reader, which is for another message from now on. What is left of the body cannot be read any more.
+func (b *bodyReader) detach() { b.r, b.chunks.r = nil, nil }
+
 // buffered says how many bytes of the body can be read without waiting, at least. It sees one chunk ahead.
 func (b *bodyReader) buffered() int {
 	if b.err != nil {

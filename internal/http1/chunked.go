@@ -373,6 +373,9 @@ func inTrailer(name string) trailerRule {
 	return trailerPasses
 }
 
+// passesInTrailer says whether a field with a canonical name may be sent in a trailer section (RFC 9110, section 6.5.1).
+func passesInTrailer(name string) bool { return inTrailer(name) == trailerPasses }
+
 // appendChunkSize appends the line before the data of a chunk of n bytes. CRLF goes after the data.
 func appendChunkSize(b []byte, n int) []byte {
 	return append(strconv.AppendUint(b, uint64(n), 16), '\r', '\n')

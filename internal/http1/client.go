@@ -171,10 +171,7 @@ func (c *ClientConn) abort() {
 
 // quiet says whether the connection is open and nothing has come.
 func (c *ClientConn) quiet() bool {
-	if c.probe.secure == nil {
-		return c.probe.glance() == nothing
-	}
-	quiet, cleared := c.probe.secureQuiet()
+	quiet, cleared := c.probe.quiet()
 	if cleared {
 		c.armed = time.Time{}
 	}

@@ -53,8 +53,7 @@ func (b *clientBody) finish(err error) {
 		b.err = x.wrap(x.fail(BodyPhase, err))
 	}
 	x.end(err == io.EOF)
-	b.reader.r = nil // which is for another exchange now
-	b.reader.chunks.r = nil
+	b.reader.detach()
 }
 
 // keepTrailer adds the trailer fields to those that were announced.
@@ -93,12 +92,13 @@ func (b *clientBody) closeLate() bool {
 		return true
 	}
 	b.err = http.ErrBodyReadAfterClose
-	whole := b.reader.framing == fixed && b.reader.left <= int64(b.x.c.in.buffered())
+	left := b.reader.remaining()
+	whole := left >= 0 && left <= int64(b.x.c.in.buffered())
 	if whole {
-		b.x.c.in.discard(int(b.reader.left))
+		b.x.c.in.discard(int(left))
 	}
 	b.x.end(whole)
-	b.reader.r, b.reader.chunks.r = nil, nil
+	b.reader.detach()
 	return true
 }
 
@@ -120,17 +120,7 @@ func (b *clientBody) Buffered() int {
 	if b.err != nil {
 		return 0
 	}
-	n := b.x.c.in.buffered()
-	switch b.reader.framing {
-	case fixed:
-		return int(min(int64(n), b.reader.left))
-	case chunked:
-		if b.reader.chunks.state != atData {
-			return 0
-		}
-		return int(min(uint64(n), b.reader.chunks.left))
-	}
-	return n
+	return b.reader.buffered()
 }
 
 // splices is from which length a body is left to the system to copy.
@@ -150,8 +140,8 @@ func (b *clientBody) writeTo(w io.Writer) (total int64, err error) {
 	if b.err == io.EOF {
 		return 0, nil
 	}
-	buf := bigBuffers.Get().(*[bigBuffer]byte)
-	defer bigBuffers.Put(buf)
+	buf := takeBig()
+	defer recycle(nil, buf)
 	for {
 		if to, ok := b.splicesTo(w); ok {
 			n, err := b.splice(to)
@@ -180,7 +170,7 @@ func (b *clientBody) writeTo(w io.Writer) (total int64, err error) {
 
 // splicesTo says whether the system can copy the rest of the body. It cannot while some of it is buffered here.
 func (b *clientBody) splicesTo(w io.Writer) (*net.TCPConn, bool) {
-	if b.err != nil || b.reader.framing != fixed || b.reader.left < splices || b.x.c.in.buffered() > 0 {
+	if b.err != nil || b.reader.remaining() < splices || b.x.c.in.buffered() > 0 {
 		return nil, false
 	}
 	to, ok := w.(*net.TCPConn)
@@ -195,17 +185,17 @@ func (b *clientBody) splicesTo(w io.Writer) (*net.TCPConn, bool) {
 // has moved, so that the limit on standing still is up to twice as long.
 func (b *clientBody) splice(to *net.TCPConn) (total int64, err error) {
 	x := b.x
-	from := io.LimitedReader{R: x.c.nc, N: b.reader.left}
+	from := io.LimitedReader{R: x.c.nc, N: b.reader.remaining()}
 	x.since = x.c.now()
 	now := x.since
 	for {
 		x.arm(now)
 		n, err := to.ReadFrom(&from)
 		total += n
-		b.reader.left = from.N
+		b.reader.passed(b.reader.remaining() - from.N)
 		now = x.c.now()
 		switch {
-		case b.reader.left == 0:
+		case from.N == 0:
 			b.finish(io.EOF)
 			return total, nil
 		case err == nil:
@@ -226,7 +216,7 @@ func (b *clientBody) splice(to *net.TCPConn) (total int64, err error) {
 
 // spliceFault ends the exchange, and says which side it was.
 func (b *clientBody) spliceFault(err error) error {
-	ours := b.x.c.probe.glance() == gone
+	ours := b.x.c.probe.closed()
 	b.finish(err)
 	if ours {
 		return b.err

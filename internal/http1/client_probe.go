@@ -26,6 +26,7 @@ const (
 	gone                     // it is closed, or broken
 )
 
+// init makes p look at a connection, if it is of such a kind.
 func (p *probe) init(nc net.Conn) {
 	if tc, ok := nc.(*tls.Conn); ok {
 		if s, ok := tc.NetConn().(socketer); ok {
@@ -49,8 +50,19 @@ func (p *probe) initRaw(nc net.Conn) {
 	p.look = func(fd uintptr) { p.seen = glance(fd) } // once, so that looking does not allocate
 }
 
-// secureQuiet says whether a connection with TLS is open and nothing has come, and whether it has lifted the read deadline. It does
+// quiet says whether the connection is open and nothing has come, and whether it has lifted the read deadline to find out. It does
 // not wait. Nobody may read at the same time.
+func (p *probe) quiet() (quiet, cleared bool) {
+	if p.secure != nil {
+		return p.secureQuiet()
+	}
+	return p.glance() == nothing, false
+}
+
+// closed says whether the endpoint has closed a connection without TLS.
+func (p *probe) closed() bool { return p.glance() == gone }
+
+// secureQuiet says whether a connection with TLS is open and nothing has come, and whether it has lifted the read deadline.
 func (p *probe) secureQuiet() (quiet, cleared bool) {
 	// What comes over TLS need not be data: tickets, a change of keys. And data need not show in the socket, as it may have been
 	// read together with what came before it. So TLS itself reads on, over a socket that does not wait.

@@ -84,7 +84,7 @@ func (x *trip) ask(b []byte) *ClientError {
 	x.since = x.start
 	x.arm(x.start)
 	a := x.c.direct.Ask(b, in.space())
-	in.w += a.n
+	in.advance(a.n)
 	x.sent, x.heard = a.sent > 0, a.n > 0
 	switch {
 	case a.noisy:
@@ -200,7 +200,7 @@ func appendRequest(b []byte, req *http.Request, fallback string) ([]byte, int64,
 	}
 	b = append(b, "Host: "...)
 	b = append(b, host...)
-	b = append(b, crlf...)
+	b = append(b, "\r\n"...)
 	for name, values := range req.Header {
 		switch name {
 		case "Host", "Content-Length", "Transfer-Encoding", "Trailer":
@@ -215,12 +215,12 @@ func appendRequest(b []byte, req *http.Request, fallback string) ([]byte, int64,
 	case length > 0, length == 0 && (req.Method == http.MethodPost || req.Method == http.MethodPut || req.Method == http.MethodPatch):
 		b = append(b, "Content-Length: "...)
 		b = strconv.AppendInt(b, length, 10)
-		b = append(b, crlf...)
+		b = append(b, "\r\n"...)
 	case length < 0:
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
 		b = appendAnnouncement(b, req.Trailer)
 	}
-	return append(b, crlf...), length, nil
+	return append(b, "\r\n"...), length, nil
 }
 
 func bodyLength(req *http.Request) int64 {
@@ -291,7 +291,7 @@ func appendStrict(b []byte, name string, values []string) ([]byte, error) {
 		if b = append(b, value...); !isValue(b[at:]) {
 			return b, errValue
 		}
-		b = append(b, crlf...)
+		b = append(b, "\r\n"...)
 	}
 	return b, nil
 }
@@ -300,7 +300,7 @@ func appendStrict(b []byte, name string, values []string) ([]byte, error) {
 func appendAnnouncement(b []byte, trailer http.Header) []byte {
 	separator := "Trailer: "
 	for name := range trailer {
-		if !isName(name) || inTrailer(name) != trailerPasses {
+		if !isName(name) || !passesInTrailer(name) {
 			continue
 		}
 		b = append(b, separator...)
@@ -308,7 +308,7 @@ func appendAnnouncement(b []byte, trailer http.Header) []byte {
 		separator = ", "
 	}
 	if separator == ", " {
-		b = append(b, crlf...)
+		b = append(b, "\r\n"...)
 	}
 	return b
 }
@@ -317,7 +317,7 @@ func appendAnnouncement(b []byte, trailer http.Header) []byte {
 func appendTrailer(b []byte, trailer http.Header) ([]byte, error) {
 	b = append(b, '0', '\r', '\n')
 	for name, values := range trailer {
-		if inTrailer(http.CanonicalHeaderKey(name)) != trailerPasses {
+		if !passesInTrailer(http.CanonicalHeaderKey(name)) {
 			continue
 		}
 		var err error
@@ -325,7 +325,7 @@ func appendTrailer(b []byte, trailer http.Header) ([]byte, error) {
 			return b, err
 		}
 	}
-	return append(b, crlf...), nil
+	return append(b, "\r\n"...), nil
 }
 
 func expectsConsent(h http.Header) bool {

@@ -42,17 +42,14 @@ type trip struct {
 // trips are exchanges that are over, and of which nobody holds anything.
 var trips = sync.Pool{New: func() any { return &trip{out: make([]byte, 0, 1<<10)} }}
 
-// maxHeader is the number of fields up to which a header is kept.
-const maxHeader = 64
-
 // recycle gives the exchange back for another one, with all that its answer is made of.
 func (x *trip) recycle() {
-	h, out := &x.head, x.out
-	if len(h.header) > maxHeader || cap(h.spans) > maxHeader || cap(out) > bigBuffer {
-		h.header, h.values, h.spans, out = nil, nil, nil, nil
+	out := x.out
+	if cap(out) > bigBuffer {
+		out = nil
 	}
-	h.reset()
-	*x = trip{head: *h, out: out[:0]}
+	x.head.recycle()
+	*x = trip{head: x.head, out: out[:0]}
 	trips.Put(x)
 }
 
@@ -127,12 +124,7 @@ func (x *trip) tell(h *head) error {
 	if x.interim == nil {
 		return nil
 	}
-	header := h.header
-	if header == nil {
-		header = http.Header{}
-	}
-	h.header, h.values = nil, nil
-	return x.interim(h.status, header)
+	return x.interim(h.status, h.give())
 }
 
 // answered makes the answer of its head.

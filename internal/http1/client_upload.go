@@ -149,7 +149,7 @@ func (u *upload) completed() bool {
 func (u *upload) run() {
 	if len(u.rest) == 0 { // or it is in the buffer
 		u.end()
-		u.small = smallBuffers.Get().(*[smallBuffer]byte)
+		u.small = takeSmall()
 		u.buf = u.small[:]
 	}
 	end := u.copy()
@@ -186,7 +186,7 @@ func (u *upload) copy() uint32 {
 		if len(u.rest) == 0 && !u.last {
 			if u.full && u.small != nil { // more comes at a time than a slow client sends
 				u.end()
-				u.big = bigBuffers.Get().(*[bigBuffer]byte)
+				u.big = takeBig()
 				u.buf = u.big[:]
 			}
 			err := u.fill(u.read)
@@ -262,7 +262,7 @@ func (u *upload) piece(n int, last bool) ([]byte, error) {
 		size := appendChunkSize(line[:0], n)
 		start -= len(size)
 		copy(buf[start:], size)
-		end += copy(buf[end:], crlf)
+		end += copy(buf[end:], "\r\n")
 	} else {
 		start, end = 0, 0
 	}

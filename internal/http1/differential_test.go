@@ -28,7 +28,7 @@ func seen(r *http.Request) string {
 	}
 	fmt.Fprintf(&b, "%q complete=%v\n", body, err == nil)
 	for _, name := range slices.Sorted(maps.Keys(r.Trailer)) {
-		if r.Trailer[name] != nil && inTrailer(name) == trailerPasses {
+		if r.Trailer[name] != nil && passesInTrailer(name) {
 			fmt.Fprintf(&b, "%s: %q\n", name, r.Trailer[name])
 		}
 	}

@@ -64,6 +64,16 @@ func (d *direct) attach(c net.Conn, t *transfers) {
 // ok says whether d can be used.
 func (d *direct) ok() bool { return d.raw != nil && d.transfers != nil }
 
+// await calls try, which must not wait, until it returns true: now, and whenever there may be something to read. It needs no
+// transfers.
+func (d *direct) await(try func(fd uintptr) bool) error { return d.raw.Read(try) }
+
+// awaits says whether await can be called.
+func (d *direct) awaits() bool { return d.raw != nil }
+
+// use gives d what it needs for reads and writes, or takes it away.
+func (d *direct) use(t *transfers) { d.transfers = t }
+
 // Read reads what there is, and waits for something to be.
 func (d *direct) Read(p []byte) (int, error) {
 	if len(p) == 0 {

@@ -114,6 +114,27 @@ func (h *head) reset() {
 	*h = head{header: h.header, values: h.values[:0], spans: h.spans[:0], length: -1}
 }
 
+// give returns the header, for good: the next parse makes another one. It is empty rather than nil.
+func (h *head) give() http.Header {
+	header := h.header
+	if header == nil {
+		header = http.Header{}
+	}
+	h.header, h.values = nil, nil
+	return header
+}
+
+// maxKept is the number of fields up to which the room for them is kept by recycle.
+const maxKept = 64
+
+// recycle makes the head empty for another use by somebody else. Room for very many fields is not kept.
+func (h *head) recycle() {
+	if len(h.header) > maxKept || cap(h.spans) > maxKept {
+		h.header, h.values, h.spans = nil, nil, nil
+	}
+	h.reset()
+}
+
 // parseRequestHead parses b, which is a head with the empty line at its end, and changes it: names become canonical.
 func parseRequestHead(h *head, b []byte, l *limits) *ParseError {
 	h.reset()

@@ -249,8 +249,8 @@ func consume(v *net.Buffers, n int64) {
 func (l *link) ReadFrom(src io.Reader) (n int64, err error) {
 	tcp, ok := l.plain.(*net.TCPConn)
 	if !ok || l.paced() { // a pace cannot tell whom the kernel waits for
-		buf := bigBuffers.Get().(*[bigBuffer]byte)
-		defer bigBuffers.Put(buf)
+		buf := takeBig()
+		defer recycle(nil, buf)
 		return io.CopyBuffer(onlyWriter{l}, onlyReader{src}, buf[:])
 	}
 	until := l.allowWrite()

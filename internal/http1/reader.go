@@ -16,6 +16,12 @@ var (
 	bigBuffers   = sync.Pool{New: func() any { return new([bigBuffer]byte) }}
 )
 
+// takeSmall returns a buffer of smallBuffer bytes, with bytes of others in it. It is given back by recycle.
+func takeSmall() *[smallBuffer]byte { return smallBuffers.Get().(*[smallBuffer]byte) }
+
+// takeBig returns a buffer of bigBuffer bytes, with bytes of others in it. It is given back by recycle.
+func takeBig() *[bigBuffer]byte { return bigBuffers.Get().(*[bigBuffer]byte) }
+
 // errFull says that what is waited for does not fit into the limit that fill was given.
 var errFull = errors.New("the buffer is full")
 
@@ -73,6 +79,9 @@ func (r *reader) space() []byte {
 	return r.buf[r.w:]
 }
 
+// advance is told that n bytes were read into the beginning of what space returned.
+func (r *reader) advance(n int) { r.w += n }
+
 // makeRoom sees to n free bytes behind what is buffered.
 func (r *reader) makeRoom(n int) {
 	if r.r == r.w {
@@ -95,10 +104,10 @@ func (r *reader) grow(size int) {
 	r.small, r.big = nil, nil
 	switch {
 	case size <= smallBuffer:
-		r.small = smallBuffers.Get().(*[smallBuffer]byte)
+		r.small = takeSmall()
 		r.buf = r.small[:]
 	case size <= bigBuffer:
-		r.big = bigBuffers.Get().(*[bigBuffer]byte)
+		r.big = takeBig()
 		r.buf = r.big[:]
 	default:
 		r.buf = make([]byte, max(size, 2*len(r.buf)))
@@ -120,6 +129,7 @@ func (r *reader) drop() {
 	r.buf, r.small, r.big, r.r, r.w = nil, nil, nil, 0, 0
 }
 
+// recycle gives buffers back, those that are not nil.
 func recycle(small *[smallBuffer]byte, big *[bigBuffer]byte) {
 	if small != nil {
 		smallBuffers.Put(small)

@@ -152,7 +152,7 @@ func (w *response) put(p []byte) error {
 // keep holds body bytes back until it is known how many there are.
 func (w *response) keep(p []byte) {
 	if w.pending == nil {
-		w.small = smallBuffers.Get().(*[smallBuffer]byte)
+		w.small = takeSmall()
 		w.pending = w.small[:0]
 	}
 	w.pending = append(w.pending, p...)
@@ -224,7 +224,7 @@ func (w *response) lastChunk() {
 		}
 	}
 	for name, values := range w.header {
-		if bare, ok := strings.CutPrefix(name, http.TrailerPrefix); ok && isName(bare) && inTrailer(bare) == trailerPasses {
+		if bare, ok := strings.CutPrefix(name, http.TrailerPrefix); ok && isName(bare) && passesInTrailer(bare) {
 			for _, value := range values {
 				b = appendField(b, bare, value)
 			}

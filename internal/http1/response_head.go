@@ -55,7 +55,7 @@ func (w *response) announce(lists []string) {
 	for _, list := range lists {
 		for name := range strings.SplitSeq(list, ",") {
 			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
-			if isName(name) && inTrailer(name) == trailerPasses && !slices.Contains(w.announced, name) {
+			if isName(name) && passesInTrailer(name) && !slices.Contains(w.announced, name) {
 				w.announced = append(w.announced, name)
 			}
 		}

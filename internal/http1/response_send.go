@@ -79,7 +79,7 @@ func (w *response) openHead(resp *http.Response) {
 	w.out.buf = w.appendConnection(b, resp.Header["Connection"])
 	if k.head.minor == 1 {
 		for name := range resp.Trailer {
-			if isName(name) && inTrailer(name) == trailerPasses {
+			if isName(name) && passesInTrailer(name) {
 				w.announced = append(w.announced, name)
 			}
 		}
@@ -130,8 +130,8 @@ func (w *response) pass(resp *http.Response) error {
 	if w.framing == fixed && w.length <= int64(cap(w.out.buf)-len(w.out.buf)) {
 		return w.passSmall(resp.Body)
 	}
-	buf := bigBuffers.Get().(*[bigBuffer]byte)
-	defer bigBuffers.Put(buf)
+	buf := takeBig()
+	defer recycle(nil, buf)
 	for {
 		n, err := resp.Body.Read(buf[:])
 		if !w.began {
@@ -271,7 +271,7 @@ func (w *response) ReadFrom(src io.Reader) (n int64, err error) {
 		w.written += n
 		return n, err
 	}
-	buf := bigBuffers.Get().(*[bigBuffer]byte)
-	defer bigBuffers.Put(buf)
+	buf := takeBig()
+	defer recycle(nil, buf)
 	return io.CopyBuffer(onlyWriter{w}, onlyReader{src}, buf[:])
 }

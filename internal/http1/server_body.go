@@ -132,13 +132,14 @@ func (b *serverBody) unreadable() bool {
 	}
 	b.lock()
 	defer b.mu.Unlock()
+	left := b.body.remaining()
 	switch {
 	case b.ended.Load(): // meanwhile; the trailer belongs to who read it
 		return false
 	case b.waiting.Load() || b.broken != nil:
 		return true
-	case b.body.framing == fixed:
-		return b.body.left > b.conn.server.MaxDrain
+	case left >= 0:
+		return left > b.conn.server.MaxDrain
 	}
 	b.conn.link.impatient = true
 	defer func() { b.conn.link.impatient = false }()
@@ -163,12 +164,12 @@ func (b *serverBody) finish(drain bool) bool {
 func (b *serverBody) drain() bool {
 	s := b.conn.server
 	left := s.MaxDrain
-	if b.body.framing == fixed && b.body.left > left {
+	if b.body.remaining() > left {
 		return false
 	}
 	b.conn.link.limitReads(max(1, s.DrainTimeout), 0)
-	buf := bigBuffers.Get().(*[bigBuffer]byte)
-	defer bigBuffers.Put(buf)
+	buf := takeBig()
+	defer recycle(nil, buf)
 	for left > 0 {
 		n, err := b.read(buf[:min(left, bigBuffer)])
 		left -= int64(n)

@@ -54,7 +54,7 @@ func newServerConn(s *Server, c net.Conn) *serverConn {
 		sc.remote = a.String()
 		sc.peer, _ = netip.ParseAddrPort(sc.remote)
 	}
-	if sc.link.direct.raw != nil {
+	if sc.link.direct.awaits() {
 		sc.try = sc.tryRead
 	}
 	return sc
@@ -119,7 +119,8 @@ func (c *serverConn) rest() {
 // letGo gives the call back.
 func (c *serverConn) letGo() {
 	c.server.recycle(c.call)
-	c.call, c.link.direct.transfers = nil, nil
+	c.call = nil
+	c.link.direct.use(nil)
 }
 
 // restAfter is how long a connection waits for a request before a fresh goroutine waits on.
@@ -173,14 +174,14 @@ func (c *serverConn) waitFor(d time.Duration) error {
 	until := c.link.readLimit(at)
 	c.link.allowRead(at, until)
 	for {
-		err := c.link.direct.raw.Read(c.try)
+		err := c.link.direct.await(c.try)
 		switch {
 		case err == nil && c.readErr != nil:
 			return c.readErr
 		case err == nil && c.readN == 0:
 			return io.EOF
 		case err == nil:
-			c.reader.w += c.readN
+			c.reader.advance(c.readN)
 			return nil
 		case !temporary(err) || !c.link.extendRead(until):
 			return err
@@ -222,7 +223,7 @@ func (c *serverConn) exchange() bool {
 		c.call = c.server.calls.Get().(*serverCall)
 	}
 	k := c.call
-	c.link.direct.transfers = k.io
+	c.link.direct.use(k.io)
 	c.link.limitReads(c.server.HeaderTimeout, 0)
 	if err := c.reader.readRequestHead(&k.head, &c.server.limits); err != nil {
 		c.refuse(err)
@@ -285,8 +286,8 @@ func (c *serverConn) linger() {
 	}
 	c.link.resetManual()
 	c.link.limitReads(lingerTime, 0)
-	buf := bigBuffers.Get().(*[bigBuffer]byte)
-	defer bigBuffers.Put(buf)
+	buf := takeBig()
+	defer recycle(nil, buf)
 	for n := 0; n < lingerBytes; {
 		m, err := c.link.Read(buf[:])
 		if err != nil {

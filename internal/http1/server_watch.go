@@ -193,7 +193,7 @@ func (c *serverConn) watch(e *watchEntry) {
 			return // it sends on, so it is there
 		}
 		n, err := c.link.conn.Read(c.reader.space())
-		c.reader.w += n
+		c.reader.advance(n)
 		switch {
 		case n > 0 || temporary(err):
 		case err == nil:

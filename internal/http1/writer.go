@@ -8,7 +8,7 @@ func (w *writer) attach(dst sink) { w.dst, w.err, w.sent = dst, nil, 0 }
 // take returns the buffer, to append to. What is appended is written in any case, at the latest with the next flush.
 func (w *writer) take() []byte {
 	if w.buf == nil {
-		w.small = smallBuffers.Get().(*[smallBuffer]byte)
+		w.small = takeSmall()
 		w.buf = w.small[:0]
 	}
 	return w.buf
@@ -56,7 +56,7 @@ func (w *writer) limit() int {
 // append copies p to the end of the buffer, which it makes larger where that is needed.
 func (w *writer) append(p []byte) {
 	if len(w.buf)+len(p) > cap(w.buf) && len(w.buf)+len(p) <= bigBuffer && w.big == nil {
-		w.big = bigBuffers.Get().(*[bigBuffer]byte)
+		w.big = takeBig()
 		w.buf = append(w.big[:0], w.buf...)
 		recycle(w.small, nil)
 		w.small = nil
