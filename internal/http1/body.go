@@ -3,6 +3,8 @@ package http1
 import (
 	"io"
 	"net/http"
+
+	"cardea.dev/cardea/internal/socket"
 )
 
 // begin readies b for a body.
@@ -33,7 +35,7 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 		return 0, nil
 	}
 	n, err := b.read(p)
-	if err != nil && !temporary(err) {
+	if err != nil && !socket.Temporary(err) {
 		b.err = err
 	}
 	return n, err

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"runtime"
 	"strconv"
+
+	"cardea.dev/cardea/internal/socket"
 )
 
 // chunkState is what a chunkedReader expects next.
@@ -43,7 +45,7 @@ func (c *chunkedReader) Read(p []byte) (n int, err error) {
 		}
 	}
 	err = c.err
-	if temporary(err) {
+	if socket.Temporary(err) {
 		c.err = nil
 	}
 	if n > 0 && err != io.EOF {

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"cardea.dev/cardea/internal/socket"
 )
 
 // ClientOptions are what the connections of a client have in common. Zero limits are no limits, if nothing else is said.
@@ -51,8 +53,8 @@ type ClientConn struct {
 	since  time.Time // when it was made
 	o      ClientOptions
 	limits limits
-	probe  probe
-	direct direct
+	probe  socket.Probe
+	direct socket.Direct
 
 	state  atomic.Uint32
 	served int       // exchanges so far
@@ -74,8 +76,8 @@ const (
 func NewClientConn(nc net.Conn, o ClientOptions) *ClientConn {
 	o = o.withDefaults()
 	c := &ClientConn{nc: nc, since: time.Now(), o: o, limits: limits{head: o.MaxHeader, fields: o.MaxHeader / 4}.orDefaults()}
-	c.probe.init(nc)
-	c.direct.attach(plainOf(nc), newTransfers())
+	c.probe.Attach(nc)
+	c.direct.Attach(socket.Plain(nc), socket.NewTransfers())
 	return c
 }
 
@@ -84,14 +86,14 @@ func (c *ClientConn) now() time.Time { return c.since.Add(time.Since(c.since)) }
 
 // read and write are those of the connection, by the fastest way there is.
 func (c *ClientConn) read(p []byte) (int, error) {
-	if c.direct.ok() {
+	if c.direct.OK() {
 		return c.direct.Read(p)
 	}
 	return c.nc.Read(p)
 }
 
 func (c *ClientConn) write(p []byte) (int, error) {
-	if c.direct.ok() {
+	if c.direct.OK() {
 		return c.direct.Write(p)
 	}
 	return c.nc.Write(p)
@@ -171,7 +173,7 @@ func (c *ClientConn) abort() {
 
 // quiet says whether the connection is open and nothing has come.
 func (c *ClientConn) quiet() bool {
-	quiet, cleared := c.probe.quiet()
+	quiet, cleared := c.probe.Quiet()
 	if cleared {
 		c.armed = time.Time{}
 	}

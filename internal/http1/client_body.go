@@ -216,7 +216,7 @@ func (b *clientBody) splice(to *net.TCPConn) (total int64, err error) {
 
 // spliceFault ends the exchange, and says which side it was.
 func (b *clientBody) spliceFault(err error) error {
-	ours := b.x.c.probe.closed()
+	ours := b.x.c.probe.Closed()
 	b.finish(err)
 	if ours {
 		return b.err

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"cardea.dev/cardea/internal/socket"
 )
 
 // maxInline is the largest body that is sent together with the head.
@@ -23,7 +25,7 @@ func (x *trip) send(req *http.Request) *ClientError {
 		return &ClientError{Phase: WritePhase, Kind: BadRequest, Reused: x.reused, Err: err}
 	}
 	x.asked = asksForUpgrade(req.Header)
-	if length == 0 && x.c.direct.ok() {
+	if length == 0 && x.c.direct.OK() {
 		return x.ask(b)
 	}
 	if !x.c.quiet() { // before the body is read from, which cannot be undone
@@ -39,7 +41,7 @@ func (x *trip) send(req *http.Request) *ClientError {
 			return e
 		}
 	}
-	if x.upload == nil || x.consent || !x.c.direct.ok() {
+	if x.upload == nil || x.consent || !x.c.direct.OK() {
 		e := x.write(x.out)
 		if e == nil && x.upload != nil && !x.consent {
 			x.upload.begin()
@@ -84,18 +86,18 @@ func (x *trip) ask(b []byte) *ClientError {
 	x.since = x.start
 	x.arm(x.start)
 	a := x.c.direct.Ask(b, in.space())
-	in.advance(a.n)
-	x.sent, x.heard = a.sent > 0, a.n > 0
+	in.advance(a.N)
+	x.sent, x.heard = a.Sent > 0, a.N > 0
 	switch {
-	case a.noisy:
+	case a.Noisy:
 		return x.unfit()
-	case a.sent < len(b):
-		return x.write(b[a.sent:])
-	case temporary(a.err):
-		a.err = x.late(x.c.now())
+	case a.Sent < len(b):
+		return x.write(b[a.Sent:])
+	case socket.Temporary(a.Err):
+		a.Err = x.late(x.c.now())
 	}
-	if a.err != nil {
-		return x.fail(HeaderPhase, a.err)
+	if a.Err != nil {
+		return x.fail(HeaderPhase, a.Err)
 	}
 	return nil
 }

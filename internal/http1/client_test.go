@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"cardea.dev/cardea/internal/socket"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -764,7 +765,7 @@ func connect(t *testing.T, secure bool, handle func(int, net.Conn, *bufio.Reader
 	if err != nil {
 		t.Fatal(err)
 	}
-	tc := tls.Client(NewSocket(raw), &tls.Config{InsecureSkipVerify: true})
+	tc := tls.Client(socket.NewCarrier(raw), &tls.Config{InsecureSkipVerify: true})
 	if err := tc.HandshakeContext(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -3,10 +3,11 @@ package http1
 import (
 	"errors"
 	"io"
-	"net"
 	"os"
 	"sync/atomic"
 	"time"
+
+	"cardea.dev/cardea/internal/socket"
 )
 
 // clientTunnel is what a connection is after 101: bytes both ways. Reading, writing and closing may happen at the same time. It is
@@ -98,17 +99,10 @@ func (t *clientTunnel) fail(err error) error {
 }
 
 // CloseWrite tells the endpoint that no more will be sent.
-func (t *clientTunnel) CloseWrite() error { return halfClose(t.x.c.nc) }
+func (t *clientTunnel) CloseWrite() error { return socket.CloseWrite(t.x.c.nc) }
 
 // Close closes the connection.
 func (t *clientTunnel) Close() error {
 	t.x.end(false)
 	return nil
-}
-
-func halfClose(c net.Conn) error {
-	if half, ok := c.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return errors.ErrUnsupported
 }

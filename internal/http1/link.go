@@ -1,30 +1,12 @@
 package http1
 
 import (
-	"errors"
 	"io"
 	"net"
-	"os"
 	"time"
+
+	"cardea.dev/cardea/internal/socket"
 )
-
-// Plainer is what a wrapper of a connection may be, to say that bytes written to it and read from it are those of the connection
-// below, so that the faster ways of that one may be used: writev, splice, waiting without a buffer. A TLS connection is none.
-type Plainer interface{ Plain() net.Conn }
-
-// plainOf returns the TCP or Unix connection that c is, or stands for, or nil.
-func plainOf(c net.Conn) net.Conn {
-	for {
-		switch t := c.(type) {
-		case *net.TCPConn, *net.UnixConn:
-			return t
-		case Plainer:
-			c = t.Plain()
-		default:
-			return nil
-		}
-	}
-}
 
 // epoch is what now counts from.
 var epoch = time.Now()
@@ -40,29 +22,24 @@ type deadline struct {
 
 // attach makes l a link over a connection.
 func (l *link) attach(c net.Conn) {
-	l.conn, l.plain = c, plainOf(c)
+	l.conn, l.plain = c, socket.Plain(c)
 	l.reads, l.writes = deadline{}, deadline{}
-	l.direct.attach(l.plain, nil)
+	l.direct.Attach(l.plain, nil)
 }
 
 // readOnce and writeAll are those of the connection, by the fastest way there is.
 func (l *link) readOnce(p []byte) (int, error) {
-	if l.direct.ok() {
+	if l.direct.OK() {
 		return l.direct.Read(p)
 	}
 	return l.conn.Read(p)
 }
 
 func (l *link) writeAll(p []byte) (int, error) {
-	if l.direct.ok() {
+	if l.direct.OK() {
 		return l.direct.Write(p)
 	}
 	return l.conn.Write(p)
-}
-
-// temporary says whether reading may go on after an error: a deadline passed, or it was not to wait.
-func temporary(err error) bool {
-	return err != nil && (err == errWouldWait || errors.Is(err, os.ErrDeadlineExceeded))
 }
 
 // limitReads sets how long all reads from the next one on may take together, and how long each may; 0: for ever.
@@ -98,16 +75,16 @@ func (l *link) readUntilThen(p []byte, at, until int64) (int, error) {
 	l.allowRead(at, until)
 	for {
 		n, err := l.readOnce(p)
-		if n > 0 || err == nil || !temporary(err) || !l.extendRead(until) {
+		if n > 0 || err == nil || !socket.Temporary(err) || !l.extendRead(until) {
 			return n, err
 		}
 	}
 }
 
-// readReady reads what is there. When nothing is, it fails with errWouldWait.
+// readReady reads what is there. When nothing is, it fails with ErrWouldWait.
 func (l *link) readReady(p []byte) (int, error) {
-	if !l.direct.ok() {
-		return 0, errWouldWait
+	if !l.direct.OK() {
+		return 0, socket.ErrWouldWait
 	}
 	n, err := l.direct.ReadReady(p)
 	if l.readPace.On() {
@@ -180,7 +157,7 @@ func (l *link) resetManual() {
 
 // Write writes all of p, for as long as the peer goes on taking some of it.
 func (l *link) Write(p []byte) (n int, err error) {
-	if l.direct.ok() {
+	if l.direct.OK() {
 		if n = l.direct.WriteSome(p); n == len(p) {
 			l.took(n)
 			return n, nil
@@ -193,7 +170,7 @@ func (l *link) Write(p []byte) (n int, err error) {
 	for {
 		m, err := l.writeAll(p[n:])
 		n += m
-		if err == nil || !temporary(err) || !l.extendWrite(&until, m > 0) {
+		if err == nil || !socket.Temporary(err) || !l.extendWrite(&until, m > 0) {
 			return n, err
 		}
 	}
@@ -205,7 +182,7 @@ func (l *link) writeBuffers(v *net.Buffers) (n int64, err error) {
 	if dst == nil {
 		dst = l.conn
 	}
-	if l.direct.ok() {
+	if l.direct.OK() {
 		n = int64(l.direct.WriteSomeOf(*v))
 		l.took(int(n))
 		if consume(v, n); len(*v) == 0 {
@@ -226,7 +203,7 @@ func (l *link) writeBuffers(v *net.Buffers) (n int64, err error) {
 	for {
 		m, err := v.WriteTo(dst)
 		n += m
-		if err == nil || !temporary(err) || !l.extendWrite(&until, m > 0) {
+		if err == nil || !socket.Temporary(err) || !l.extendWrite(&until, m > 0) {
 			return n, err
 		}
 	}
@@ -257,7 +234,7 @@ func (l *link) ReadFrom(src io.Reader) (n int64, err error) {
 	for {
 		m, err := tcp.ReadFrom(src)
 		n += m
-		if err == nil || !temporary(err) || !l.extendWrite(&until, m > 0) {
+		if err == nil || !socket.Temporary(err) || !l.extendWrite(&until, m > 0) {
 			return n, err
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"cardea.dev/cardea/internal/socket"
 )
 
 // wrapped is a wrapper as listeners have it.
@@ -57,7 +59,7 @@ func TestKindsOfConnections(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := test.wrap(far)
-			if got := plainOf(c) != nil; got != test.plain {
+			if got := socket.Plain(c) != nil; got != test.plain {
 				t.Errorf("plain: %v", got)
 			}
 			s := &Server{Handler: http.HandlerFunc(serveAnswer)}

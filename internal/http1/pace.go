@@ -3,6 +3,8 @@ package http1
 import (
 	"os"
 	"time"
+
+	"cardea.dev/cardea/internal/socket"
 )
 
 // Pace is the least that a peer must do while it is waited for: so many bytes in so much time of waiting. The zero value asks nothing.
@@ -83,7 +85,7 @@ func (l *link) writePaced(p []byte, n int) (int, error) {
 		}
 		switch {
 		case err == nil:
-		case !temporary(err) || !ours || l.writeStall > 0 && after-progress >= int64(l.writeStall):
+		case !socket.Temporary(err) || !ours || l.writeStall > 0 && after-progress >= int64(l.writeStall):
 			return n, err
 		}
 	}

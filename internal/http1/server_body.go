@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"cardea.dev/cardea/internal/socket"
 )
 
 // serverBody is the body of a request. It belongs to one request alone and is never used again, for whoever reads it may come late:
@@ -65,7 +67,7 @@ func (b *serverBody) ReadReady(p []byte) (int, error) {
 	link.impatient = true
 	n, err := b.read(p)
 	link.impatient = false
-	if temporary(err) {
+	if socket.Temporary(err) {
 		err = nil
 	}
 	return n, err
@@ -75,7 +77,7 @@ func (b *serverBody) ReadReady(p []byte) (int, error) {
 func (b *serverBody) read(p []byte) (int, error) {
 	n, err := b.body.Read(p)
 	switch {
-	case err == nil || temporary(err):
+	case err == nil || socket.Temporary(err):
 	case err == io.EOF:
 		for name, values := range b.body.trailer() {
 			b.trailer[name] = values

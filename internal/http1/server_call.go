@@ -4,12 +4,14 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+
+	"cardea.dev/cardea/internal/socket"
 )
 
 // serverCall is one request and its response. It is used again for another when nobody can have kept anything of it.
 type serverCall struct {
 	conn     *serverConn
-	io       *transfers
+	io       *socket.Transfers
 	head     head
 	blank    http.Request // with the context, which cannot be set otherwise without copying
 	request  http.Request
@@ -23,7 +25,7 @@ type serverCall struct {
 }
 
 func newServerCall() *serverCall {
-	k := &serverCall{io: newTransfers()}
+	k := &serverCall{io: socket.NewTransfers()}
 	k.response.call = k
 	k.renewContext()
 	return k

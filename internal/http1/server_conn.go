@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"cardea.dev/cardea/internal/socket"
 )
 
 // serverConn is a connection of a server. What it needs for a request alone is in its call, which it has only while there is one.
@@ -54,7 +56,7 @@ func newServerConn(s *Server, c net.Conn) *serverConn {
 		sc.remote = a.String()
 		sc.peer, _ = netip.ParseAddrPort(sc.remote)
 	}
-	if sc.link.direct.awaits() {
+	if sc.link.direct.Awaits() {
 		sc.try = sc.tryRead
 	}
 	return sc
@@ -120,7 +122,7 @@ func (c *serverConn) rest() {
 func (c *serverConn) letGo() {
 	c.server.recycle(c.call)
 	c.call = nil
-	c.link.direct.use(nil)
+	c.link.direct.Use(nil)
 }
 
 // restAfter is how long a connection waits for a request before a fresh goroutine waits on.
@@ -149,7 +151,7 @@ func (c *serverConn) await() (ok, moved bool) {
 		runtime.Gosched() // others have their turn first: under load the next request is there by then, and need not be waited for
 	}
 	err := c.waitFor(wait)
-	if moved && temporary(err) && c.idle.Load() {
+	if moved && socket.Temporary(err) && c.idle.Load() {
 		c.rests = true
 		return false, true
 	}
@@ -174,7 +176,7 @@ func (c *serverConn) waitFor(d time.Duration) error {
 	until := c.link.readLimit(at)
 	c.link.allowRead(at, until)
 	for {
-		err := c.link.direct.await(c.try)
+		err := c.link.direct.Await(c.try)
 		switch {
 		case err == nil && c.readErr != nil:
 			return c.readErr
@@ -183,7 +185,7 @@ func (c *serverConn) waitFor(d time.Duration) error {
 		case err == nil:
 			c.reader.advance(c.readN)
 			return nil
-		case !temporary(err) || !c.link.extendRead(until):
+		case !socket.Temporary(err) || !c.link.extendRead(until):
 			return err
 		}
 	}
@@ -191,7 +193,7 @@ func (c *serverConn) waitFor(d time.Duration) error {
 
 // tryRead reads what is there. When nothing is, it gives the buffers back and says so.
 func (c *serverConn) tryRead(fd uintptr) bool {
-	n, errno := recv(fd, c.reader.space())
+	n, errno := socket.Receive(fd, c.reader.space())
 	switch errno {
 	case 0:
 		c.readN, c.readErr = n, nil
@@ -223,7 +225,7 @@ func (c *serverConn) exchange() bool {
 		c.call = c.server.calls.Get().(*serverCall)
 	}
 	k := c.call
-	c.link.direct.use(k.io)
+	c.link.direct.Use(k.io)
 	c.link.limitReads(c.server.HeaderTimeout, 0)
 	if err := c.reader.readRequestHead(&k.head, &c.server.limits); err != nil {
 		c.refuse(err)
@@ -247,7 +249,7 @@ func (c *serverConn) exchange() bool {
 func (c *serverConn) refuse(err error) {
 	var bad *ParseError
 	switch {
-	case temporary(err) && !c.closing.Load():
+	case socket.Temporary(err) && !c.closing.Load():
 		bad = &ParseError{Status: http.StatusRequestTimeout, Reason: "the head of the request was too long in coming"}
 	case !errors.As(err, &bad):
 		return

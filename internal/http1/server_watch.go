@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"cardea.dev/cardea/internal/socket"
 )
 
 // watcher finds out whether clients still wait for their answers. A request whose context somebody asked about is looked at by one
@@ -195,7 +197,7 @@ func (c *serverConn) watch(e *watchEntry) {
 		n, err := c.link.conn.Read(c.reader.space())
 		c.reader.advance(n)
 		switch {
-		case n > 0 || temporary(err):
+		case n > 0 || socket.Temporary(err):
 		case err == nil:
 			return
 		case isEnd(err) && c.server.KeepOnHalfClose:

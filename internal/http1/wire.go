@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"cardea.dev/cardea/internal/socket"
 )
 
 // This file is the shared vocabulary of the server and the client half: what both know of a message on the wire.
@@ -149,13 +151,13 @@ type link struct {
 	conn  net.Conn
 	plain net.Conn // *net.TCPConn or *net.UnixConn: conn itself, or what it stands for; nil: TLS or unknown
 
-	direct direct // to plain
+	direct socket.Direct // to plain
 
 	readWithin time.Duration // how long reads may take from the next one on; then that is readUntil; 0: no limit
 	readUntil  int64         // when a read must have ended (see now); 0: no limit
 	readStall  time.Duration // how long one read may wait for its first byte; 0: no limit
 	writeStall time.Duration // how long a peer may take nothing; 0: no limit
-	impatient  bool          // reads must not wait, but fail with errWouldWait
+	impatient  bool          // reads must not wait, but fail with ErrWouldWait
 	readPace   Meter         // of reads that readStall bounds
 	writePace  Meter         // of writes, on plain connections
 

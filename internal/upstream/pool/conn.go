@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"cardea.dev/cardea/internal/http1"
+	"cardea.dev/cardea/internal/socket"
 )
 
 // conn is a connection to an endpoint.
@@ -55,20 +56,20 @@ func (c *conn) wrap(nc net.Conn) {
 	})
 }
 
-// socket is the bottom of a connection that may speak HTTP/2. It tells when the connection is closed, whoever closed it.
-type socket struct {
-	*http1.Socket
+// bottom is the lowest layer of a connection that may speak HTTP/2. It tells when the connection is closed, whoever closed it.
+type bottom struct {
+	*socket.Carrier
 	c *conn
 }
 
 // Close closes the connection. It may be called with locks of the HTTP library held that are taken under host.mu elsewhere, so
 // that the host is told by a goroutine, which ends at once.
-func (s *socket) Close() error {
-	if !s.c.closed.CompareAndSwap(false, true) {
+func (b *bottom) Close() error {
+	if !b.c.closed.CompareAndSwap(false, true) {
 		return net.ErrClosed
 	}
-	err := s.Socket.Close()
-	close(s.c.done)
-	go s.c.host.lost(s.c)
+	err := b.Carrier.Close()
+	close(b.c.done)
+	go b.c.host.lost(b.c)
 	return err
 }

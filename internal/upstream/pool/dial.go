@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"cardea.dev/cardea/internal/http1"
+	"cardea.dev/cardea/internal/socket"
 )
 
 // transport turns open connections into ones for HTTP/2. It never dials: net/http's Transport is handed what was dialled before.
@@ -116,7 +116,7 @@ func (h *host) dial() (*conn, *Error) {
 		c.wrap(raw)
 		return c, nil
 	}
-	var nc net.Conn = &socket{http1.NewSocket(raw), c}
+	var nc net.Conn = &bottom{socket.NewCarrier(raw), c}
 	mux := h.dialer.mux
 	if h.dialer.tls != nil {
 		tc, err := h.dialer.handshake(ctx, nc)

@@ -1,15 +1,15 @@
 //go:build unix && !(linux && (amd64 || arm64) && !race)
 
-package http1
+package socket
 
 import "syscall"
 
-// directly says that there are the system calls that direct needs. These here are for where others would be faster, and for the race
+// directly says that there are the system calls that Direct needs. These here are for where others would be faster, and for the race
 // detector, which knows by them that what was sent comes before what was received.
 const directly = true
 
-// recv reads from a socket.
-func recv(fd uintptr, p []byte) (int, syscall.Errno) {
+// Receive reads from a socket.
+func Receive(fd uintptr, p []byte) (int, syscall.Errno) {
 	return again(func() (int, error) { return syscall.Read(int(fd), p) })
 }
 

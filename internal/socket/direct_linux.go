@@ -1,20 +1,20 @@
 //go:build linux && (amd64 || arm64) && !race
 
-package http1
+package socket
 
 import (
 	"syscall"
 	"unsafe"
 )
 
-// directly says that there are the system calls that direct needs.
+// directly says that there are the system calls that Direct needs.
 const directly = true
 
 // The calls do not go through package syscall, which tells the scheduler of each that it may last. These never wait, as the sockets
 // of package net do not: to be told would cost more than it saves, and wakes the scheduler's monitor all the time.
 
-// recv reads from a socket.
-func recv(fd uintptr, p []byte) (int, syscall.Errno) { return receive(fd, p, syscall.MSG_DONTWAIT) }
+// Receive reads from a socket.
+func Receive(fd uintptr, p []byte) (int, syscall.Errno) { return receive(fd, p, syscall.MSG_DONTWAIT) }
 
 // peek reads from a socket what will be read again.
 func peek(fd uintptr, p []byte) (int, syscall.Errno) {

@@ -1,4 +1,4 @@
-package http1
+package socket
 
 import (
 	"io"
@@ -7,16 +7,16 @@ import (
 	"syscall"
 )
 
-// direct reads and writes a TCP or Unix connection by system calls of its own: ones that never wait, so that the scheduler need not
+// Direct reads and writes a TCP or Unix connection by system calls of its own: ones that never wait, so that the scheduler need not
 // be told of them, and ones that net.Conn has not, as to write and then to wait at once. Deadlines and Close are those of the
 // connection. One goroutine may read while another writes.
-type direct struct {
+type Direct struct {
 	raw        syscall.RawConn // nil: there is no such connection
-	*transfers                 // nil: as yet it cannot be used
+	*Transfers                 // nil: as yet it cannot be used
 }
 
-// transfers are what reads and writes need while they are under way. Connections that are idle share them.
-type transfers struct {
+// Transfers are what reads and writes need while they are under way. Connections that are idle share them.
+type Transfers struct {
 	in, out transfer
 	pieces  [][]byte // what gathers writes
 	asking  asking
@@ -26,8 +26,9 @@ type transfers struct {
 	asks    func(fd uintptr) bool
 }
 
-func newTransfers() *transfers {
-	t := &transfers{}
+// NewTransfers returns what reads and writes of one connection at a time need.
+func NewTransfers() *Transfers {
+	t := &Transfers{}
 	t.reads, t.writes, t.gathers, t.asks = t.read, t.write, t.gather, t.ask
 	return t
 }
@@ -51,9 +52,9 @@ const (
 	askWaiting        // all was written
 )
 
-// attach makes d read and write a connection, if it is of such a kind.
-func (d *direct) attach(c net.Conn, t *transfers) {
-	*d = direct{transfers: t}
+// Attach makes d read and write a connection, if it is of such a kind: see Plain. Without transfers it waits for Use.
+func (d *Direct) Attach(c net.Conn, t *Transfers) {
+	*d = Direct{Transfers: t}
 	if conn, ok := c.(syscall.Conn); ok && directly {
 		if raw, err := conn.SyscallConn(); err == nil {
 			d.raw = raw
@@ -61,21 +62,21 @@ func (d *direct) attach(c net.Conn, t *transfers) {
 	}
 }
 
-// ok says whether d can be used.
-func (d *direct) ok() bool { return d.raw != nil && d.transfers != nil }
+// OK says whether d can be used.
+func (d *Direct) OK() bool { return d.raw != nil && d.Transfers != nil }
 
-// await calls try, which must not wait, until it returns true: now, and whenever there may be something to read. It needs no
+// Await calls try, which must not wait, until it returns true: now, and whenever there may be something to read. It needs no
 // transfers.
-func (d *direct) await(try func(fd uintptr) bool) error { return d.raw.Read(try) }
+func (d *Direct) Await(try func(fd uintptr) bool) error { return d.raw.Read(try) }
 
-// awaits says whether await can be called.
-func (d *direct) awaits() bool { return d.raw != nil }
+// Awaits says whether Await can be called.
+func (d *Direct) Awaits() bool { return d.raw != nil }
 
-// use gives d what it needs for reads and writes, or takes it away.
-func (d *direct) use(t *transfers) { d.transfers = t }
+// Use gives d what it needs for reads and writes, or takes it away.
+func (d *Direct) Use(t *Transfers) { d.Transfers = t }
 
 // Read reads what there is, and waits for something to be.
-func (d *direct) Read(p []byte) (int, error) {
+func (d *Direct) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -87,12 +88,12 @@ func (d *direct) Read(p []byte) (int, error) {
 	return d.in.result()
 }
 
-// ReadReady reads what there is. Where nothing is, or a deadline has passed, it fails with errWouldWait.
-func (d *direct) ReadReady(p []byte) (int, error) {
+// ReadReady reads what there is. Where nothing is, or a deadline has passed, it fails with ErrWouldWait.
+func (d *Direct) ReadReady(p []byte) (int, error) {
 	d.in = transfer{p: p, once: true}
 	err := d.raw.Read(d.reads)
-	if d.in.blocked || temporary(err) {
-		return 0, errWouldWait
+	if d.in.blocked || Temporary(err) {
+		return 0, ErrWouldWait
 	}
 	if err != nil {
 		return 0, err
@@ -108,11 +109,11 @@ func (t *transfer) result() (int, error) {
 	return t.n, t.err
 }
 
-func (t *transfers) read(fd uintptr) bool { return t.in.receive(fd) }
+func (t *Transfers) read(fd uintptr) bool { return t.in.receive(fd) }
 
 // receive reads without waiting. It says whether that came to something.
 func (t *transfer) receive(fd uintptr) bool {
-	n, errno := recv(fd, t.p)
+	n, errno := Receive(fd, t.p)
 	switch errno {
 	case 0:
 		t.n = n
@@ -126,7 +127,7 @@ func (t *transfer) receive(fd uintptr) bool {
 }
 
 // Write writes all of p.
-func (d *direct) Write(p []byte) (int, error) {
+func (d *Direct) Write(p []byte) (int, error) {
 	d.out = transfer{p: p}
 	err := d.raw.Write(d.writes)
 	if err == nil {
@@ -138,7 +139,7 @@ func (d *direct) Write(p []byte) (int, error) {
 
 // WriteSome writes as much of p as can be written without waiting, whatever the deadline. What keeps it from writing all shows with
 // the next Write.
-func (d *direct) WriteSome(p []byte) int {
+func (d *Direct) WriteSome(p []byte) int {
 	d.out = transfer{p: p, once: true}
 	_ = d.raw.Write(d.writes)
 	d.out.p = nil
@@ -146,7 +147,7 @@ func (d *direct) WriteSome(p []byte) int {
 }
 
 // WriteSomeOf is WriteSome for what are several pieces.
-func (d *direct) WriteSomeOf(pieces [][]byte) int {
+func (d *Direct) WriteSomeOf(pieces [][]byte) int {
 	if len(pieces) > gather {
 		return 0
 	}
@@ -156,12 +157,12 @@ func (d *direct) WriteSomeOf(pieces [][]byte) int {
 	return d.out.n
 }
 
-func (t *transfers) gather(fd uintptr) bool {
+func (t *Transfers) gather(fd uintptr) bool {
 	t.out.n, _ = sendAll(fd, t.pieces)
 	return true
 }
 
-func (t *transfers) write(fd uintptr) bool { return t.out.send(fd) }
+func (t *Transfers) write(fd uintptr) bool { return t.out.send(fd) }
 
 // send writes without waiting. It says whether all was written, or can never be.
 func (t *transfer) send(fd uintptr) bool {
@@ -180,35 +181,35 @@ func (t *transfer) send(fd uintptr) bool {
 	return true
 }
 
-// asked is what came of Ask.
-type asked struct {
-	sent  int   // bytes of the request that were written
-	n     int   // bytes of the answer that were read
-	err   error // of reading: the endpoint of a connection that cannot be written to may have said why
-	noisy bool  // there was something to read before; nothing was sent
+// Asked is what came of Ask.
+type Asked struct {
+	Sent  int   // bytes of the request that were written
+	N     int   // bytes of the answer that were read
+	Err   error // of reading: the endpoint of a connection that cannot be written to may have said why
+	Noisy bool  // there was something to read before; nothing was sent
 }
 
 // Ask writes a request and reads the first bytes of the answer into p. Where not all of the request can be written without waiting,
 // it leaves the rest, and the reading, to the caller.
 //
 // It is what a look, a write and a read would be, but does not read in vain while the answer cannot be there yet.
-func (d *direct) Ask(request, p []byte) (a asked) {
+func (d *Direct) Ask(request, p []byte) (a Asked) {
 	d.in, d.out, d.asking = transfer{p: p}, transfer{p: request}, askBegun
 	err := d.raw.Read(d.asks)
-	a.sent, d.out.p = d.out.n, nil
+	a.Sent, d.out.p = d.out.n, nil
 	switch {
 	case err != nil:
-		d.in.p, a.err = nil, err
+		d.in.p, a.Err = nil, err
 	case d.asking == askWaiting:
-		a.n, a.err = d.in.result()
+		a.N, a.Err = d.in.result()
 	default:
-		d.in.p, a.noisy = nil, d.asking == askNoisy
+		d.in.p, a.Noisy = nil, d.asking == askNoisy
 	}
 	return a
 }
 
 // ask begins with what was known of the connection's readiness forgotten, so that whatever comes after its look wakes it.
-func (t *transfers) ask(fd uintptr) bool {
+func (t *Transfers) ask(fd uintptr) bool {
 	if t.asking == askWaiting {
 		return t.in.receive(fd)
 	}

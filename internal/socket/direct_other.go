@@ -1,13 +1,13 @@
 //go:build !unix
 
-package http1
+package socket
 
 import "syscall"
 
-// directly says that there are no system calls for direct.
+// directly says that there are no system calls for Direct.
 const directly = false
 
-func recv(uintptr, []byte) (int, syscall.Errno) { return 0, syscall.EINVAL }
+func Receive(uintptr, []byte) (int, syscall.Errno) { return 0, syscall.EINVAL }
 
 func peek(uintptr, []byte) (int, syscall.Errno) { return 0, syscall.EINVAL }
 
