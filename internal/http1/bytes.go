@@ -44,8 +44,18 @@ func isToken(s []byte) bool {
 	return len(s) > 0
 }
 
-// isValue says whether s may be a field's value: no control characters but tabs (RFC 9110, section 5.5).
-func isValue(s []byte) bool {
+// IsName says whether s is the name of a field, or a method: a token (RFC 9110, section 5.6.2).
+func IsName(s string) bool {
+	for i := range len(s) {
+		if classes[s[i]]&inToken == 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// IsValue says whether s may be a field's value: no control characters but tabs (RFC 9110, section 5.5).
+func IsValue(s []byte) bool {
 	for len(s) >= 8 {
 		if hasControl(binary.LittleEndian.Uint64(s)) && !isValueBytes(s[:8]) {
 			return false
@@ -89,8 +99,8 @@ func canonical(name []byte) {
 	}
 }
 
-// decimal reads a number of digits and nothing else (RFC 9110, section 8.6).
-func decimal(s string) (int64, bool) {
+// Decimal reads a number of digits and nothing else (RFC 9110, section 8.6).
+func Decimal(s string) (int64, bool) {
 	if len(s) == 0 || len(s) > 18 {
 		return 0, false
 	}
@@ -105,8 +115,8 @@ func decimal(s string) (int64, bool) {
 	return n, true
 }
 
-// equalFold compares a value with a text in lower case, without regard to the case of ASCII letters.
-func equalFold(s, lower string) bool {
+// EqualFold compares a value with a text in lower case, without regard to the case of ASCII letters.
+func EqualFold(s, lower string) bool {
 	if len(s) != len(lower) {
 		return false
 	}

@@ -28,8 +28,20 @@ const maxExcess = 16 << 10
 // reads them never has to wait, and would have a processor for itself until the scheduler takes it away.
 const yieldAfter = 512
 
+// chunkedReader decodes chunked coding.
+type chunkedReader struct {
+	r       *Reader
+	limits  *Limits
+	trailer http.Header // filled at the end, before io.EOF is returned; nil when there was none
+	left    uint64      // of the current chunk
+	state   chunkState
+	chunks  uint  // so far
+	excess  int64 // bytes that were no data, less what is reasonable for the data that came
+	err     error
+}
+
 // begin readies c for a body.
-func (c *chunkedReader) begin(r *reader, l *limits) { *c = chunkedReader{r: r, limits: l} }
+func (c *chunkedReader) begin(r *Reader, l *Limits) { *c = chunkedReader{r: r, limits: l} }
 
 // Read fills p with the data of as many chunks as there are without waiting, at least of one.
 func (c *chunkedReader) Read(p []byte) (n int, err error) {
@@ -56,7 +68,7 @@ func (c *chunkedReader) Read(p []byte) (n int, err error) {
 
 // ready says whether the next step needs no byte that is not buffered yet.
 func (c *chunkedReader) ready() bool {
-	b := c.r.peek()
+	b := c.r.Peek()
 	switch c.state {
 	case atData:
 		return len(b) > 0
@@ -70,7 +82,7 @@ func (c *chunkedReader) ready() bool {
 
 // buffered says how many bytes of data can be read without waiting: of the current chunk, or of the next one.
 func (c *chunkedReader) buffered() int {
-	b, left := c.r.peek(), c.left
+	b, left := c.r.Peek(), c.left
 	if c.state == atDataEnd && bytes.HasPrefix(b, crlf) {
 		b = b[2:]
 	} else if c.state == atDataEnd || c.state == atTrailer {
@@ -117,8 +129,8 @@ func (c *chunkedReader) step(p []byte) (int, error) {
 // readData reads into p directly when the data of the chunk goes far beyond the buffer, and through the buffer when more chunks
 // may come with it.
 func (c *chunkedReader) readData(p []byte) (int, error) {
-	if c.r.buffered() == 0 && len(p) < smallBuffer {
-		if err := c.fill(smallBuffer); err != nil {
+	if c.r.Buffered() == 0 && len(p) < SmallBuffer {
+		if err := c.fill(SmallBuffer); err != nil {
 			return 0, err
 		}
 	}
@@ -127,7 +139,7 @@ func (c *chunkedReader) readData(p []byte) (int, error) {
 
 // fill waits for more bytes.
 func (c *chunkedReader) fill(limit int) error {
-	err := c.r.fill(limit)
+	err := c.r.Fill(limit)
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
 	}
@@ -137,18 +149,18 @@ func (c *chunkedReader) fill(limit int) error {
 var crlf = []byte("\r\n")
 
 func (c *chunkedReader) readDataEnd() error {
-	for c.r.buffered() < 2 {
-		if b := c.r.peek(); len(b) == 1 && b[0] != '\r' {
+	for c.r.Buffered() < 2 {
+		if b := c.r.Peek(); len(b) == 1 && b[0] != '\r' {
 			break
 		}
-		if err := c.fill(smallBuffer); err != nil {
+		if err := c.fill(SmallBuffer); err != nil {
 			return err
 		}
 	}
-	if !bytes.HasPrefix(c.r.peek(), crlf) {
+	if !bytes.HasPrefix(c.r.Peek(), crlf) {
 		return fault("there is no CRLF after the data of a chunk")
 	}
-	c.r.discard(2)
+	c.r.Discard(2)
 	c.state = atSize
 	return nil
 }
@@ -156,22 +168,22 @@ func (c *chunkedReader) readDataEnd() error {
 // readSize reads a line with the size of a chunk (RFC 9112, section 7.1).
 func (c *chunkedReader) readSize() error {
 	for {
-		b := c.r.peek()
+		b := c.r.Peek()
 		end := bytes.IndexByte(b, '\n')
-		if end < 0 && len(b) < c.limits.line {
+		if end < 0 && len(b) < c.limits.Line {
 			if bad := earlySizeFault(b); bad != nil {
 				return bad
 			}
-			if err := c.fill(c.limits.line); err != nil {
+			if err := c.fill(c.limits.Line); err != nil {
 				return err
 			}
 			continue
 		}
-		if end < 0 || end >= c.limits.line {
+		if end < 0 || end >= c.limits.Line {
 			return &ParseError{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "the line with the size of a chunk is too long"}
 		}
 		size, bad := parseChunkLine(b[:end+1])
-		c.r.discard(end + 1)
+		c.r.Discard(end + 1)
 		if bad != nil {
 			return bad
 		}
@@ -301,14 +313,14 @@ func quotedLength(s []byte) int {
 // readTrailer reads the trailer section and ends the body.
 func (c *chunkedReader) readTrailer() error {
 	for seen := 0; ; {
-		b := c.r.peek()
+		b := c.r.Peek()
 		if bytes.HasPrefix(b, crlf) {
-			c.r.discard(2)
+			c.r.Discard(2)
 			return io.EOF
 		}
-		if i := bytes.Index(b, headEnd); i >= 0 && i+4 <= c.limits.trailer {
+		if i := bytes.Index(b, headEnd); i >= 0 && i+4 <= c.limits.Trailer {
 			bad := c.parseTrailer(b[:i+4])
-			c.r.discard(i + 4)
+			c.r.Discard(i + 4)
 			if bad != nil {
 				return bad
 			}
@@ -318,7 +330,7 @@ func (c *chunkedReader) readTrailer() error {
 			return bad
 		}
 		seen = len(b)
-		err := c.fill(c.limits.trailer)
+		err := c.fill(c.limits.Trailer)
 		if err == errFull {
 			return &ParseError{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "the trailer section is too large"}
 		}
@@ -331,7 +343,7 @@ func (c *chunkedReader) readTrailer() error {
 // parseTrailer parses a trailer section, with the empty line at its end. Fields that may not be in one are dropped, and those that
 // could change where a message ends or goes are refused (RFC 9110, section 6.5.1).
 func (c *chunkedReader) parseTrailer(b []byte) *ParseError {
-	spans, bad := scanFields(b, 0, c.limits.fields, nil)
+	spans, bad := scanFields(b, 0, c.limits.Fields, nil)
 	if bad != nil {
 		return bad
 	}
@@ -375,10 +387,10 @@ func inTrailer(name string) trailerRule {
 	return trailerPasses
 }
 
-// passesInTrailer says whether a field with a canonical name may be sent in a trailer section (RFC 9110, section 6.5.1).
-func passesInTrailer(name string) bool { return inTrailer(name) == trailerPasses }
+// PassesInTrailer says whether a field with a canonical name may be sent in a trailer section (RFC 9110, section 6.5.1).
+func PassesInTrailer(name string) bool { return inTrailer(name) == trailerPasses }
 
-// appendChunkSize appends the line before the data of a chunk of n bytes. CRLF goes after the data.
-func appendChunkSize(b []byte, n int) []byte {
+// AppendChunkSize appends the line before the data of a chunk of n bytes. CRLF goes after the data.
+func AppendChunkSize(b []byte, n int) []byte {
 	return append(strconv.AppendUint(b, uint64(n), 16), '\r', '\n')
 }

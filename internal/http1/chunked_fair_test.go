@@ -26,12 +26,12 @@ func TestTinyChunksYield(t *testing.T) {
 			runtime.Gosched()
 		}
 	}()
-	l := limits{}.orDefaults()
-	var r reader
-	r.attach(&pieces{data: data, size: bigBuffer})
-	defer r.drop()
-	var b bodyReader
-	b.begin(&r, chunked, -1, &l)
+	l := Limits{}.OrDefaults()
+	var r Reader
+	r.Attach(&pieces{data: data, size: BigBuffer})
+	defer r.Drop()
+	var b BodyReader
+	b.Begin(&r, Chunked, -1, &l)
 	n, err := io.Copy(io.Discard, &b)
 	over.Store(true)
 	<-done

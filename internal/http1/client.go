@@ -52,7 +52,7 @@ type ClientConn struct {
 	nc     net.Conn
 	since  time.Time // when it was made
 	o      ClientOptions
-	limits limits
+	limits Limits
 	probe  socket.Probe
 	direct socket.Direct
 
@@ -61,7 +61,7 @@ type ClientConn struct {
 	large  bool      // the last answer did not fit into a small buffer
 	armed  time.Time // the read deadline that is set; zero: none. It belongs to who reads
 	warmed time.Time // the write deadline that is set; zero: none
-	in     reader
+	in     Reader
 }
 
 // The states of a connection.
@@ -75,7 +75,7 @@ const (
 // the connection can be looked at without waiting.
 func NewClientConn(nc net.Conn, o ClientOptions) *ClientConn {
 	o = o.withDefaults()
-	c := &ClientConn{nc: nc, since: time.Now(), o: o, limits: limits{head: o.MaxHeader, fields: o.MaxHeader / 4}.orDefaults()}
+	c := &ClientConn{nc: nc, since: time.Now(), o: o, limits: Limits{Head: o.MaxHeader, Fields: o.MaxHeader / 4}.OrDefaults()}
 	c.probe.Attach(nc)
 	c.direct.Attach(socket.Plain(nc), socket.NewTransfers())
 	return c

@@ -16,7 +16,7 @@ type clientBody struct {
 	closed atomic.Bool
 
 	mu     sync.Mutex // held while it is read
-	reader bodyReader
+	reader BodyReader
 	err    error
 }
 
@@ -53,12 +53,12 @@ func (b *clientBody) finish(err error) {
 		b.err = x.wrap(x.fail(BodyPhase, err))
 	}
 	x.end(err == io.EOF)
-	b.reader.detach()
+	b.reader.Detach()
 }
 
 // keepTrailer adds the trailer fields to those that were announced.
 func (b *clientBody) keepTrailer() {
-	trailer, r := b.reader.trailer(), &b.x.resp
+	trailer, r := b.reader.Trailer(), &b.x.resp
 	if r.Trailer == nil {
 		r.Trailer = trailer
 		return
@@ -92,13 +92,13 @@ func (b *clientBody) closeLate() bool {
 		return true
 	}
 	b.err = http.ErrBodyReadAfterClose
-	left := b.reader.remaining()
-	whole := left >= 0 && left <= int64(b.x.c.in.buffered())
+	left := b.reader.Remaining()
+	whole := left >= 0 && left <= int64(b.x.c.in.Buffered())
 	if whole {
-		b.x.c.in.discard(int(left))
+		b.x.c.in.Discard(int(left))
 	}
 	b.x.end(whole)
-	b.reader.detach()
+	b.reader.Detach()
 	return true
 }
 
@@ -120,7 +120,7 @@ func (b *clientBody) Buffered() int {
 	if b.err != nil {
 		return 0
 	}
-	return b.reader.buffered()
+	return b.reader.Buffered()
 }
 
 // splices is from which length a body is left to the system to copy.
@@ -140,8 +140,8 @@ func (b *clientBody) writeTo(w io.Writer) (total int64, err error) {
 	if b.err == io.EOF {
 		return 0, nil
 	}
-	buf := takeBig()
-	defer recycle(nil, buf)
+	buf := TakeBig()
+	defer Recycle(nil, buf)
 	for {
 		if to, ok := b.splicesTo(w); ok {
 			n, err := b.splice(to)
@@ -170,7 +170,7 @@ func (b *clientBody) writeTo(w io.Writer) (total int64, err error) {
 
 // splicesTo says whether the system can copy the rest of the body. It cannot while some of it is buffered here.
 func (b *clientBody) splicesTo(w io.Writer) (*net.TCPConn, bool) {
-	if b.err != nil || b.reader.remaining() < splices || b.x.c.in.buffered() > 0 {
+	if b.err != nil || b.reader.Remaining() < splices || b.x.c.in.Buffered() > 0 {
 		return nil, false
 	}
 	to, ok := w.(*net.TCPConn)
@@ -185,14 +185,14 @@ func (b *clientBody) splicesTo(w io.Writer) (*net.TCPConn, bool) {
 // has moved, so that the limit on standing still is up to twice as long.
 func (b *clientBody) splice(to *net.TCPConn) (total int64, err error) {
 	x := b.x
-	from := io.LimitedReader{R: x.c.nc, N: b.reader.remaining()}
+	from := io.LimitedReader{R: x.c.nc, N: b.reader.Remaining()}
 	x.since = x.c.now()
 	now := x.since
 	for {
 		x.arm(now)
 		n, err := to.ReadFrom(&from)
 		total += n
-		b.reader.passed(b.reader.remaining() - from.N)
+		b.reader.Passed(b.reader.Remaining() - from.N)
 		now = x.c.now()
 		switch {
 		case from.N == 0:

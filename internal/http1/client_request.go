@@ -81,12 +81,12 @@ func (x *trip) write(b []byte) *ClientError {
 func (x *trip) ask(b []byte) *ClientError {
 	in := &x.c.in
 	if x.c.large {
-		in.spacious()
+		in.Spacious()
 	}
 	x.since = x.start
 	x.arm(x.start)
-	a := x.c.direct.Ask(b, in.space())
-	in.advance(a.N)
+	a := x.c.direct.Ask(b, in.Space())
+	in.Advance(a.N)
 	x.sent, x.heard = a.Sent > 0, a.N > 0
 	switch {
 	case a.Noisy:
@@ -197,7 +197,7 @@ func appendRequest(b []byte, req *http.Request, fallback string) ([]byte, int64,
 	if host == "" {
 		host = fallback
 	}
-	if !isHost(host) {
+	if !IsHost(host) {
 		return b, 0, errHost
 	}
 	b = append(b, "Host: "...)
@@ -242,7 +242,7 @@ func appendRequestLine(b []byte, req *http.Request) ([]byte, error) {
 		method = http.MethodGet
 	}
 	switch {
-	case !isName(method):
+	case !IsName(method):
 		return b, errMethod
 	case method == http.MethodConnect:
 		return b, errConnect
@@ -283,14 +283,14 @@ func appendStrict(b []byte, name string, values []string) ([]byte, error) {
 	if len(values) == 0 {
 		return b, nil
 	}
-	if !isName(name) {
+	if !IsName(name) {
 		return b, errName
 	}
 	for _, value := range values {
 		b = append(b, name...)
 		b = append(b, ": "...)
 		at := len(b)
-		if b = append(b, value...); !isValue(b[at:]) {
+		if b = append(b, value...); !IsValue(b[at:]) {
 			return b, errValue
 		}
 		b = append(b, "\r\n"...)
@@ -302,7 +302,7 @@ func appendStrict(b []byte, name string, values []string) ([]byte, error) {
 func appendAnnouncement(b []byte, trailer http.Header) []byte {
 	separator := "Trailer: "
 	for name := range trailer {
-		if !isName(name) || !passesInTrailer(name) {
+		if !IsName(name) || !PassesInTrailer(name) {
 			continue
 		}
 		b = append(b, separator...)
@@ -319,7 +319,7 @@ func appendAnnouncement(b []byte, trailer http.Header) []byte {
 func appendTrailer(b []byte, trailer http.Header) ([]byte, error) {
 	b = append(b, '0', '\r', '\n')
 	for name, values := range trailer {
-		if !passesInTrailer(http.CanonicalHeaderKey(name)) {
+		if !PassesInTrailer(http.CanonicalHeaderKey(name)) {
 			continue
 		}
 		var err error

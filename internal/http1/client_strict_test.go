@@ -42,7 +42,7 @@ func judge(t testing.TB, method string, pieces [][]byte) (verdict, *canned, *htt
 	if ended != 1 {
 		t.Errorf("the exchange ended %d times", ended)
 	}
-	if c.in.buf != nil {
+	if c.in.Peek() != nil {
 		t.Error("a buffer is held")
 	}
 	return got, nc, resp

@@ -30,7 +30,7 @@ func TestClientKeepsItsConnection(t *testing.T) {
 		if resp, body := exchange(t, c, outgoing("GET", "/", nil)); resp.StatusCode != 200 || body != "hello" {
 			t.Fatalf("got %d %q", resp.StatusCode, body)
 		}
-		if !c.Reusable() || c.Served() != i+1 || c.in.buf != nil {
+		if !c.Reusable() || c.Served() != i+1 || c.in.Peek() != nil {
 			t.Fatalf("after %d: not at rest", i)
 		}
 	}

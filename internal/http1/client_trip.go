@@ -35,7 +35,7 @@ type trip struct {
 
 	resp http.Response
 	body clientBody
-	head head   // of the answer, while it is read
+	head Head   // of the answer, while it is read
 	out  []byte // what is sent of the request together with its head
 }
 
@@ -45,10 +45,10 @@ var trips = sync.Pool{New: func() any { return &trip{out: make([]byte, 0, 1<<10)
 // recycle gives the exchange back for another one, with all that its answer is made of.
 func (x *trip) recycle() {
 	out := x.out
-	if cap(out) > bigBuffer {
+	if cap(out) > BigBuffer {
 		out = nil
 	}
-	x.head.recycle()
+	x.head.Recycle()
 	*x = trip{head: x.head, out: out[:0]}
 	trips.Put(x)
 }
@@ -72,7 +72,7 @@ const maxInterims = 100
 // receive reads heads up to the one of the answer.
 func (x *trip) receive(req *http.Request) *ClientError {
 	h := &x.head
-	x.c.in.attach(x)
+	x.c.in.Attach(x)
 	for n := 0; ; n++ {
 		if n > maxInterims {
 			return x.fail(HeaderPhase, &ClientError{Phase: HeaderPhase, Kind: Malformed, Err: errInterims})
@@ -81,15 +81,15 @@ func (x *trip) receive(req *http.Request) *ClientError {
 			return x.fail(HeaderPhase, err)
 		}
 		switch {
-		case h.status == http.StatusSwitchingProtocols:
+		case h.Status == http.StatusSwitchingProtocols:
 			return x.switched(req, h)
-		case h.status >= 200:
+		case h.Status >= 200:
 			return x.answered(req, h)
 		}
-		if _, _, bad := responseLength(h, req.Method); bad != nil {
+		if _, _, bad := ResponseLength(h, req.Method); bad != nil {
 			return x.fail(HeaderPhase, bad)
 		}
-		if h.status == http.StatusContinue && x.consent {
+		if h.Status == http.StatusContinue && x.consent {
 			x.consent = false
 			x.upload.begin()
 		}
@@ -102,61 +102,61 @@ func (x *trip) receive(req *http.Request) *ClientError {
 var version = []byte("HTTP/1.")
 
 // readHead reads one head. What is not HTTP is seen by its first bytes, as its end may never come.
-func (x *trip) readHead(h *head) error {
+func (x *trip) readHead(h *Head) error {
 	in := &x.c.in
 	for {
-		b := in.peek()
+		b := in.Peek()
 		n := min(len(b), len(version))
 		if !bytes.Equal(b[:n], version[:n]) {
 			return &ClientError{Phase: HeaderPhase, Kind: Malformed, Err: errNotHTTP}
 		}
 		if n == len(version) {
-			return in.readResponseHead(h, &x.c.limits)
+			return in.ReadResponseHead(h, &x.c.limits)
 		}
-		if err := in.fill(smallBuffer); err != nil {
+		if err := in.Fill(SmallBuffer); err != nil {
 			return err
 		}
 	}
 }
 
 // tell passes an interim answer on.
-func (x *trip) tell(h *head) error {
+func (x *trip) tell(h *Head) error {
 	if x.interim == nil {
 		return nil
 	}
-	return x.interim(h.status, h.give())
+	return x.interim(h.Status, h.GiveHeader())
 }
 
 // answered makes the answer of its head.
-func (x *trip) answered(req *http.Request, h *head) *ClientError {
-	f, length, bad := responseLength(h, req.Method)
+func (x *trip) answered(req *http.Request, h *Head) *ClientError {
+	f, length, bad := ResponseLength(h, req.Method)
 	if bad != nil {
 		return x.fail(HeaderPhase, bad)
 	}
 	x.respond(req, h)
-	x.lasting = h.persistent() && f != untilClose
+	x.lasting = h.Persistent() && f != UntilClose
 	x.partly = x.partly || x.consent
-	if f == noBody {
+	if f == NoBody {
 		x.resp.Body = http.NoBody
 		x.resp.ContentLength = 0
 		if req.Method == http.MethodHead {
-			x.resp.ContentLength = h.length
+			x.resp.ContentLength = h.Length
 		}
 		x.end(true)
 		return nil
 	}
 	x.phase = BodyPhase
-	x.c.large = length < 0 || length > smallBuffer/2
+	x.c.large = length < 0 || length > SmallBuffer/2
 	x.resp.ContentLength = length
 	x.body.x = x
-	x.body.reader.begin(&x.c.in, f, length, &x.c.limits)
+	x.body.reader.Begin(&x.c.in, f, length, &x.c.limits)
 	x.resp.Body = &x.body
 	return nil
 }
 
 // switched hands the connection over after 101.
-func (x *trip) switched(req *http.Request, h *head) *ClientError {
-	if _, _, bad := responseLength(h, req.Method); bad != nil {
+func (x *trip) switched(req *http.Request, h *Head) *ClientError {
+	if _, _, bad := ResponseLength(h, req.Method); bad != nil {
 		return x.fail(HeaderPhase, bad)
 	}
 	if !x.asked || x.partly || x.consent || x.upload != nil && !x.upload.completed() {
@@ -170,32 +170,32 @@ func (x *trip) switched(req *http.Request, h *head) *ClientError {
 }
 
 // respond fills in what a head says.
-func (x *trip) respond(req *http.Request, h *head) {
+func (x *trip) respond(req *http.Request, h *Head) {
 	r := &x.resp
-	r.Request, r.StatusCode, r.Status = req, h.status, statusText(h)
-	r.ProtoMajor, r.ProtoMinor, r.Proto = 1, h.minor, "HTTP/1.1"
-	if h.minor == 0 {
+	r.Request, r.StatusCode, r.Status = req, h.Status, statusText(h)
+	r.ProtoMajor, r.ProtoMinor, r.Proto = 1, h.Minor, "HTTP/1.1"
+	if h.Minor == 0 {
 		r.Proto = "HTTP/1.0"
 	}
-	r.Header, r.Trailer, r.Close = h.header, h.trailer, !h.persistent()
+	r.Header, r.Trailer, r.Close = h.Header, h.Trailer, !h.Persistent()
 	if r.Header == nil {
 		r.Header = http.Header{}
 	}
-	if h.chunked {
+	if h.Chunked {
 		r.TransferEncoding = []string{"chunked"}
 	}
 }
 
 // statusText is a status with its reason. That of the usual ones is at hand.
-func statusText(h *head) string {
-	if h.status == 200 && h.reason == "OK" {
+func statusText(h *Head) string {
+	if h.Status == 200 && h.Reason == "OK" {
 		return "200 OK"
 	}
 	var code [3]byte
-	for i, n := 2, h.status; i >= 0; i, n = i-1, n/10 {
+	for i, n := 2, h.Status; i >= 0; i, n = i-1, n/10 {
 		code[i] = byte('0' + n%10)
 	}
-	return string(code[:]) + " " + h.reason
+	return string(code[:]) + " " + h.Reason
 }
 
 // end ends the exchange: what it held is given back, and the connection is at rest or closed afterwards.
@@ -208,7 +208,7 @@ func (x *trip) end(whole bool) {
 		return
 	}
 	c := x.c
-	whole = whole && c.in.buffered() == 0
+	whole = whole && c.in.Buffered() == 0
 	if x.sent {
 		whole = whole && x.lasting && !x.partly && (x.upload == nil || x.upload.completed())
 	}
@@ -218,8 +218,8 @@ func (x *trip) end(whole bool) {
 	if x.upload != nil {
 		x.upload.over.Store(true)
 	}
-	c.in.attach(nil)
-	c.in.drop()
+	c.in.Attach(nil)
+	c.in.Drop()
 	if !whole || !c.state.CompareAndSwap(clientBusy, clientResting) {
 		c.abort()
 	}

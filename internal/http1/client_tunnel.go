@@ -22,8 +22,8 @@ type clientTunnel struct {
 
 func newClientTunnel(x *trip) *clientTunnel {
 	t := &clientTunnel{x: x}
-	t.rest = append(t.rest, x.c.in.peek()...)
-	x.c.in.drop()
+	t.rest = append(t.rest, x.c.in.Peek()...)
+	x.c.in.Drop()
 	x.disarmWrite()
 	if !x.watched {
 		x.watch()

@@ -21,8 +21,8 @@ type upload struct {
 
 	buf   []byte // what pieces are made in: one of the next
 	huge  *[hugeBuffer]byte
-	big   *[bigBuffer]byte
-	small *[smallBuffer]byte
+	big   *[BigBuffer]byte
+	small *[SmallBuffer]byte
 	full  bool   // the last piece filled it
 	total int64  // bytes of the body so far
 	rest  []byte // in buf, to be sent before more is read
@@ -149,7 +149,7 @@ func (u *upload) completed() bool {
 func (u *upload) run() {
 	if len(u.rest) == 0 { // or it is in the buffer
 		u.end()
-		u.small = takeSmall()
+		u.small = TakeSmall()
 		u.buf = u.small[:]
 	}
 	end := u.copy()
@@ -173,7 +173,7 @@ func (u *upload) end() {
 	if u.huge != nil {
 		hugeBuffers.Put(u.huge)
 	}
-	recycle(u.small, u.big)
+	Recycle(u.small, u.big)
 	u.huge, u.big, u.small, u.buf, u.rest = nil, nil, nil, nil, nil
 }
 
@@ -186,7 +186,7 @@ func (u *upload) copy() uint32 {
 		if len(u.rest) == 0 && !u.last {
 			if u.full && u.small != nil { // more comes at a time than a slow client sends
 				u.end()
-				u.big = takeBig()
+				u.big = TakeBig()
 				u.buf = u.big[:]
 			}
 			err := u.fill(u.read)
@@ -259,7 +259,7 @@ func (u *upload) piece(n int, last bool) ([]byte, error) {
 	}
 	if n > 0 {
 		var line [chunkRoom]byte
-		size := appendChunkSize(line[:0], n)
+		size := AppendChunkSize(line[:0], n)
 		start -= len(size)
 		copy(buf[start:], size)
 		end += copy(buf[end:], "\r\n")

@@ -28,7 +28,7 @@ func seen(r *http.Request) string {
 	}
 	fmt.Fprintf(&b, "%q complete=%v\n", body, err == nil)
 	for _, name := range slices.Sorted(maps.Keys(r.Trailer)) {
-		if r.Trailer[name] != nil && passesInTrailer(name) {
+		if r.Trailer[name] != nil && PassesInTrailer(name) {
 			fmt.Fprintf(&b, "%s: %q\n", name, r.Trailer[name])
 		}
 	}
@@ -181,40 +181,40 @@ func FuzzRequestHead(f *testing.F) {
 			f.Add([]byte(test.in))
 		}
 	}
-	l := limits{}.orDefaults()
-	var h head
+	l := Limits{}.OrDefaults()
+	var h Head
 	f.Fuzz(func(t *testing.T, in []byte) {
-		var r reader
-		r.attach(bytes.NewReader(in))
-		defer r.drop()
+		var r Reader
+		r.Attach(bytes.NewReader(in))
+		defer r.Drop()
 		var u url.URL
-		if err := r.readRequestHead(&h, &l); err != nil || h.setURL(&u) != nil {
+		if err := r.ReadRequestHead(&h, &l); err != nil || h.SetURL(&u) != nil {
 			return
 		}
 		theirs, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(in)))
 		if err != nil {
 			t.Fatalf("ours takes %q, net/http says %v", in, err)
 		}
-		if h.method == http.MethodConnect {
+		if h.Method == http.MethodConnect {
 			return
 		}
-		f, length := requestLength(&h)
+		f, length := RequestLength(&h)
 		chunkedThere := len(theirs.TransferEncoding) > 0
-		if h.method != theirs.Method || h.target != theirs.RequestURI || h.host != theirs.Host || u != *theirs.URL || (f == chunked) != chunkedThere || length != theirs.ContentLength {
-			t.Fatalf("%q:\nours %q %q %q %v %d\ntheirs %q %q %q %v %d", in, h.method, h.target, h.host, f, length, theirs.Method, theirs.RequestURI, theirs.Host, theirs.TransferEncoding, theirs.ContentLength)
+		if h.Method != theirs.Method || h.Target != theirs.RequestURI || h.Host != theirs.Host || u != *theirs.URL || (f == Chunked) != chunkedThere || length != theirs.ContentLength {
+			t.Fatalf("%q:\nours %q %q %q %v %d\ntheirs %q %q %q %v %d", in, h.Method, h.Target, h.Host, f, length, theirs.Method, theirs.RequestURI, theirs.Host, theirs.TransferEncoding, theirs.ContentLength)
 		}
-		if !maps.EqualFunc(h.header, theirs.Header, slices.Equal) {
-			t.Fatalf("%q:\nours   %q\ntheirs %q", in, h.header, theirs.Header)
+		if !maps.EqualFunc(h.Header, theirs.Header, slices.Equal) {
+			t.Fatalf("%q:\nours   %q\ntheirs %q", in, h.Header, theirs.Header)
 		}
 		values := map[string]string{}
-		for name, v := range h.header {
+		for name, v := range h.Header {
 			values[name] = strings.Join(v, "|")
 		}
-		for name := range h.header {
-			h.header[name] = append(h.header[name], "more")
+		for name := range h.Header {
+			h.Header[name] = append(h.Header[name], "more")
 		}
 		for name, before := range values {
-			if got := strings.Join(h.header[name], "|"); got != before+"|more" {
+			if got := strings.Join(h.Header[name], "|"); got != before+"|more" {
 				t.Fatalf("%q: appending to one field changed %s: %q", in, name, got)
 			}
 		}
@@ -228,16 +228,16 @@ func FuzzResponseHead(f *testing.F) {
 	} {
 		f.Add([]byte(in))
 	}
-	l := limits{}.orDefaults()
-	var h head
+	l := Limits{}.OrDefaults()
+	var h Head
 	f.Fuzz(func(t *testing.T, in []byte) {
-		var r reader
-		r.attach(bytes.NewReader(in))
-		defer r.drop()
-		if err := r.readResponseHead(&h, &l); err != nil {
+		var r Reader
+		r.Attach(bytes.NewReader(in))
+		defer r.Drop()
+		if err := r.ReadResponseHead(&h, &l); err != nil {
 			return
 		}
-		framing, length, bad := responseLength(&h, "GET")
+		framing, length, bad := ResponseLength(&h, "GET")
 		if bad != nil {
 			return
 		}
@@ -245,12 +245,12 @@ func FuzzResponseHead(f *testing.F) {
 		if err != nil {
 			t.Fatalf("ours takes %q, net/http says %v", in, err)
 		}
-		same := h.status == theirs.StatusCode && (framing == chunked) == (len(theirs.TransferEncoding) > 0)
-		if framing == fixed {
+		same := h.Status == theirs.StatusCode && (framing == Chunked) == (len(theirs.TransferEncoding) > 0)
+		if framing == Fixed {
 			same = same && length == theirs.ContentLength
 		}
-		if !same || !maps.EqualFunc(h.header, theirs.Header, slices.Equal) {
-			t.Fatalf("%q:\nours   %d %v %d %q\ntheirs %d %v %d %q", in, h.status, framing, length, h.header, theirs.StatusCode, theirs.TransferEncoding, theirs.ContentLength, theirs.Header)
+		if !same || !maps.EqualFunc(h.Header, theirs.Header, slices.Equal) {
+			t.Fatalf("%q:\nours   %d %v %d %q\ntheirs %d %v %d %q", in, h.Status, framing, length, h.Header, theirs.StatusCode, theirs.TransferEncoding, theirs.ContentLength, theirs.Header)
 		}
 	})
 }
@@ -265,16 +265,16 @@ func FuzzChunked(f *testing.F) {
 			f.Add([]byte(rest), 100)
 		}
 	}
-	l := limits{}.orDefaults()
+	l := Limits{}.OrDefaults()
 	f.Fuzz(func(t *testing.T, in []byte, size int) {
 		if len(in) > theirTrailer {
 			return
 		}
-		var r reader
-		r.attach(&pieces{data: in, size: max(1, size&0xffff)})
-		defer r.drop()
-		var b bodyReader
-		b.begin(&r, chunked, -1, &l)
+		var r Reader
+		r.Attach(&pieces{data: in, size: max(1, size&0xffff)})
+		defer r.Drop()
+		var b BodyReader
+		b.Begin(&r, Chunked, -1, &l)
 		got, err := io.ReadAll(&b)
 		var bad *ParseError
 		if err != nil && err != io.ErrUnexpectedEOF && !errors.As(err, &bad) {

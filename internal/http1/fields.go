@@ -44,7 +44,7 @@ func scanFields(b []byte, base, limit int, spans []span) ([]span, *ParseError) {
 			return spans, fault("a line ends in a bare LF")
 		}
 		value := line[colon+1 : end-1]
-		if !isValue(value) {
+		if !IsValue(value) {
 			return spans, fault("a field's value has a control character")
 		}
 		if len(spans) >= limit {
@@ -82,9 +82,9 @@ func nameFault(line []byte, i int) *ParseError {
 }
 
 // build makes header of the spans, which lie in text. What interpret has taken out of it is left out.
-func (h *head) build(text string) {
-	if h.header == nil {
-		h.header = make(http.Header, max(len(h.spans), 8))
+func (h *Head) build(text string) {
+	if h.Header == nil {
+		h.Header = make(http.Header, max(len(h.spans), 8))
 	}
 	if cap(h.values) < len(h.spans) {
 		h.values = make([]string, 0, max(len(h.spans), 16))
@@ -98,10 +98,10 @@ func (h *head) build(text string) {
 		name := s.nameOf(text)
 		values = append(values, text[s.value:s.valueEnd])
 		i := len(values)
-		h.header[name] = values[i-1 : i : i]
-		if len(h.header) < i-h.repeated {
+		h.Header[name] = values[i-1 : i : i]
+		if len(h.Header) < i-h.repeated {
 			h.repeated++
-			h.header[name] = h.all(text, name, at)
+			h.Header[name] = h.all(text, name, at)
 		}
 	}
 	h.values = values
@@ -109,7 +109,7 @@ func (h *head) build(text string) {
 
 // all returns the values of a name up to a span. That a name stands there twice is seldom, and is seen by the header not growing, so
 // that nothing has to be looked up before.
-func (h *head) all(text, name string, last int) []string {
+func (h *Head) all(text, name string, last int) []string {
 	var values []string
 	for _, s := range h.spans[:last+1] {
 		if text[s.name:s.nameEnd] == name {
@@ -123,7 +123,7 @@ func (h *head) all(text, name string, last int) []string {
 // out of the spans that do not belong into the header.
 //
 // Text is a copy of b. What is only looked at is read from b: its bytes are in the processor's cache, those of the copy not yet.
-func (h *head) interpret(b []byte, text string, request bool) *ParseError {
+func (h *Head) interpret(b []byte, text string, request bool) *ParseError {
 	view := unsafe.String(unsafe.SliceData(b), len(b)) // kept by nobody
 	var hosts, lengths, codings int
 	upgrades, announced := false, false
@@ -137,17 +137,17 @@ func (h *head) interpret(b []byte, text string, request bool) *ParseError {
 		case "Host":
 			if request {
 				hosts++
-				h.host = text[s.value:s.valueEnd]
+				h.Host = text[s.value:s.valueEnd]
 				s.nameEnd = s.name
 			}
 		case "Content-Length":
 			var ok bool
-			if h.length, ok = decimal(value); !ok {
+			if h.Length, ok = Decimal(value); !ok {
 				return fault("Content-Length is not a number")
 			}
 			lengths++
 		case "Transfer-Encoding":
-			if h.chunked = equalFold(value, "chunked"); !h.chunked {
+			if h.Chunked = EqualFold(value, "chunked"); !h.Chunked {
 				return codingFault(value)
 			}
 			codings++
@@ -157,7 +157,7 @@ func (h *head) interpret(b []byte, text string, request bool) *ParseError {
 		case "Upgrade":
 			upgrades = true
 		case "Expect":
-			if h.expects = equalFold(value, "100-continue"); !h.expects && request {
+			if h.Expects = EqualFold(value, "100-continue"); !h.Expects && request {
 				return &ParseError{Status: http.StatusExpectationFailed, Reason: "Expect has an expectation that is not known"}
 			}
 		case "Trailer":
@@ -165,7 +165,7 @@ func (h *head) interpret(b []byte, text string, request bool) *ParseError {
 		}
 	}
 	h.upgrade = h.upgrade && upgrades
-	h.expects = h.expects && h.minor == 1
+	h.Expects = h.Expects && h.Minor == 1
 	switch {
 	case lengths > 1:
 		return fault("there are several Content-Length fields")
@@ -173,14 +173,14 @@ func (h *head) interpret(b []byte, text string, request bool) *ParseError {
 		return fault("there are several Transfer-Encoding fields")
 	case lengths+codings > 1:
 		return fault("there are Content-Length and Transfer-Encoding")
-	case h.chunked && h.minor == 0:
+	case h.Chunked && h.Minor == 0:
 		return fault("there is a Transfer-Encoding in HTTP/1.0")
 	case hosts > 1:
 		return fault("there are several Host fields")
-	case request && hosts == 0 && h.minor == 1:
+	case request && hosts == 0 && h.Minor == 1:
 		return fault("there is no Host field")
 	}
-	if announced && h.chunked {
+	if announced && h.Chunked {
 		return h.announce(text)
 	}
 	return nil
@@ -198,7 +198,7 @@ func codingFault(value string) *ParseError {
 }
 
 // connection reads the options of a Connection field (RFC 9110, section 7.6.1).
-func (h *head) connection(list string) {
+func (h *Head) connection(list string) {
 	for len(list) > 0 {
 		option := list
 		if i := strings.IndexByte(list, ','); i >= 0 {
@@ -207,18 +207,18 @@ func (h *head) connection(list string) {
 			list = ""
 		}
 		switch option = strings.Trim(option, " \t"); {
-		case equalFold(option, "close"):
+		case EqualFold(option, "close"):
 			h.close = true
-		case equalFold(option, "keep-alive"):
+		case EqualFold(option, "keep-alive"):
 			h.keepAlive = true
-		case equalFold(option, "upgrade"):
+		case EqualFold(option, "upgrade"):
 			h.upgrade = true
 		}
 	}
 }
 
 // announce notes the trailer fields that are announced, as far as they may be sent there, and takes Trailer out of the header.
-func (h *head) announce(text string) *ParseError {
+func (h *Head) announce(text string) *ParseError {
 	for i := range h.spans {
 		s := &h.spans[i]
 		if text[s.name:s.nameEnd] != "Trailer" {
@@ -232,10 +232,10 @@ func (h *head) announce(text string) *ParseError {
 			case rule == trailerDropped || !isToken([]byte(name)):
 				continue
 			}
-			if h.trailer == nil {
-				h.trailer = http.Header{}
+			if h.Trailer == nil {
+				h.Trailer = http.Header{}
 			}
-			h.trailer[name] = nil
+			h.Trailer[name] = nil
 		}
 		s.nameEnd = s.name
 	}

@@ -2,33 +2,44 @@ package http1
 
 import "net/http"
 
-// requestLength says how the body of a request ends (RFC 9112, section 6.3). Heads that leave a doubt have been refused before.
-func requestLength(h *head) (framing, int64) {
+// Framing is how a body ends.
+type Framing uint8
+
+// The ways in which a body ends (RFC 9112, section 6.3).
+const (
+	NoBody     Framing = iota
+	Fixed              // after a known number of bytes
+	Chunked            // with its last chunk
+	UntilClose         // with the connection; responses only
+)
+
+// RequestLength says how the body of a request ends (RFC 9112, section 6.3). Heads that leave a doubt have been refused before.
+func RequestLength(h *Head) (Framing, int64) {
 	switch {
-	case h.chunked:
-		return chunked, -1
-	case h.length > 0:
-		return fixed, h.length
+	case h.Chunked:
+		return Chunked, -1
+	case h.Length > 0:
+		return Fixed, h.Length
 	}
-	return noBody, 0
+	return NoBody, 0
 }
 
-// responseLength says how the body of a response to a request with a method ends (RFC 9112, section 6.3).
-func responseLength(h *head, method string) (framing, int64, *ParseError) {
+// ResponseLength says how the body of a response to a request with a method ends (RFC 9112, section 6.3).
+func ResponseLength(h *Head, method string) (Framing, int64, *ParseError) {
 	switch {
-	case h.status < 200 || h.status == http.StatusNoContent:
-		if h.chunked || h.length > 0 {
-			return noBody, 0, fault("there is a length in a response that has no body")
+	case h.Status < 200 || h.Status == http.StatusNoContent:
+		if h.Chunked || h.Length > 0 {
+			return NoBody, 0, fault("there is a length in a response that has no body")
 		}
-		return noBody, 0, nil
-	case method == http.MethodHead, h.status == http.StatusNotModified, method == http.MethodConnect && h.status < 300:
-		return noBody, 0, nil
-	case h.chunked:
-		return chunked, -1, nil
-	case h.length > 0:
-		return fixed, h.length, nil
-	case h.length == 0:
-		return noBody, 0, nil
+		return NoBody, 0, nil
+	case method == http.MethodHead, h.Status == http.StatusNotModified, method == http.MethodConnect && h.Status < 300:
+		return NoBody, 0, nil
+	case h.Chunked:
+		return Chunked, -1, nil
+	case h.Length > 0:
+		return Fixed, h.Length, nil
+	case h.Length == 0:
+		return NoBody, 0, nil
 	}
-	return untilClose, -1, nil
+	return UntilClose, -1, nil
 }

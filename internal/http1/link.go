@@ -3,10 +3,32 @@ package http1
 import (
 	"io"
 	"net"
+	"sync"
 	"time"
 
 	"cardea.dev/cardea/internal/socket"
 )
+
+// link is a connection with limits on how long its reads and writes may stand still. It moves the deadlines of the connection
+// rarely: a deadline that passes too early is found out when it does, and moved then.
+type link struct {
+	conn  net.Conn
+	plain net.Conn // *net.TCPConn or *net.UnixConn: conn itself, or what it stands for; nil: TLS or unknown
+
+	direct socket.Direct // to plain
+
+	readWithin time.Duration // how long reads may take from the next one on; then that is readUntil; 0: no limit
+	readUntil  int64         // when a read must have ended (see now); 0: no limit
+	readStall  time.Duration // how long one read may wait for its first byte; 0: no limit
+	writeStall time.Duration // how long a peer may take nothing; 0: no limit
+	impatient  bool          // reads must not wait, but fail with ErrWouldWait
+	readPace   Meter         // of reads that readStall bounds
+	writePace  Meter         // of writes, on plain connections
+
+	mu     sync.Mutex
+	reads  deadline
+	writes deadline
+}
 
 // epoch is what now counts from.
 var epoch = time.Now()
@@ -226,8 +248,8 @@ func consume(v *net.Buffers, n int64) {
 func (l *link) ReadFrom(src io.Reader) (n int64, err error) {
 	tcp, ok := l.plain.(*net.TCPConn)
 	if !ok || l.paced() { // a pace cannot tell whom the kernel waits for
-		buf := takeBig()
-		defer recycle(nil, buf)
+		buf := TakeBig()
+		defer Recycle(nil, buf)
 		return io.CopyBuffer(onlyWriter{l}, onlyReader{src}, buf[:])
 	}
 	until := l.allowWrite()

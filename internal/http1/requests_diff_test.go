@@ -29,28 +29,28 @@ type message struct {
 // readOurs reads the requests of a stream that comes in pieces, up to the first that is refused or not whole.
 func readOurs(in []byte, seed uint64) (all []message) {
 	stream := &canned{pieces: split(in, seed)}
-	l := limits{}.orDefaults()
-	var r reader
-	r.attach(stream)
-	defer r.drop()
+	l := Limits{}.OrDefaults()
+	var r Reader
+	r.Attach(stream)
+	defer r.Drop()
 	for {
-		h, m := new(head), message{Proto: "HTTP/1.1"}
-		if r.readRequestHead(h, &l) != nil || h.setURL(&m.URL) != nil {
+		h, m := new(Head), message{Proto: "HTTP/1.1"}
+		if r.ReadRequestHead(h, &l) != nil || h.SetURL(&m.URL) != nil {
 			return all
 		}
-		var b bodyReader
-		f, length := requestLength(h)
-		b.begin(&r, f, length, &l)
+		var b BodyReader
+		f, length := RequestLength(h)
+		b.Begin(&r, f, length, &l)
 		body, err := io.ReadAll(&b)
 		if err != nil {
 			return all
 		}
-		if h.minor == 0 {
+		if h.Minor == 0 {
 			m.Proto = "HTTP/1.0"
 		}
-		m.Method, m.Target, m.Host, m.Header, m.Trailer = h.method, h.target, h.host, h.header, b.trailer()
-		m.Length, m.Chunked, m.Close, m.Body = length, f == chunked, !h.persistent(), string(body)
-		m.End = stream.given - r.buffered()
+		m.Method, m.Target, m.Host, m.Header, m.Trailer = h.Method, h.Target, h.Host, h.Header, b.Trailer()
+		m.Length, m.Chunked, m.Close, m.Body = length, f == Chunked, !h.Persistent(), string(body)
+		m.End = stream.given - r.Buffered()
 		if all = append(all, m); m.Close {
 			return all
 		}
@@ -99,7 +99,7 @@ func compareRequests(t testing.TB, in []byte, seed uint64) {
 func forgive(ours, theirs *message) {
 	for _, m := range []*message{ours, theirs} {
 		m.Close = m.Close || len(m.Header["Connection"]) > 0 // net/http looks at the first field alone
-		maps.DeleteFunc(m.Trailer, func(name string, values []string) bool { return values == nil || !passesInTrailer(name) })
+		maps.DeleteFunc(m.Trailer, func(name string, values []string) bool { return values == nil || !PassesInTrailer(name) })
 		if len(m.Trailer) == 0 {
 			m.Trailer = nil
 		}

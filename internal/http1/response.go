@@ -19,11 +19,11 @@ type response struct {
 	close     bool  // the connection ends after this response
 	hijacked  bool
 	bodyless  bool // no body, whatever the handler writes
-	framing   framing
+	framing   Framing
 	length    int64  // of fixed
 	written   int64  // of the body
 	pending   []byte // body that waits for the length to be known
-	small     *[smallBuffer]byte
+	small     *[SmallBuffer]byte
 	announced []string // trailer fields
 }
 
@@ -33,9 +33,9 @@ func (w *response) begin() {
 	if w.header == nil {
 		w.header = http.Header{}
 	}
-	w.status, w.began, w.hijacked, w.framing, w.length, w.written = 0, false, false, noBody, -1, 0
-	w.close = !k.head.persistent() || k.conn.server.draining.Load()
-	w.bodyless = k.head.method == http.MethodHead
+	w.status, w.began, w.hijacked, w.framing, w.length, w.written = 0, false, false, NoBody, -1, 0
+	w.close = !k.head.Persistent() || k.conn.server.draining.Load()
+	w.bodyless = k.head.Method == http.MethodHead
 	w.announced = w.announced[:0]
 	w.out.attach(&k.conn.link)
 }
@@ -43,7 +43,7 @@ func (w *response) begin() {
 // release gives buffers back and forgets the header.
 func (w *response) release() {
 	w.out.release()
-	recycle(w.small, nil)
+	Recycle(w.small, nil)
 	w.small, w.pending = nil, nil
 	clear(w.header)
 	clear(w.announced)
@@ -74,7 +74,7 @@ func (w *response) WriteHeader(status int) {
 // interim sends an interim response.
 func (w *response) interim(status int) {
 	k := w.call
-	if k.head.minor == 0 {
+	if k.head.Minor == 0 {
 		return // HTTP/1.0 knows none (RFC 9110, section 15.2)
 	}
 	if status == http.StatusContinue {
@@ -137,13 +137,13 @@ func (w *response) WriteString(s string) (int, error) { return w.Write([]byte(s)
 // put writes body bytes.
 func (w *response) put(p []byte) error {
 	if !w.began {
-		if len(w.pending)+len(p) <= smallBuffer {
+		if len(w.pending)+len(p) <= SmallBuffer {
 			w.keep(p)
 			return nil
 		}
 		w.settle(false)
 	}
-	if w.framing == chunked {
+	if w.framing == Chunked {
 		return w.out.writeChunk(p)
 	}
 	return w.out.write(p)
@@ -152,7 +152,7 @@ func (w *response) put(p []byte) error {
 // keep holds body bytes back until it is known how many there are.
 func (w *response) keep(p []byte) {
 	if w.pending == nil {
-		w.small = takeSmall()
+		w.small = TakeSmall()
 		w.pending = w.small[:0]
 	}
 	w.pending = append(w.pending, p...)
@@ -162,21 +162,21 @@ func (w *response) keep(p []byte) {
 func (w *response) settle(complete bool) {
 	switch {
 	case w.bodyless && w.written > 0:
-		w.framing, w.length = fixed, w.written
+		w.framing, w.length = Fixed, w.written
 	case w.bodyless:
-		w.framing = noBody
+		w.framing = NoBody
 	case complete && !w.hasTrailers():
-		w.framing, w.length = fixed, int64(len(w.pending))
-	case w.call.head.minor == 1:
-		w.framing = chunked
+		w.framing, w.length = Fixed, int64(len(w.pending))
+	case w.call.head.Minor == 1:
+		w.framing = Chunked
 	default:
-		w.framing, w.close = untilClose, true
+		w.framing, w.close = UntilClose, true
 	}
 	w.endHead()
 	if len(w.pending) == 0 || w.bodyless {
 		return
 	}
-	if w.framing == chunked {
+	if w.framing == Chunked {
 		_ = w.out.writeChunk(w.pending)
 	} else {
 		_ = w.out.write(w.pending)
@@ -186,7 +186,7 @@ func (w *response) settle(complete bool) {
 
 // hasTrailers says whether trailer fields were announced or set.
 func (w *response) hasTrailers() bool {
-	if w.call.head.minor == 0 {
+	if w.call.head.Minor == 0 {
 		return false
 	}
 	if len(w.announced) > 0 {
@@ -208,10 +208,10 @@ func (w *response) finish() bool {
 	if !w.began {
 		w.settle(true)
 	}
-	if w.framing == chunked && !w.bodyless {
+	if w.framing == Chunked && !w.bodyless {
 		w.lastChunk()
 	}
-	short := w.framing == fixed && !w.bodyless && w.written < w.length
+	short := w.framing == Fixed && !w.bodyless && w.written < w.length
 	return w.out.flush() == nil && !short
 }
 
@@ -224,7 +224,7 @@ func (w *response) lastChunk() {
 		}
 	}
 	for name, values := range w.header {
-		if bare, ok := strings.CutPrefix(name, http.TrailerPrefix); ok && isName(bare) && passesInTrailer(bare) {
+		if bare, ok := strings.CutPrefix(name, http.TrailerPrefix); ok && IsName(bare) && PassesInTrailer(bare) {
 			for _, value := range values {
 				b = appendField(b, bare, value)
 			}

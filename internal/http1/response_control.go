@@ -68,9 +68,9 @@ func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c.server.tracked.remove(c)
 	c.tell(http.StateHijacked)
 	_ = c.conn.SetDeadline(time.Time{})
-	ahead := append([]byte(nil), c.reader.peek()...)
-	c.reader.discard(len(ahead))
-	r := bufio.NewReaderSize(&prefixed{c.conn, ahead}, max(smallBuffer, len(ahead)))
+	ahead := append([]byte(nil), c.reader.Peek()...)
+	c.reader.Discard(len(ahead))
+	r := bufio.NewReaderSize(&prefixed{c.conn, ahead}, max(SmallBuffer, len(ahead)))
 	if len(ahead) > 0 {
 		_, _ = r.Peek(len(ahead)) // into its buffer
 	}

@@ -14,11 +14,11 @@ func (w *response) decide(h http.Header) {
 	}
 	w.length = -1
 	if values := h["Content-Length"]; len(values) > 0 {
-		if n, ok := decimal(strings.TrimSpace(values[0])); ok && len(values) == 1 {
+		if n, ok := Decimal(strings.TrimSpace(values[0])); ok && len(values) == 1 {
 			w.length = n
 		}
 	}
-	if w.call.head.minor == 1 {
+	if w.call.head.Minor == 1 {
 		w.announce(h["Trailer"])
 	}
 	b := appendStatus(w.out.take(), 1, w.status)
@@ -29,10 +29,10 @@ func (w *response) decide(h http.Header) {
 	w.out.buf = w.appendConnection(b, h["Connection"])
 	switch {
 	case w.length >= 0:
-		w.framing = fixed
+		w.framing = Fixed
 		w.endHead()
 	case !bodyAllowed(w.status):
-		w.framing = noBody
+		w.framing = NoBody
 		w.endHead()
 	}
 }
@@ -40,7 +40,7 @@ func (w *response) decide(h http.Header) {
 // appendFields appends the fields that are not the server's own to write.
 func appendFields(b []byte, h http.Header) []byte {
 	for name, values := range h {
-		if framingField(name) || !isName(name) {
+		if framingField(name) || !IsName(name) {
 			continue
 		}
 		for _, value := range values {
@@ -55,7 +55,7 @@ func (w *response) announce(lists []string) {
 	for _, list := range lists {
 		for name := range strings.SplitSeq(list, ",") {
 			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
-			if isName(name) && passesInTrailer(name) && !slices.Contains(w.announced, name) {
+			if IsName(name) && PassesInTrailer(name) && !slices.Contains(w.announced, name) {
 				w.announced = append(w.announced, name)
 			}
 		}
@@ -67,10 +67,10 @@ func (w *response) appendConnection(b []byte, values []string) []byte {
 	for _, value := range values {
 		for option := range strings.SplitSeq(value, ",") {
 			switch option = strings.TrimSpace(option); {
-			case equalFold(option, "close"):
+			case EqualFold(option, "close"):
 				w.close = true
-			case equalFold(option, "keep-alive"):
-			case isName(option):
+			case EqualFold(option, "keep-alive"):
+			case IsName(option):
 				b = appendField(b, "Connection", option)
 			}
 		}
@@ -82,10 +82,10 @@ func (w *response) appendConnection(b []byte, values []string) []byte {
 func (w *response) endHead() {
 	b := w.out.take()
 	switch {
-	case w.framing == fixed && w.status >= 200 && w.status != http.StatusNoContent:
+	case w.framing == Fixed && w.status >= 200 && w.status != http.StatusNoContent:
 		b = append(b, "Content-Length: "...)
 		b = append(strconv.AppendInt(b, w.length, 10), '\r', '\n')
-	case w.framing == chunked:
+	case w.framing == Chunked:
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
 		for _, name := range w.announced {
 			b = appendField(b, "Trailer", name)
@@ -98,7 +98,7 @@ func (w *response) endHead() {
 		w.close = true // what follows is not HTTP, and nobody has taken the connection over
 	} else if w.close {
 		b = append(b, closeLine...)
-	} else if w.call.head.minor == 0 {
+	} else if w.call.head.Minor == 0 {
 		b = append(b, "Connection: keep-alive\r\n"...)
 	}
 	w.headEnd, w.before = len(b), w.out.sent
@@ -111,7 +111,7 @@ func (w *response) headWaits() bool { return !w.began || w.out.sent == w.before 
 
 // endsConnection ends the connection with this response, and has the head say so, which was not sent yet.
 func (w *response) endsConnection() {
-	if w.began && !w.close && w.call.head.minor == 1 {
+	if w.began && !w.close && w.call.head.Minor == 1 {
 		w.out.insert(w.headEnd, closeLine)
 	}
 	w.close = true

@@ -65,7 +65,7 @@ func (w *response) openHead(resp *http.Response) {
 	b := appendStatus(w.out.take(), 1, w.status)
 	b = appendFields(b, w.header)
 	for name, values := range resp.Header {
-		if _, ok := w.header[name]; ok || framingField(name) || !isName(name) {
+		if _, ok := w.header[name]; ok || framingField(name) || !IsName(name) {
 			continue
 		}
 		for _, value := range values {
@@ -77,9 +77,9 @@ func (w *response) openHead(resp *http.Response) {
 	}
 	b = w.appendConnection(b, w.header["Connection"])
 	w.out.buf = w.appendConnection(b, resp.Header["Connection"])
-	if k.head.minor == 1 {
+	if k.head.Minor == 1 {
 		for name := range resp.Trailer {
-			if isName(name) && passesInTrailer(name) {
+			if IsName(name) && PassesInTrailer(name) {
 				w.announced = append(w.announced, name)
 			}
 		}
@@ -91,22 +91,22 @@ func (w *response) closeHead(resp *http.Response, empty bool) {
 	known := resp.ContentLength > 0 || resp.ContentLength == 0 && empty
 	switch {
 	case w.bodyless:
-		w.framing = noBody
+		w.framing = NoBody
 		if values := resp.Header["Content-Length"]; len(values) == 1 {
-			if n, ok := decimal(values[0]); ok {
-				w.framing, w.length = fixed, n // what a GET would have
+			if n, ok := Decimal(values[0]); ok {
+				w.framing, w.length = Fixed, n // what a GET would have
 			}
 		}
 	case len(w.announced) > 0:
-		w.framing = chunked
+		w.framing = Chunked
 	case known:
-		w.framing, w.length = fixed, resp.ContentLength
+		w.framing, w.length = Fixed, resp.ContentLength
 	case empty:
-		w.framing, w.length = fixed, 0
-	case w.call.head.minor == 1:
-		w.framing = chunked
+		w.framing, w.length = Fixed, 0
+	case w.call.head.Minor == 1:
+		w.framing = Chunked
 	default:
-		w.framing, w.close = untilClose, true
+		w.framing, w.close = UntilClose, true
 	}
 	w.endHead()
 }
@@ -122,16 +122,16 @@ func (w *response) pass(resp *http.Response) error {
 			return w.failed()
 		}
 	}
-	if w.framing == fixed && w.length >= spliceFrom && w.call.conn.link.plain != nil {
+	if w.framing == Fixed && w.length >= spliceFrom && w.call.conn.link.plain != nil {
 		if body, ok := resp.Body.(io.WriterTo); ok {
 			return w.splice(body)
 		}
 	}
-	if w.framing == fixed && w.length <= int64(cap(w.out.buf)-len(w.out.buf)) {
+	if w.framing == Fixed && w.length <= int64(cap(w.out.buf)-len(w.out.buf)) {
 		return w.passSmall(resp.Body)
 	}
-	buf := takeBig()
-	defer recycle(nil, buf)
+	buf := TakeBig()
+	defer Recycle(nil, buf)
 	for {
 		n, err := resp.Body.Read(buf[:])
 		if !w.began {
@@ -147,7 +147,7 @@ func (w *response) pass(resp *http.Response) error {
 			w.call.aborted = true
 			return err
 		}
-		if n > 0 && n < len(buf) && (w.framing != fixed || w.written < w.length) {
+		if n > 0 && n < len(buf) && (w.framing != Fixed || w.written < w.length) {
 			_ = w.out.flush() // an error comes again
 		}
 	}
@@ -202,11 +202,11 @@ func (w *response) passOn(p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
-	if w.framing == fixed && w.written+int64(len(p)) > w.length {
+	if w.framing == Fixed && w.written+int64(len(p)) > w.length {
 		w.call.aborted = true
 		return http.ErrContentLength
 	}
-	if w.framing == chunked {
+	if w.framing == Chunked {
 		_ = w.out.writeChunk(p)
 	} else {
 		_ = w.out.write(p)
@@ -234,7 +234,7 @@ func (w *response) splice(body io.WriterTo) error {
 
 // atEnd is called at the end of the body.
 func (w *response) atEnd() error {
-	if w.framing == fixed && w.written != w.length {
+	if w.framing == Fixed && w.written != w.length {
 		w.call.aborted = true
 		return io.ErrUnexpectedEOF
 	}
@@ -252,7 +252,7 @@ func (w *response) failed() error {
 // trail keeps a trailer field for the end.
 func (w *response) trail(name string, values []string) {
 	delete(w.header, name) // what was in the head is no trailer
-	if w.framing == chunked {
+	if w.framing == Chunked {
 		w.header[http.TrailerPrefix+name] = values
 	}
 }
@@ -263,7 +263,7 @@ func (w *response) ReadFrom(src io.Reader) (n int64, err error) {
 		w.WriteHeader(http.StatusOK)
 	}
 	link := &w.call.conn.link
-	if w.framing == fixed && !w.bodyless && w.length-w.written >= spliceFrom && link.plain != nil {
+	if w.framing == Fixed && !w.bodyless && w.length-w.written >= spliceFrom && link.plain != nil {
 		if err := w.out.flush(); err != nil {
 			return 0, err
 		}
@@ -271,7 +271,7 @@ func (w *response) ReadFrom(src io.Reader) (n int64, err error) {
 		w.written += n
 		return n, err
 	}
-	buf := takeBig()
-	defer recycle(nil, buf)
+	buf := TakeBig()
+	defer Recycle(nil, buf)
 	return io.CopyBuffer(onlyWriter{w}, onlyReader{src}, buf[:])
 }

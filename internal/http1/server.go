@@ -76,7 +76,7 @@ type Server struct {
 	Log *slog.Logger
 
 	once     sync.Once
-	limits   limits
+	limits   Limits
 	tracked  tracker
 	watched  watcher
 	calls    sync.Pool // of *serverCall
@@ -103,7 +103,7 @@ func (s *Server) ready() {
 		if s.Log == nil {
 			s.Log = slog.Default()
 		}
-		s.limits = limits{head: s.MaxHeaderBytes, target: s.MaxTargetBytes, fields: s.MaxFields, trailer: s.MaxTrailerBytes}.orDefaults()
+		s.limits = Limits{Head: s.MaxHeaderBytes, Target: s.MaxTargetBytes, Fields: s.MaxFields, Trailer: s.MaxTrailerBytes}.OrDefaults()
 		s.calls.New = func() any { return newServerCall() }
 		s.watched.server = s
 	})
@@ -121,7 +121,7 @@ func (s *Server) ServeConn(c net.Conn, first []byte) {
 	}
 	sc.tell(http.StateNew)
 	if len(first) > 0 {
-		sc.reader.feed(first)
+		sc.reader.Feed(first)
 	}
 	sc.serve()
 }

@@ -98,8 +98,8 @@ func BenchmarkKeepAlive(b *testing.B) {
 }
 
 func BenchmarkRequestHead(b *testing.B) {
-	l := limits{}.orDefaults()
-	var h head
+	l := Limits{}.OrDefaults()
+	var h Head
 	in := []byte(browserRequest)
 	buf := make([]byte, len(in))
 	b.SetBytes(int64(len(in)))
@@ -113,7 +113,7 @@ func BenchmarkRequestHead(b *testing.B) {
 }
 
 func BenchmarkChunked(b *testing.B) {
-	l := limits{}.orDefaults()
+	l := Limits{}.OrDefaults()
 	for _, size := range []int{1, 100, 32 << 10} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			one := fmt.Sprintf("%x\r\n%s\r\n", size, strings.Repeat("x", size))
@@ -123,10 +123,10 @@ func BenchmarkChunked(b *testing.B) {
 			b.SetBytes(int64(len(in)))
 			for b.Loop() {
 				src.Reset(in)
-				var r reader
-				r.attach(src)
-				var body bodyReader
-				body.begin(&r, chunked, -1, &l)
+				var r Reader
+				r.Attach(src)
+				var body BodyReader
+				body.Begin(&r, Chunked, -1, &l)
 				for {
 					if _, err := body.Read(buf); err == io.EOF {
 						break
@@ -134,7 +134,7 @@ func BenchmarkChunked(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
-				r.drop()
+				r.Drop()
 			}
 		})
 	}

@@ -22,7 +22,7 @@ type serverBody struct {
 	waiting atomic.Bool // the client waits for 100 (Continue)
 
 	mu     sync.Mutex // held by who reads; guards body and broken
-	body   bodyReader
+	body   BodyReader
 	broken error // of the connection or the coding
 
 	interim  sync.Mutex // held by who writes 100 (Continue), or begins the response
@@ -54,7 +54,7 @@ func (b *serverBody) Buffered() int {
 		return 0
 	}
 	defer b.mu.Unlock()
-	return b.body.buffered()
+	return b.body.Buffered()
 }
 
 // ReadReady reads what of the body is there without waiting: nothing, and no error, where there is none, or somebody else reads.
@@ -79,7 +79,7 @@ func (b *serverBody) read(p []byte) (int, error) {
 	switch {
 	case err == nil || socket.Temporary(err):
 	case err == io.EOF:
-		for name, values := range b.body.trailer() {
+		for name, values := range b.body.Trailer() {
 			b.trailer[name] = values
 		}
 		b.ended.Store(true)
@@ -134,7 +134,7 @@ func (b *serverBody) unreadable() bool {
 	}
 	b.lock()
 	defer b.mu.Unlock()
-	left := b.body.remaining()
+	left := b.body.Remaining()
 	switch {
 	case b.ended.Load(): // meanwhile; the trailer belongs to who read it
 		return false
@@ -166,14 +166,14 @@ func (b *serverBody) finish(drain bool) bool {
 func (b *serverBody) drain() bool {
 	s := b.conn.server
 	left := s.MaxDrain
-	if b.body.remaining() > left {
+	if b.body.Remaining() > left {
 		return false
 	}
 	b.conn.link.limitReads(max(1, s.DrainTimeout), 0)
-	buf := takeBig()
-	defer recycle(nil, buf)
+	buf := TakeBig()
+	defer Recycle(nil, buf)
 	for left > 0 {
-		n, err := b.read(buf[:min(left, bigBuffer)])
+		n, err := b.read(buf[:min(left, BigBuffer)])
 		left -= int64(n)
 		if err != nil {
 			return err == io.EOF

@@ -12,7 +12,7 @@ import (
 type serverCall struct {
 	conn     *serverConn
 	io       *socket.Transfers
-	head     head
+	head     Head
 	blank    http.Request // with the context, which cannot be set otherwise without copying
 	request  http.Request
 	url      url.URL
@@ -43,16 +43,16 @@ func (k *serverCall) begin(c *serverConn) *ParseError {
 	h := &k.head
 	k.request = k.blank
 	r := &k.request
-	if bad := h.setURL(&k.url); bad != nil {
+	if bad := h.SetURL(&k.url); bad != nil {
 		return bad
 	}
-	r.Method, r.URL, r.Host, r.RequestURI = h.method, &k.url, h.host, h.target
-	r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/1.1", 1, h.minor
-	if h.minor == 0 {
+	r.Method, r.URL, r.Host, r.RequestURI = h.Method, &k.url, h.Host, h.Target
+	r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/1.1", 1, h.Minor
+	if h.Minor == 0 {
 		r.Proto = "HTTP/1.0"
 	}
-	r.Header, r.RemoteAddr, r.TLS = h.header, c.remote, c.tls
-	r.Close = !h.persistent()
+	r.Header, r.RemoteAddr, r.TLS = h.Header, c.remote, c.tls
+	r.Close = !h.Persistent()
 	k.beginBody()
 	k.response.begin()
 	return nil
@@ -60,20 +60,20 @@ func (k *serverCall) begin(c *serverConn) *ParseError {
 
 func (k *serverCall) beginBody() {
 	r := &k.request
-	f, length := requestLength(&k.head)
+	f, length := RequestLength(&k.head)
 	r.ContentLength = length
-	if f == noBody {
+	if f == NoBody {
 		k.body, r.Body = nil, http.NoBody
 		return
 	}
 	k.body = &serverBody{conn: k.conn, ctx: k.ctx}
-	k.body.waiting.Store(k.head.expects)
-	k.body.body.begin(&k.conn.reader, f, length, &k.conn.server.limits)
+	k.body.waiting.Store(k.head.Expects)
+	k.body.body.Begin(&k.conn.reader, f, length, &k.conn.server.limits)
 	r.Body = k.body
-	if f == chunked {
+	if f == Chunked {
 		k.codings[0] = "chunked"
 		r.TransferEncoding = k.codings[:]
-		if r.Trailer = k.head.trailer; r.Trailer == nil {
+		if r.Trailer = k.head.Trailer; r.Trailer == nil {
 			r.Trailer = http.Header{} // copies of the request must see what comes without being announced
 		}
 		k.body.trailer = r.Trailer
@@ -126,7 +126,7 @@ func (k *serverCall) finish() bool {
 		c.linger()
 		return false
 	case w.close:
-		if c.reader.buffered() > 0 || !k.request.Close {
+		if c.reader.Buffered() > 0 || !k.request.Close {
 			c.linger()
 		}
 		return false
@@ -154,7 +154,7 @@ func (k *serverCall) breakOff() {
 		k.body.finish(false)
 	}
 	_ = k.response.out.flush() // what was written before is the client's
-	if k.response.framing == untilClose {
+	if k.response.framing == UntilClose {
 		if tcp, ok := c.link.plain.(interface{ SetLinger(sec int) error }); ok {
 			_ = tcp.SetLinger(0)
 		}
@@ -172,7 +172,7 @@ func (s *Server) recycle(k *serverCall) {
 	}
 	k.ctx.conn = nil
 	k.ctx.over = true
-	k.head.reset()
+	k.head.Reset()
 	k.conn, k.body, k.request = nil, nil, http.Request{}
 	s.calls.Put(k)
 }

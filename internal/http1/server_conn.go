@@ -22,7 +22,7 @@ type serverConn struct {
 	server *Server
 	conn   net.Conn // as it was handed over
 	link   link
-	reader reader
+	reader Reader
 	call   *serverCall           // nil: it waits for a request
 	try    func(fd uintptr) bool // tryRead as a value, so that it is made once; nil: the connection has only Read
 	tls    *tls.ConnectionState
@@ -47,7 +47,7 @@ func newServerConn(s *Server, c net.Conn) *serverConn {
 	sc := &serverConn{server: s, conn: c}
 	sc.link.attach(c)
 	sc.link.writeStall = max(0, s.WriteTimeout)
-	sc.reader.attach(&sc.link)
+	sc.reader.Attach(&sc.link)
 	if secure, ok := c.(interface{ ConnectionState() tls.ConnectionState }); ok {
 		state := secure.ConnectionState()
 		sc.tls = &state
@@ -91,7 +91,7 @@ func (c *serverConn) serve() {
 			return
 		}
 		c.letGo()
-		if c.reader.buffered() == 0 {
+		if c.reader.Buffered() == 0 {
 			c.tell(http.StateIdle)
 		}
 	}
@@ -101,7 +101,7 @@ func (c *serverConn) serve() {
 func (c *serverConn) end() {
 	hijacked := c.call != nil && c.call.response.hijacked
 	c.rest()
-	c.reader.drop()
+	c.reader.Drop()
 	c.server.tracked.remove(c)
 	if hijacked {
 		return
@@ -115,7 +115,7 @@ func (c *serverConn) rest() {
 	if c.call != nil {
 		c.letGo()
 	}
-	c.reader.release()
+	c.reader.Release()
 }
 
 // letGo gives the call back.
@@ -130,7 +130,7 @@ const restAfter = 3 * time.Second
 
 // await waits for the first byte of a request. It returns false when none will come, and moved when a fresh goroutine is to wait on.
 func (c *serverConn) await() (ok, moved bool) {
-	if c.reader.buffered() > 0 {
+	if c.reader.Buffered() > 0 {
 		return !c.server.draining.Load() || !c.began, false
 	}
 	wait, rests := c.server.IdleTimeout, c.rests
@@ -183,7 +183,7 @@ func (c *serverConn) waitFor(d time.Duration) error {
 		case err == nil && c.readN == 0:
 			return io.EOF
 		case err == nil:
-			c.reader.advance(c.readN)
+			c.reader.Advance(c.readN)
 			return nil
 		case !socket.Temporary(err) || !c.link.extendRead(until):
 			return err
@@ -193,7 +193,7 @@ func (c *serverConn) waitFor(d time.Duration) error {
 
 // tryRead reads what is there. When nothing is, it gives the buffers back and says so.
 func (c *serverConn) tryRead(fd uintptr) bool {
-	n, errno := socket.Receive(fd, c.reader.space())
+	n, errno := socket.Receive(fd, c.reader.Space())
 	switch errno {
 	case 0:
 		c.readN, c.readErr = n, nil
@@ -214,7 +214,7 @@ func (c *serverConn) waitByte() error {
 	if n == 0 {
 		return err
 	}
-	c.reader.feed(one[:])
+	c.reader.Feed(one[:])
 	return nil
 }
 
@@ -227,7 +227,7 @@ func (c *serverConn) exchange() bool {
 	k := c.call
 	c.link.direct.Use(k.io)
 	c.link.limitReads(c.server.HeaderTimeout, 0)
-	if err := c.reader.readRequestHead(&k.head, &c.server.limits); err != nil {
+	if err := c.reader.ReadRequestHead(&k.head, &c.server.limits); err != nil {
 		c.refuse(err)
 		return false
 	}
@@ -288,8 +288,8 @@ func (c *serverConn) linger() {
 	}
 	c.link.resetManual()
 	c.link.limitReads(lingerTime, 0)
-	buf := takeBig()
-	defer recycle(nil, buf)
+	buf := TakeBig()
+	defer Recycle(nil, buf)
 	for n := 0; n < lingerBytes; {
 		m, err := c.link.Read(buf[:])
 		if err != nil {

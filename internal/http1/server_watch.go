@@ -191,11 +191,11 @@ func (c *serverConn) readable() bool {
 func (c *serverConn) watch(e *watchEntry) {
 	defer close(e.watched)
 	for c.link.listen(&e.stopping) {
-		if c.reader.buffered() >= smallBuffer {
+		if c.reader.Buffered() >= SmallBuffer {
 			return // it sends on, so it is there
 		}
-		n, err := c.link.conn.Read(c.reader.space())
-		c.reader.advance(n)
+		n, err := c.link.conn.Read(c.reader.Space())
+		c.reader.Advance(n)
 		switch {
 		case n > 0 || socket.Temporary(err):
 		case err == nil:

@@ -35,17 +35,17 @@ func allRows(groups []strictGroup) (all []strictRow) {
 const following = "GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 // parseAll parses a request with its body.
-func parseAll(in io.Reader) (h *head, body []byte, rest []byte, err error) {
-	l := limits{}.orDefaults()
-	var r reader
-	r.attach(in)
-	h = new(head)
-	if err := r.readRequestHead(h, &l); err != nil {
+func parseAll(in io.Reader) (h *Head, body []byte, rest []byte, err error) {
+	l := Limits{}.OrDefaults()
+	var r Reader
+	r.Attach(in)
+	h = new(Head)
+	if err := r.ReadRequestHead(h, &l); err != nil {
 		return h, nil, nil, err
 	}
-	var b bodyReader
-	f, n := requestLength(h)
-	b.begin(&r, f, n, &l)
+	var b BodyReader
+	f, n := RequestLength(h)
+	b.Begin(&r, f, n, &l)
 	if body, err = io.ReadAll(&b); err != nil {
 		return h, nil, nil, err
 	}
@@ -59,7 +59,7 @@ func TestStrictness(t *testing.T) {
 			for _, split := range []int{len(test.in), 1, 7} {
 				h, body, rest, err := parseAll(&pieces{data: []byte(test.in + following), size: split})
 				if err == nil { // what the server does beside
-					if bad := h.setURL(new(url.URL)); bad != nil {
+					if bad := h.SetURL(new(url.URL)); bad != nil {
 						err = bad
 					}
 				}

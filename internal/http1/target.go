@@ -8,37 +8,37 @@ import (
 
 // checkTarget holds the target against the method and the Host field (RFC 9112, section 3.2). In absolute form the target's
 // authority is the host.
-func (h *head) checkTarget() *ParseError {
-	if !isHost(h.host) {
+func (h *Head) checkTarget() *ParseError {
+	if !IsHost(h.Host) {
 		return fault("Host is malformed")
 	}
 	switch {
-	case h.method == http.MethodConnect:
-		if !isAuthority(h.target) {
+	case h.Method == http.MethodConnect:
+		if !isAuthority(h.Target) {
 			return fault("the target of CONNECT is not a host and a port")
 		}
-		return h.agree(h.target)
-	case h.target[0] == '/':
+		return h.agree(h.Target)
+	case h.Target[0] == '/':
 		return nil
-	case h.target == "*":
-		if h.method != http.MethodOptions {
+	case h.Target == "*":
+		if h.Method != http.MethodOptions {
 			return fault("the target * is for OPTIONS alone")
 		}
 		return nil
 	}
-	_, authority, _ := cutAbsolute(h.target)
-	if authority == "" || !isHost(authority) {
+	_, authority, _ := cutAbsolute(h.Target)
+	if authority == "" || !IsHost(authority) {
 		return fault("the target is neither a path nor an address with http: or https:")
 	}
 	return h.agree(authority)
 }
 
 // agree makes the authority of the target the host. The two must not differ: servers behind might choose the other one.
-func (h *head) agree(authority string) *ParseError {
-	if h.host != "" && !strings.EqualFold(h.host, authority) || h.host == "" && h.minor == 1 {
+func (h *Head) agree(authority string) *ParseError {
+	if h.Host != "" && !strings.EqualFold(h.Host, authority) || h.Host == "" && h.Minor == 1 {
 		return fault("the host in the target is not that of Host")
 	}
-	h.host = authority
+	h.Host = authority
 	return nil
 }
 
@@ -46,9 +46,9 @@ func (h *head) agree(authority string) *ParseError {
 func cutAbsolute(target string) (scheme, authority, rest string) {
 	scheme, rest, ok := strings.Cut(target, "://")
 	switch {
-	case ok && equalFold(scheme, "http"):
+	case ok && EqualFold(scheme, "http"):
 		scheme = "http"
-	case ok && equalFold(scheme, "https"):
+	case ok && EqualFold(scheme, "https"):
 		scheme = "https"
 	default:
 		return "", "", ""
@@ -61,11 +61,11 @@ func cutAbsolute(target string) (scheme, authority, rest string) {
 
 // isAuthority says whether s is a host and a port.
 func isAuthority(s string) bool {
-	return isHost(s) && len(s) > 0 && isDigit(s[len(s)-1]) && strings.LastIndexByte(s, ':') > strings.LastIndexByte(s, ']')
+	return IsHost(s) && len(s) > 0 && isDigit(s[len(s)-1]) && strings.LastIndexByte(s, ':') > strings.LastIndexByte(s, ']')
 }
 
-// isHost says whether s is a host, with or without a port, or empty. Lists and user names are not.
-func isHost(s string) bool {
+// IsHost says whether s is a host, with or without a port, or empty. Lists and user names are not.
+func IsHost(s string) bool {
 	end := len(s)
 	if strings.HasPrefix(s, "[") {
 		i := strings.IndexByte(s, ']')
@@ -104,7 +104,7 @@ func isPort(s string) bool {
 	if s == "" {
 		return true
 	}
-	n, ok := decimal(s)
+	n, ok := Decimal(s)
 	return ok && len(s) <= 5 && n <= 65535
 }
 
@@ -118,11 +118,11 @@ func makePlainPath() (t [256]bool) {
 	return t
 }
 
-// setURL fills u with the target, as net/http does.
-func (h *head) setURL(u *url.URL) *ParseError {
+// SetURL fills u with the target, as net/http does.
+func (h *Head) SetURL(u *url.URL) *ParseError {
 	*u = url.URL{}
-	target := h.target
-	if h.method == http.MethodConnect {
+	target := h.Target
+	if h.Method == http.MethodConnect {
 		u.Host = target
 		return nil
 	}

@@ -1,6 +1,34 @@
 package http1
 
-import "net/http"
+import (
+	"net"
+	"net/http"
+)
+
+// writer collects small pieces and writes them with few system calls. It is for one goroutine at a time. The buffer comes from a
+// pool with the first byte, and goes back with release. Once a write has failed, all that follow do.
+//
+//	w.buf = appendField(w.take(), …)   pieces of heads are appended to the buffer directly
+//	w.write(p)                         p is copied when it fits; else it leaves with what is buffered in one call (writev)
+//	w.writeChunk(p)                    the same as a chunk of chunked coding
+//	w.flush()                          what is buffered leaves
+type writer struct {
+	dst     sink
+	buf     []byte
+	small   *[SmallBuffer]byte
+	big     *[BigBuffer]byte
+	vectors [3][]byte   // what net.Buffers are made of: head, data, end of the chunk
+	buffers net.Buffers // of vectors; here because its address escapes
+	sent    int64       // bytes that dst took
+	err     error
+}
+
+// sink is where a writer writes to: a link.
+type sink interface {
+	Write(p []byte) (int, error)
+	writeBuffers(v *net.Buffers) (int64, error) // may be many writes, where the connection has no writev
+	vectored() bool                             // it is one
+}
 
 // attach makes the writer write to a connection.
 func (w *writer) attach(dst sink) { w.dst, w.err, w.sent = dst, nil, 0 }
@@ -8,7 +36,7 @@ func (w *writer) attach(dst sink) { w.dst, w.err, w.sent = dst, nil, 0 }
 // take returns the buffer, to append to. What is appended is written in any case, at the latest with the next flush.
 func (w *writer) take() []byte {
 	if w.buf == nil {
-		w.small = takeSmall()
+		w.small = TakeSmall()
 		w.buf = w.small[:0]
 	}
 	return w.buf
@@ -16,7 +44,7 @@ func (w *writer) take() []byte {
 
 // release gives the buffer back. What is in it is lost.
 func (w *writer) release() {
-	recycle(w.small, w.big)
+	Recycle(w.small, w.big)
 	w.buf, w.small, w.big = nil, nil, nil
 }
 
@@ -37,28 +65,28 @@ func (w *writer) writeChunk(p []byte) error {
 	const around = 20 // size line and CRLF
 	if len(w.take())+len(p)+around <= w.limit() {
 		var line [around]byte
-		w.append(appendChunkSize(line[:0], len(p)))
+		w.append(AppendChunkSize(line[:0], len(p)))
 		w.append(p)
 		w.append(crlf)
 		return w.err
 	}
-	return w.send(appendChunkSize(w.buf, len(p)), p, crlf)
+	return w.send(AppendChunkSize(w.buf, len(p)), p, crlf)
 }
 
 // limit is up to which length bytes are collected. Where there is no writev, copying is cheaper than writing twice.
 func (w *writer) limit() int {
 	if w.dst.vectored() {
-		return smallBuffer
+		return SmallBuffer
 	}
-	return bigBuffer
+	return BigBuffer
 }
 
 // append copies p to the end of the buffer, which it makes larger where that is needed.
 func (w *writer) append(p []byte) {
-	if len(w.buf)+len(p) > cap(w.buf) && len(w.buf)+len(p) <= bigBuffer && w.big == nil {
-		w.big = takeBig()
+	if len(w.buf)+len(p) > cap(w.buf) && len(w.buf)+len(p) <= BigBuffer && w.big == nil {
+		w.big = TakeBig()
 		w.buf = append(w.big[:0], w.buf...)
-		recycle(w.small, nil)
+		Recycle(w.small, nil)
 		w.small = nil
 	}
 	w.buf = append(w.buf, p...)
@@ -86,7 +114,7 @@ func (w *writer) send(buffered, p, end []byte) error {
 	if w.err != nil {
 		return w.err
 	}
-	if !w.dst.vectored() && len(p)+len(end) <= bigBuffer {
+	if !w.dst.vectored() && len(p)+len(end) <= BigBuffer {
 		w.buf = buffered
 		if err := w.flush(); err != nil {
 			return err
@@ -118,7 +146,7 @@ func appendField(b []byte, name, value string) []byte {
 	b = append(b, ':', ' ')
 	start := len(b)
 	b = append(b, value...)
-	if isValue(b[start:]) {
+	if IsValue(b[start:]) {
 		return append(b, '\r', '\n')
 	}
 	for i, c := range b[start:] {
@@ -132,7 +160,7 @@ func appendField(b []byte, name, value string) []byte {
 // appendHeader appends the fields of a header but those that skip tells to leave out. Names that are no names are left out.
 func appendHeader(b []byte, h http.Header, skip func(name string) bool) []byte {
 	for name, values := range h {
-		if skip != nil && skip(name) || !isName(name) {
+		if skip != nil && skip(name) || !IsName(name) {
 			continue
 		}
 		for _, value := range values {
@@ -140,13 +168,4 @@ func appendHeader(b []byte, h http.Header, skip func(name string) bool) []byte {
 		}
 	}
 	return b
-}
-
-func isName(s string) bool {
-	for i := range len(s) {
-		if classes[s[i]]&inToken == 0 {
-			return false
-		}
-	}
-	return s != ""
 }
