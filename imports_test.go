@@ -77,7 +77,7 @@ var rules = []rule{
 		nil,
 		"only compile knows the kinds",
 	},
-	{[]string{"..."}, []string{"filter/filtertest", "internal/redis/redistest"}, nil, "it is for tests alone"},
+	{[]string{"..."}, []string{"filter/filtertest", "internal/http1/http1test", "internal/redis/redistest"}, nil, "it is for tests alone"},
 }
 
 // outside are foreign packages that the request path may never import.

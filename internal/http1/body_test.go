@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"testing"
+
+	"cardea.dev/cardea/internal/http1/http1test"
 )
 
 func TestBufferedBody(t *testing.T) {
@@ -48,7 +50,7 @@ func TestBodyOfLargeChunks(t *testing.T) {
 	in = append(in, "0\r\n\r\nrest"...)
 	for _, size := range []int{1 << 20, 5000, 100, 1} {
 		var r Reader
-		r.Attach(&pieces{in, size})
+		r.Attach(&http1test.Pieces{Data: in, Size: size})
 		var b BodyReader
 		b.Begin(&r, Chunked, -1, &l)
 		got, err := io.ReadAll(&b)

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+
+	"cardea.dev/cardea/internal/http1/http1test"
 )
 
 // Who reads tiny chunks that are all there lets others have their turn.
@@ -28,7 +30,7 @@ func TestTinyChunksYield(t *testing.T) {
 	}()
 	l := Limits{}.OrDefaults()
 	var r Reader
-	r.Attach(&pieces{data: data, size: BigBuffer})
+	r.Attach(&http1test.Pieces{Data: data, Size: BigBuffer})
 	defer r.Drop()
 	var b BodyReader
 	b.Begin(&r, Chunked, -1, &l)

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"cardea.dev/cardea/internal/http1/http1test"
 )
 
 // swift is an endpoint that answers a request as soon as its head is there, and allocates nothing for it.
@@ -26,10 +28,10 @@ func swift(answer string) func(int, net.Conn, *bufio.Reader) {
 	}
 }
 
-var kilobyte = ok200 + "Content-Type: text/plain\r\nDate: Sat, 21 Nov 2026 04:24:59 GMT\r\nServer: x\r\nContent-Length: 1024\r\n\r\n" + strings.Repeat("x", 1024)
+var kilobyte = http1test.OK + "Content-Type: text/plain\r\nDate: Sat, 21 Nov 2026 04:24:59 GMT\r\nServer: x\r\nContent-Length: 1024\r\n\r\n" + strings.Repeat("x", 1024)
 
 func plainRequest() *http.Request {
-	req := outgoing("GET", "/a/b?c=d", nil)
+	req := http1test.Outgoing("GET", "/a/b?c=d", nil)
 	req.Header = http.Header{"User-Agent": {"x"}, "Accept": {"*/*"}, "X-Request-Id": {"0123456789abcdef"}}
 	req.Body = nil
 	return req
@@ -37,7 +39,7 @@ func plainRequest() *http.Request {
 
 // TestClientAllocations holds what an exchange costs whose answer is given back: the text of its head.
 func TestClientAllocations(t *testing.T) {
-	if raceEnabled {
+	if http1test.RaceEnabled {
 		t.Skip("the race detector allocates")
 	}
 	c := client(t, ClientOptions{FirstByte: 1e10, Idle: 1e10}, swift(kilobyte))
@@ -63,7 +65,7 @@ func TestClientAllocations(t *testing.T) {
 }
 
 func BenchmarkClient(b *testing.B) {
-	address := endpoint(b, swift(kilobyte))
+	address := http1test.Endpoint(b, swift(kilobyte))
 	run := func(name string, send func(*http.Request) (*http.Response, error)) {
 		b.Run(name, func(b *testing.B) {
 			req, buf := plainRequest(), make([]byte, 4<<10)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"cardea.dev/cardea/internal/http1/http1test"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -22,10 +23,10 @@ func TestClientBodyClosedWhileRead(t *testing.T) {
 	t.Run("that waits", func(t *testing.T) {
 		c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) {
 			http.ReadRequest(r)
-			io.WriteString(c, ok200+"Content-Length: 5\r\n\r\nhe")
+			io.WriteString(c, http1test.OK+"Content-Length: 5\r\n\r\nhe")
 			io.Copy(io.Discard, r)
 		})
-		resp, err := c.RoundTrip(t.Context(), outgoing("GET", "/", nil), nil)
+		resp, err := c.RoundTrip(t.Context(), http1test.Outgoing("GET", "/", nil), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,13 +40,13 @@ func TestClientBodyClosedWhileRead(t *testing.T) {
 	})
 	t.Run("at the end", func(t *testing.T) {
 		noLeaks(t)
-		address := endpoint(t, answers(ok200+"Content-Length: 5\r\n\r\nhello"))
+		address := http1test.Endpoint(t, answers(http1test.OK+"Content-Length: 5\r\n\r\nhello"))
 		c := dialClient(t, address, ClientOptions{})
 		for range 2000 {
 			if !c.Reusable() {
 				c = dialClient(t, address, ClientOptions{})
 			}
-			resp, err := c.RoundTrip(context.Background(), outgoing("GET", "/", nil), nil)
+			resp, err := c.RoundTrip(context.Background(), http1test.Outgoing("GET", "/", nil), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -57,8 +58,8 @@ func TestClientBodyClosedWhileRead(t *testing.T) {
 		}
 	})
 	t.Run("then read", func(t *testing.T) {
-		c := client(t, ClientOptions{}, answers(ok200+"Content-Length: 5\r\n\r\nhello"))
-		resp, err := c.RoundTrip(t.Context(), outgoing("GET", "/", nil), nil)
+		c := client(t, ClientOptions{}, answers(http1test.OK+"Content-Length: 5\r\n\r\nhello"))
+		resp, err := c.RoundTrip(t.Context(), http1test.Outgoing("GET", "/", nil), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +67,7 @@ func TestClientBodyClosedWhileRead(t *testing.T) {
 		if n, err := resp.Body.Read(make([]byte, 5)); n != 0 || err != http.ErrBodyReadAfterClose {
 			t.Errorf("got %d, %v", n, err)
 		}
-		exchange(t, c, outgoing("GET", "/", nil))
+		exchange(t, c, http1test.Outgoing("GET", "/", nil))
 	})
 }
 
@@ -75,14 +76,14 @@ func TestClientBodyKnowsWhatIsThere(t *testing.T) {
 		name, answer string
 		want         int
 	}{
-		{"length", ok200 + "Content-Length: 10\r\n\r\nhello", 4},
-		{"length and surplus", ok200 + "Content-Length: 5\r\n\r\nhello and more", 4},
-		{"chunk", ok200 + "Transfer-Encoding: chunked\r\n\r\na\r\nhello", 4},
-		{"until it closes", ok200 + "\r\nhello", 4},
+		{"length", http1test.OK + "Content-Length: 10\r\n\r\nhello", 4},
+		{"length and surplus", http1test.OK + "Content-Length: 5\r\n\r\nhello and more", 4},
+		{"chunk", http1test.OK + "Transfer-Encoding: chunked\r\n\r\na\r\nhello", 4},
+		{"until it closes", http1test.OK + "\r\nhello", 4},
 	} {
 		t.Run(p.name, func(t *testing.T) {
-			nc := &canned{pieces: [][]byte{[]byte(p.answer)}}
-			resp, err := NewClientConn(nc, ClientOptions{}).RoundTrip(t.Context(), outgoing("GET", "/", nil), nil)
+			nc := &http1test.Canned{Pieces: [][]byte{[]byte(p.answer)}}
+			resp, err := NewClientConn(nc, ClientOptions{}).RoundTrip(t.Context(), http1test.Outgoing("GET", "/", nil), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -104,8 +105,8 @@ func TestClientBodyIsSpliced(t *testing.T) {
 	data := bytes.Repeat([]byte("0123456789abcdef"), 128<<10)
 	respond := func(cut int) func(int, net.Conn, *bufio.Reader) {
 		return func(_ int, c net.Conn, r *bufio.Reader) {
-			for takeRequest(r) != nil {
-				io.WriteString(c, ok200+"Content-Length: 2097152\r\n\r\n")
+			for http1test.TakeRequest(r) != nil {
+				io.WriteString(c, http1test.OK+"Content-Length: 2097152\r\n\r\n")
 				c.Write(data[:len(data)/2])
 				time.Sleep(30 * time.Millisecond)
 				c.Write(data[len(data)/2 : len(data)-cut])
@@ -116,7 +117,7 @@ func TestClientBodyIsSpliced(t *testing.T) {
 		}
 	}
 	sums := make(chan [32]byte, 10)
-	sink := endpoint(t, func(_ int, c net.Conn, r *bufio.Reader) {
+	sink := http1test.Endpoint(t, func(_ int, c net.Conn, r *bufio.Reader) {
 		all, _ := io.ReadAll(r)
 		sums <- sha256.Sum256(all)
 	})
@@ -126,7 +127,7 @@ func TestClientBodyIsSpliced(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer to.Close()
-		resp, err := c.RoundTrip(ctx, outgoing("GET", "/", nil), nil)
+		resp, err := c.RoundTrip(ctx, http1test.Outgoing("GET", "/", nil), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,14 +135,14 @@ func TestClientBodyIsSpliced(t *testing.T) {
 		return io.Copy(to, resp.Body)
 	}
 	ctx, _ := wayward(t)
-	c := dialClient(t, endpoint(t, respond(0)), ClientOptions{Idle: time.Second})
+	c := dialClient(t, http1test.Endpoint(t, respond(0)), ClientOptions{Idle: time.Second})
 	for range 3 {
 		n, err := copyTo(c, ctx)
 		if n != int64(len(data)) || err != nil || <-sums != sha256.Sum256(data) || !c.Reusable() {
 			t.Fatalf("got %d, %v, reusable: %v", n, err, c.Reusable())
 		}
 	}
-	c = dialClient(t, endpoint(t, respond(1)), ClientOptions{})
+	c = dialClient(t, http1test.Endpoint(t, respond(1)), ClientOptions{})
 	n, err := copyTo(c, ctx)
 	if d := cmp.Diff(ClientError{Phase: BodyPhase, Kind: Truncated, Sent: true}, failure(t, err)); d != "" || n != int64(len(data)-1) {
 		t.Error(n, d)
@@ -149,16 +150,16 @@ func TestClientBodyIsSpliced(t *testing.T) {
 	<-sums
 	stuck := func(_ int, c net.Conn, r *bufio.Reader) {
 		http.ReadRequest(r)
-		io.WriteString(c, ok200+"Content-Length: 2097152\r\n\r\nhello")
+		io.WriteString(c, http1test.OK+"Content-Length: 2097152\r\n\r\nhello")
 		io.Copy(io.Discard, r)
 	}
-	c = dialClient(t, endpoint(t, stuck), ClientOptions{Idle: 30 * time.Millisecond})
+	c = dialClient(t, http1test.Endpoint(t, stuck), ClientOptions{Idle: 30 * time.Millisecond})
 	n, err = copyTo(c, ctx)
 	if d := cmp.Diff(ClientError{Phase: BodyPhase, Kind: TimedOut, Timeout: true, Sent: true}, failure(t, err)); d != "" || n != 5 {
 		t.Error(n, d)
 	}
 	<-sums
-	c = dialClient(t, endpoint(t, stuck), ClientOptions{})
+	c = dialClient(t, http1test.Endpoint(t, stuck), ClientOptions{})
 	cause := errors.New("the client left")
 	ctx, cancel := wayward(t)
 	time.AfterFunc(30*time.Millisecond, func() { cancel(cause) })
@@ -168,13 +169,13 @@ func TestClientBodyIsSpliced(t *testing.T) {
 	}
 	<-sums
 	// The side that is copied to breaks.
-	c = dialClient(t, endpoint(t, respond(0)), ClientOptions{})
+	c = dialClient(t, http1test.Endpoint(t, respond(0)), ClientOptions{})
 	to, err := net.Dial("tcp", sink)
 	if err != nil {
 		t.Fatal(err)
 	}
 	to.(*net.TCPConn).CloseWrite()
-	resp, err := c.RoundTrip(t.Context(), outgoing("GET", "/", nil), nil)
+	resp, err := c.RoundTrip(t.Context(), http1test.Outgoing("GET", "/", nil), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,13 +193,13 @@ func TestClientBodyIsSpliced(t *testing.T) {
 func TestClientBodyIsCopied(t *testing.T) {
 	long := strings.Repeat("x", 100_000)
 	for name, answer := range map[string]string{
-		"length": ok200 + "Content-Length: 100000\r\n\r\n" + long,
-		"chunks": ok200 + "Transfer-Encoding: chunked\r\n\r\n186A0\r\n" + long + "\r\n0\r\n\r\n",
+		"length": http1test.OK + "Content-Length: 100000\r\n\r\n" + long,
+		"chunks": http1test.OK + "Transfer-Encoding: chunked\r\n\r\n186A0\r\n" + long + "\r\n0\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := client(t, ClientOptions{}, answers(answer))
 			for range 3 {
-				resp, err := c.RoundTrip(t.Context(), outgoing("GET", "/", nil), nil)
+				resp, err := c.RoundTrip(t.Context(), http1test.Outgoing("GET", "/", nil), nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -206,7 +207,7 @@ func TestClientBodyIsCopied(t *testing.T) {
 				if n, err := io.Copy(&got, struct{ io.Reader }{resp.Body}); n != 100_000 || err != nil || got.String() != long {
 					t.Errorf("got %d, %v", n, err)
 				}
-				if resp, err = c.RoundTrip(t.Context(), outgoing("GET", "/", nil), nil); err != nil {
+				if resp, err = c.RoundTrip(t.Context(), http1test.Outgoing("GET", "/", nil), nil); err != nil {
 					t.Fatal(err)
 				}
 				got.Reset()

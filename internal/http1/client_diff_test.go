@@ -8,16 +8,17 @@ import (
 	"strings"
 	"testing"
 
+	"cardea.dev/cardea/internal/http1/http1test"
 	"github.com/google/go-cmp/cmp"
 )
 
 // FuzzResponse compares with net/http: what is accepted here must be the same there, up to where the message ends.
 func FuzzResponse(f *testing.F) {
-	for i, c := range answerCases() {
-		f.Add([]byte(c.answer), uint64(i), c.method == "HEAD")
+	for i, c := range http1test.Answers() {
+		f.Add([]byte(c.Answer), uint64(i), c.Method == "HEAD")
 	}
-	f.Add([]byte(ok200+"Trailer: X-A\r\nTransfer-Encoding: chunked\r\n\r\n3;q=\"a;b\"\r\nabc\r\n0\r\nX-A: 1\r\nX-B: 2\r\n\r\n"), uint64(3), false)
-	f.Add([]byte(ok200+"set-cookie: a\r\nSet-Cookie: b\r\nHost: h\r\nConnection: keep-alive, close\r\n\r\nx"), uint64(4), false)
+	f.Add([]byte(http1test.OK+"Trailer: X-A\r\nTransfer-Encoding: chunked\r\n\r\n3;q=\"a;b\"\r\nabc\r\n0\r\nX-A: 1\r\nX-B: 2\r\n\r\n"), uint64(3), false)
+	f.Add([]byte(http1test.OK+"set-cookie: a\r\nSet-Cookie: b\r\nHost: h\r\nConnection: keep-alive, close\r\n\r\nx"), uint64(4), false)
 	f.Fuzz(func(t *testing.T, answer []byte, seed uint64, head bool) {
 		if len(answer) > theirTrailer {
 			return
@@ -31,13 +32,13 @@ func FuzzResponse(f *testing.F) {
 }
 
 func compare(t *testing.T, method string, answer []byte, seed uint64) {
-	got, nc, resp := judge(t, method, split(answer, seed))
+	got, nc, resp := judge(t, method, http1test.Split(answer, seed))
 	if got.Kind != "" {
 		return
 	}
 	rest := bytes.NewReader(answer)
 	r := bufio.NewReader(rest)
-	req := outgoing(method, "/", nil)
+	req := http1test.Outgoing(method, "/", nil)
 	var want *http.Response
 	for {
 		var err error
@@ -52,7 +53,7 @@ func compare(t *testing.T, method string, answer []byte, seed uint64) {
 	if err != nil {
 		t.Fatalf("accepted: %+v; net/http reads %q, %v", got, body, err)
 	}
-	if d := cmp.Diff(verdict{Status: want.StatusCode, Body: string(body), Reuse: got.Reuse}, got); d != "" {
+	if d := cmp.Diff(http1test.Verdict{Status: want.StatusCode, Body: string(body), Reuse: got.Reuse}, got); d != "" {
 		t.Error(d)
 	}
 	if want.Close { // net/http takes it out
@@ -70,7 +71,7 @@ func compare(t *testing.T, method string, answer []byte, seed uint64) {
 			t.Errorf("trailer %s: %s", name, d)
 		}
 	}
-	if end := len(answer) - rest.Len() - r.Buffered(); got.Reuse && end != nc.given {
-		t.Errorf("the message ends at %d, for net/http at %d", nc.given, end)
+	if end := len(answer) - rest.Len() - r.Buffered(); got.Reuse && end != nc.Given {
+		t.Errorf("the message ends at %d, for net/http at %d", nc.Given, end)
 	}
 }

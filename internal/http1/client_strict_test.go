@@ -6,17 +6,18 @@ import (
 	"net/http"
 	"testing"
 
+	"cardea.dev/cardea/internal/http1/http1test"
 	"github.com/google/go-cmp/cmp"
 )
 
 // judge has a client read an answer that comes in pieces.
-func judge(t testing.TB, method string, pieces [][]byte) (verdict, *canned, *http.Response) {
-	nc := &canned{pieces: pieces}
+func judge(t testing.TB, method string, pieces [][]byte) (http1test.Verdict, *http1test.Canned, *http.Response) {
+	nc := &http1test.Canned{Pieces: pieces}
 	c := NewClientConn(nc, ClientOptions{MaxHeader: 4096})
 	ended := 0
 	c.o.Done = func() { ended++ }
-	var got verdict
-	resp, err := c.RoundTrip(context.Background(), outgoing(method, "/", nil), func(int, http.Header) error { return nil })
+	var got http1test.Verdict
+	resp, err := c.RoundTrip(context.Background(), http1test.Outgoing(method, "/", nil), func(int, http.Header) error { return nil })
 	if err == nil {
 		var body []byte
 		body, err = io.ReadAll(resp.Body)
@@ -31,13 +32,13 @@ func judge(t testing.TB, method string, pieces [][]byte) (verdict, *canned, *htt
 	}
 	if err != nil {
 		e := failure(t, err)
-		got.Kind, got.Phase = e.Kind.String(), e.Phase
+		got.Kind, got.Phase = e.Kind.String(), [...]string{WritePhase: "write", HeaderPhase: "header", BodyPhase: "body"}[e.Phase]
 		if !e.Sent || e.Reused || e.BodyRead || e.Timeout {
 			t.Errorf("got %+v", e)
 		}
 	}
-	if got.Reuse = c.Reusable(); got.Reuse == nc.closed {
-		t.Errorf("reusable: %v, closed: %v", got.Reuse, nc.closed)
+	if got.Reuse = c.Reusable(); got.Reuse == nc.Closed {
+		t.Errorf("reusable: %v, closed: %v", got.Reuse, nc.Closed)
 	}
 	if ended != 1 {
 		t.Errorf("the exchange ended %d times", ended)
@@ -49,16 +50,16 @@ func judge(t testing.TB, method string, pieces [][]byte) (verdict, *canned, *htt
 }
 
 func TestClientAnswers(t *testing.T) {
-	for _, c := range answerCases() {
-		t.Run(c.name, func(t *testing.T) {
-			got, _, _ := judge(t, c.method, [][]byte{[]byte(c.answer)})
-			if d := cmp.Diff(c.want, got); d != "" {
+	for _, c := range http1test.Answers() {
+		t.Run(c.Name, func(t *testing.T) {
+			got, _, _ := judge(t, c.Method, [][]byte{[]byte(c.Answer)})
+			if d := cmp.Diff(c.Want, got); d != "" {
 				t.Error(d)
 			}
 			for seed := range uint64(20) {
-				pieces := split([]byte(c.answer), seed)
-				got, _, _ = judge(t, c.method, pieces)
-				want := c.want
+				pieces := http1test.Split([]byte(c.Answer), seed)
+				got, _, _ = judge(t, c.Method, pieces)
+				want := c.Want
 				if !want.Reuse && want.Kind == "" { // surplus bytes may not have come
 					want.Reuse = got.Reuse
 				}

@@ -20,14 +20,15 @@ import (
 	"testing"
 	"time"
 
+	"cardea.dev/cardea/internal/http1/http1test"
 	"cardea.dev/cardea/internal/socket"
 	"github.com/google/go-cmp/cmp"
 )
 
 func TestClientKeepsItsConnection(t *testing.T) {
-	c := client(t, ClientOptions{}, answers(ok200+"Content-Length: 5\r\n\r\nhello"))
+	c := client(t, ClientOptions{}, answers(http1test.OK+"Content-Length: 5\r\n\r\nhello"))
 	for i := range 5 {
-		if resp, body := exchange(t, c, outgoing("GET", "/", nil)); resp.StatusCode != 200 || body != "hello" {
+		if resp, body := exchange(t, c, http1test.Outgoing("GET", "/", nil)); resp.StatusCode != 200 || body != "hello" {
 			t.Fatalf("got %d %q", resp.StatusCode, body)
 		}
 		if !c.Reusable() || c.Served() != i+1 || c.in.Peek() != nil {
@@ -35,7 +36,7 @@ func TestClientKeepsItsConnection(t *testing.T) {
 		}
 	}
 	c.Close()
-	_, err := c.RoundTrip(t.Context(), outgoing("GET", "/", nil), nil)
+	_, err := c.RoundTrip(t.Context(), http1test.Outgoing("GET", "/", nil), nil)
 	if d := cmp.Diff(ClientError{Phase: WritePhase, Kind: IdleClosed}, failure(t, err)); d != "" {
 		t.Error(d)
 	}
@@ -53,47 +54,47 @@ func TestClientRequests(t *testing.T) {
 		make func() *http.Request
 		want seen
 	}{
-		{"plain", func() *http.Request { return outgoing("GET", "/a%2Fb//c?x=1&y=%20", nil) }, seen{Line: "GET /a%2Fb//c?x=1&y=%20", Host: "example.com"}},
-		{"empty query", func() *http.Request { return outgoing("GET", "/?", nil) }, seen{Line: "GET /?", Host: "example.com"}},
-		{"asterisk", func() *http.Request { return outgoing("OPTIONS", "*", nil) }, seen{Line: "OPTIONS *", Host: "example.com"}},
+		{"plain", func() *http.Request { return http1test.Outgoing("GET", "/a%2Fb//c?x=1&y=%20", nil) }, seen{Line: "GET /a%2Fb//c?x=1&y=%20", Host: "example.com"}},
+		{"empty query", func() *http.Request { return http1test.Outgoing("GET", "/?", nil) }, seen{Line: "GET /?", Host: "example.com"}},
+		{"asterisk", func() *http.Request { return http1test.Outgoing("OPTIONS", "*", nil) }, seen{Line: "OPTIONS *", Host: "example.com"}},
 		{"no method, path and host", func() *http.Request {
-			r := outgoing("GET", "/", nil)
+			r := http1test.Outgoing("GET", "/", nil)
 			r.Method, r.URL.Path, r.Host = "", "", ""
 			return r
 		}, seen{Line: "GET /", Host: "fallback:80"}},
 		{"fields", func() *http.Request {
-			r := outgoing("GET", "/", nil)
+			r := http1test.Outgoing("GET", "/", nil)
 			r.Header = http.Header{"X-A": {"1", "\t2"}, "Te": {"trailers"}, "Host": {"evil"}, "Content-Length": {"7"}, "Transfer-Encoding": {"gzip"}, "X-B": nil}
 			return r
 		}, seen{Line: "GET /", Host: "example.com", Header: http.Header{"X-A": {"1", "2"}, "Te": {"trailers"}}}},
-		{"POST without a body", func() *http.Request { return outgoing("POST", "/", nil) }, seen{Line: "POST /", Host: "example.com", Header: http.Header{"Content-Length": {"0"}}}},
+		{"POST without a body", func() *http.Request { return http1test.Outgoing("POST", "/", nil) }, seen{Line: "POST /", Host: "example.com", Header: http.Header{"Content-Length": {"0"}}}},
 		{"body in memory", func() *http.Request {
-			r := outgoing("PUT", "/", strings.NewReader("hello"))
+			r := http1test.Outgoing("PUT", "/", strings.NewReader("hello"))
 			r.GetBody = func() (io.ReadCloser, error) { return nil, nil }
 			return r
 		}, seen{Line: "PUT /", Host: "example.com", Body: "hello", Length: 5, Header: http.Header{"Content-Length": {"5"}}}},
 		{"body that is there", func() *http.Request {
-			r := outgoing("PUT", "/", nil)
+			r := http1test.Outgoing("PUT", "/", nil)
 			r.Body, r.ContentLength = there{bufio.NewReader(strings.NewReader("hello"))}.fill(5), 5
 			return r
 		}, seen{Line: "PUT /", Host: "example.com", Body: "hello", Length: 5, Header: http.Header{"Content-Length": {"5"}}}},
 		{
-			"body that comes", func() *http.Request { return outgoing("PUT", "/", strings.NewReader("hello")) },
+			"body that comes", func() *http.Request { return http1test.Outgoing("PUT", "/", strings.NewReader("hello")) },
 			seen{Line: "PUT /", Host: "example.com", Body: "hello", Length: 5, Header: http.Header{"Content-Length": {"5"}}},
 		},
 		{"long body in memory", func() *http.Request {
-			r := outgoing("PUT", "/", strings.NewReader(strings.Repeat("x", 100_000)))
+			r := http1test.Outgoing("PUT", "/", strings.NewReader(strings.Repeat("x", 100_000)))
 			r.GetBody = func() (io.ReadCloser, error) { return nil, nil }
 			return r
 		}, seen{Line: "PUT /", Host: "example.com", Body: strings.Repeat("x", 100_000), Length: 100_000, Header: http.Header{"Content-Length": {"100000"}}}},
 		{"chunks and trailers", func() *http.Request {
-			r := outgoing("PUT", "/", io.MultiReader(strings.NewReader(strings.Repeat("a", 70_000)), strings.NewReader("b")))
+			r := http1test.Outgoing("PUT", "/", io.MultiReader(strings.NewReader(strings.Repeat("a", 70_000)), strings.NewReader("b")))
 			r.ContentLength = -1
 			r.Trailer = http.Header{"X-Sum": {"1"}, "Content-Length": {"5"}}
 			return r
 		}, seen{Line: "PUT /", Host: "example.com", Body: strings.Repeat("a", 70_000) + "b", Length: -1, Trailer: http.Header{"X-Sum": {"1"}}}},
 		{"no chunk but the last", func() *http.Request {
-			r := outgoing("PUT", "/", io.MultiReader())
+			r := http1test.Outgoing("PUT", "/", io.MultiReader())
 			r.ContentLength = -1
 			return r
 		}, seen{Line: "PUT /", Host: "example.com", Length: -1}},
@@ -108,7 +109,7 @@ func TestClientRequests(t *testing.T) {
 				}
 				body, _ := io.ReadAll(req.Body)
 				got <- seen{req.Method + " " + req.RequestURI, req.Host, string(body), req.ContentLength, req.Header, req.Trailer}
-				io.WriteString(c, ok200+"Content-Length: 0\r\n\r\n")
+				io.WriteString(c, http1test.OK+"Content-Length: 0\r\n\r\n")
 			})
 			req := c.make()
 			before := req.Header.Clone()
@@ -134,7 +135,7 @@ func (there) Close() error       { return nil }
 
 // What cannot be sent safely is not sent, and harms nothing.
 func TestClientRefusesRequests(t *testing.T) {
-	c := client(t, ClientOptions{}, answers(ok200+"Content-Length: 0\r\n\r\n"))
+	c := client(t, ClientOptions{}, answers(http1test.OK+"Content-Length: 0\r\n\r\n"))
 	for name, change := range map[string]func(*http.Request){
 		"line break in a value":    func(r *http.Request) { r.Header["X-A"] = []string{"a\r\nX-B: c"} },
 		"LF in a value":            func(r *http.Request) { r.Header["X-A"] = []string{"a\nb"} },
@@ -159,7 +160,7 @@ func TestClientRefusesRequests(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			req := outgoing("GET", "/", nil)
+			req := http1test.Outgoing("GET", "/", nil)
 			change(req)
 			_, err := c.RoundTrip(t.Context(), req, nil)
 			got := failure(t, err)
@@ -167,15 +168,15 @@ func TestClientRefusesRequests(t *testing.T) {
 			if d := cmp.Diff(ClientError{Phase: WritePhase, Kind: BadRequest}, got); d != "" {
 				t.Error(d)
 			}
-			exchange(t, c, outgoing("GET", "/", nil)) // over the same connection
+			exchange(t, c, http1test.Outgoing("GET", "/", nil)) // over the same connection
 		})
 	}
 }
 
 func TestClientInterimAnswers(t *testing.T) {
-	c := client(t, ClientOptions{}, answers("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: a\r\n\r\n"+ok200+"Content-Length: 1\r\n\r\nx"))
+	c := client(t, ClientOptions{}, answers("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: a\r\n\r\n"+http1test.OK+"Content-Length: 1\r\n\r\nx"))
 	var got []string
-	resp, err := c.RoundTrip(t.Context(), outgoing("GET", "/", nil), func(status int, h http.Header) error {
+	resp, err := c.RoundTrip(t.Context(), http1test.Outgoing("GET", "/", nil), func(status int, h http.Header) error {
 		got = append(got, fmt.Sprint(status, h))
 		return nil
 	})
@@ -190,7 +191,7 @@ func TestClientInterimAnswers(t *testing.T) {
 		t.Error("a body that has come already and is not wanted ended the connection")
 	}
 	gone := errors.New("the client has gone")
-	_, err = c.RoundTrip(t.Context(), outgoing("GET", "/", nil), func(int, http.Header) error { return gone })
+	_, err = c.RoundTrip(t.Context(), http1test.Outgoing("GET", "/", nil), func(int, http.Header) error { return gone })
 	if d := cmp.Diff(ClientError{Phase: HeaderPhase, Kind: Canceled, Reused: true, Sent: true}, failure(t, err)); d != "" || !errors.Is(err, gone) {
 		t.Error(d, err)
 	}
@@ -199,15 +200,15 @@ func TestClientInterimAnswers(t *testing.T) {
 func TestClientTrailersBothWays(t *testing.T) {
 	c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) {
 		for {
-			req := takeRequest(r)
+			req := http1test.TakeRequest(r)
 			if req == nil {
 				return
 			}
-			fmt.Fprintf(c, ok200+"Trailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX-Sum: %s\r\nx-more: 1\r\n\r\n", req.Trailer.Get("X-Sum"))
+			fmt.Fprintf(c, http1test.OK+"Trailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX-Sum: %s\r\nx-more: 1\r\n\r\n", req.Trailer.Get("X-Sum"))
 		}
 	})
 	for range 3 {
-		req := outgoing("POST", "/", io.MultiReader(strings.NewReader("hello")))
+		req := http1test.Outgoing("POST", "/", io.MultiReader(strings.NewReader("hello")))
 		req.ContentLength, req.Trailer = -1, http.Header{"X-Sum": {"42"}}
 		resp, err := c.RoundTrip(t.Context(), req, nil)
 		if err != nil {
@@ -228,7 +229,7 @@ func TestClientTrailersBothWays(t *testing.T) {
 
 func TestClientWaitsForConsent(t *testing.T) {
 	send := func(c *ClientConn, body io.Reader) (*http.Response, error) {
-		req := outgoing("POST", "/", body)
+		req := http1test.Outgoing("POST", "/", body)
 		req.ContentLength = 5
 		req.Header.Set("Expect", "100-continue")
 		return c.RoundTrip(context.Background(), req, nil)
@@ -241,7 +242,7 @@ func TestClientWaitsForConsent(t *testing.T) {
 			}
 			io.WriteString(c, "HTTP/1.1 100 Continue\r\n\r\n")
 			body, _ := io.ReadAll(req.Body)
-			fmt.Fprintf(c, ok200+"Content-Length: 5\r\n\r\n%s", body)
+			fmt.Fprintf(c, http1test.OK+"Content-Length: 5\r\n\r\n%s", body)
 		})
 		resp, err := send(c, strings.NewReader("hello"))
 		if err != nil {
@@ -252,7 +253,7 @@ func TestClientWaitsForConsent(t *testing.T) {
 		}
 	})
 	t.Run("not given in time", func(t *testing.T) {
-		c := client(t, ClientOptions{Continue: 20 * time.Millisecond, FirstByte: time.Minute}, answers(ok200+"Content-Length: 0\r\n\r\n"))
+		c := client(t, ClientOptions{Continue: 20 * time.Millisecond, FirstByte: time.Minute}, answers(http1test.OK+"Content-Length: 0\r\n\r\n"))
 		if _, err := send(c, strings.NewReader("hello")); err != nil || !c.Reusable() {
 			t.Fatal(err)
 		}
@@ -281,7 +282,7 @@ func TestClientHearsEarlyAnswers(t *testing.T) {
 				http.ReadRequest(r)
 				io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig")
 			})
-			req := outgoing("POST", "/", io.LimitReader(zeros{}, 16<<20))
+			req := http1test.Outgoing("POST", "/", io.LimitReader(zeros{}, 16<<20))
 			req.ContentLength = 16 << 20
 			if resp, body := exchange(t, c, req); resp.StatusCode != 413 || body != "big" || c.Reusable() {
 				t.Fatalf("got %d %q", resp.StatusCode, body)
@@ -294,7 +295,7 @@ func TestClientHearsEarlyAnswers(t *testing.T) {
 			io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
 			io.Copy(io.Discard, r)
 		})
-		resp, body := exchange(t, c, outgoing("POST", "/", newSilent(t)))
+		resp, body := exchange(t, c, http1test.Outgoing("POST", "/", newSilent(t)))
 		if resp.StatusCode != 413 || body != "big" || c.Reusable() {
 			t.Fatalf("got %d %q", resp.StatusCode, body)
 		}
@@ -302,7 +303,7 @@ func TestClientHearsEarlyAnswers(t *testing.T) {
 	t.Run("and both go on", func(t *testing.T) {
 		c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) {
 			req, _ := http.ReadRequest(r)
-			io.WriteString(c, ok200+"Transfer-Encoding: chunked\r\n\r\n")
+			io.WriteString(c, http1test.OK+"Transfer-Encoding: chunked\r\n\r\n")
 			buf := make([]byte, 8)
 			for {
 				n, err := req.Body.Read(buf)
@@ -316,7 +317,7 @@ func TestClientHearsEarlyAnswers(t *testing.T) {
 			}
 		})
 		pr, pw := io.Pipe()
-		req := outgoing("POST", "/", pr)
+		req := http1test.Outgoing("POST", "/", pr)
 		resp, err := c.RoundTrip(t.Context(), req, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -340,7 +341,7 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
 func upgrading() *http.Request {
-	req := outgoing("GET", "/", nil)
+	req := http1test.Outgoing("GET", "/", nil)
 	req.Header.Set("Connection", "keep-alive, Upgrade")
 	req.Header.Set("Upgrade", "echo")
 	return req
@@ -404,10 +405,10 @@ func TestClientCancellation(t *testing.T) {
 		}
 	}
 	t.Run("before", func(t *testing.T) {
-		c := client(t, ClientOptions{}, answers(ok200+"Content-Length: 0\r\n\r\n"))
+		c := client(t, ClientOptions{}, answers(http1test.OK+"Content-Length: 0\r\n\r\n"))
 		ctx, cancel := wayward(t)
 		cancel(cause)
-		_, err := c.RoundTrip(ctx, outgoing("GET", "/", nil), nil)
+		_, err := c.RoundTrip(ctx, http1test.Outgoing("GET", "/", nil), nil)
 		if d := cmp.Diff(ClientError{Phase: WritePhase, Kind: Canceled}, failure(t, err)); d != "" || !errors.Is(err, cause) {
 			t.Error(d, err)
 		}
@@ -420,17 +421,17 @@ func TestClientCancellation(t *testing.T) {
 		req       func(t *testing.T) *http.Request
 		want      ClientError
 	}{
-		{"head", "", func(*testing.T) *http.Request { return outgoing("GET", "/", nil) }, ClientError{Phase: HeaderPhase, Kind: Canceled, Sent: true}},
-		{"half a head", ok200, func(*testing.T) *http.Request { return outgoing("GET", "/", nil) }, ClientError{Phase: HeaderPhase, Kind: Canceled, Sent: true}},
-		{"silent upload", "", func(t *testing.T) *http.Request { return outgoing("POST", "/", newSilent(t)) }, ClientError{Phase: HeaderPhase, Kind: Canceled, Sent: true, BodyRead: true}},
+		{"head", "", func(*testing.T) *http.Request { return http1test.Outgoing("GET", "/", nil) }, ClientError{Phase: HeaderPhase, Kind: Canceled, Sent: true}},
+		{"half a head", http1test.OK, func(*testing.T) *http.Request { return http1test.Outgoing("GET", "/", nil) }, ClientError{Phase: HeaderPhase, Kind: Canceled, Sent: true}},
+		{"silent upload", "", func(t *testing.T) *http.Request { return http1test.Outgoing("POST", "/", newSilent(t)) }, ClientError{Phase: HeaderPhase, Kind: Canceled, Sent: true, BodyRead: true}},
 		{"consent", "", func(t *testing.T) *http.Request {
-			req := outgoing("POST", "/", newSilent(t))
+			req := http1test.Outgoing("POST", "/", newSilent(t))
 			req.Header.Set("Expect", "100-continue")
 			return req
 		}, ClientError{Phase: HeaderPhase, Kind: Canceled, Sent: true}},
-		{"body", ok200 + "Content-Length: 5\r\n\r\nhe", func(*testing.T) *http.Request { return outgoing("GET", "/", nil) }, ClientError{Phase: BodyPhase, Kind: Canceled, Sent: true}},
-		{"chunk", ok200 + "Transfer-Encoding: chunked\r\n\r\n5\r\nhe", func(*testing.T) *http.Request { return outgoing("GET", "/", nil) }, ClientError{Phase: BodyPhase, Kind: Canceled, Sent: true}},
-		{"until it closes", ok200 + "\r\nhe", func(*testing.T) *http.Request { return outgoing("GET", "/", nil) }, ClientError{Phase: BodyPhase, Kind: Canceled, Sent: true}},
+		{"body", http1test.OK + "Content-Length: 5\r\n\r\nhe", func(*testing.T) *http.Request { return http1test.Outgoing("GET", "/", nil) }, ClientError{Phase: BodyPhase, Kind: Canceled, Sent: true}},
+		{"chunk", http1test.OK + "Transfer-Encoding: chunked\r\n\r\n5\r\nhe", func(*testing.T) *http.Request { return http1test.Outgoing("GET", "/", nil) }, ClientError{Phase: BodyPhase, Kind: Canceled, Sent: true}},
+		{"until it closes", http1test.OK + "\r\nhe", func(*testing.T) *http.Request { return http1test.Outgoing("GET", "/", nil) }, ClientError{Phase: BodyPhase, Kind: Canceled, Sent: true}},
 		{"tunnel", "HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nhe", func(*testing.T) *http.Request { return upgrading() }, ClientError{Phase: BodyPhase, Kind: Canceled, Sent: true}},
 	} {
 		t.Run(p.name, func(t *testing.T) {
@@ -454,7 +455,7 @@ func TestClientCancellation(t *testing.T) {
 		c := client(t, ClientOptions{}, hang(""))
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
 		defer cancel()
-		_, err := c.RoundTrip(ctx, outgoing("GET", "/", nil), nil)
+		_, err := c.RoundTrip(ctx, http1test.Outgoing("GET", "/", nil), nil)
 		if d := cmp.Diff(ClientError{Phase: HeaderPhase, Kind: Canceled, Sent: true, Timeout: true}, failure(t, err)); d != "" {
 			t.Error(d)
 		}
@@ -480,7 +481,7 @@ func TestClientLimits(t *testing.T) {
 		for end := time.Now().Add(20 * limit); time.Now().Before(end); time.Sleep(limit) {
 		}
 	}
-	get := func(*testing.T) *http.Request { return outgoing("GET", "/", nil) }
+	get := func(*testing.T) *http.Request { return http1test.Outgoing("GET", "/", nil) }
 	for _, p := range []struct {
 		name   string
 		o      ClientOptions
@@ -489,20 +490,20 @@ func TestClientLimits(t *testing.T) {
 		want   ClientError
 	}{
 		{"first byte", ClientOptions{FirstByte: limit}, hang(""), get, ClientError{Phase: HeaderPhase, Kind: TimedOut, Sent: true}},
-		{"half a head", ClientOptions{FirstByte: limit}, hang(ok200), get, ClientError{Phase: HeaderPhase, Kind: TimedOut, Sent: true}},
+		{"half a head", ClientOptions{FirstByte: limit}, hang(http1test.OK), get, ClientError{Phase: HeaderPhase, Kind: TimedOut, Sent: true}},
 		{"interim answers do not count", ClientOptions{FirstByte: limit}, hang("HTTP/1.1 102 Wait\r\n\r\n"), get, ClientError{Phase: HeaderPhase, Kind: TimedOut, Sent: true}},
 		{"first byte after an upload", ClientOptions{FirstByte: limit, Idle: time.Hour}, hang(""), func(*testing.T) *http.Request {
 			pr, pw := io.Pipe()
 			time.AfterFunc(2*limit, func() { io.WriteString(pw, "x"); pw.Close() })
-			return outgoing("POST", "/", pr)
+			return http1test.Outgoing("POST", "/", pr)
 		}, ClientError{Phase: HeaderPhase, Kind: TimedOut, Sent: true, BodyRead: true}},
 		{"the client stands still", ClientOptions{Idle: limit}, hang(""), func(t *testing.T) *http.Request {
-			return outgoing("POST", "/", newSilent(t))
+			return http1test.Outgoing("POST", "/", newSilent(t))
 		}, ClientError{Phase: WritePhase, Kind: RequestBody, Sent: true, BodyRead: true}},
 		{"the endpoint takes nothing", ClientOptions{Idle: limit}, deaf, func(t *testing.T) *http.Request {
-			return outgoing("POST", "/", zeros{})
+			return http1test.Outgoing("POST", "/", zeros{})
 		}, ClientError{Phase: WritePhase, Kind: TimedOut, Sent: true, BodyRead: true}},
-		{"the body stands still", ClientOptions{Idle: limit}, hang(ok200 + "Content-Length: 5\r\n\r\nhe"), get, ClientError{Phase: BodyPhase, Kind: TimedOut, Sent: true}},
+		{"the body stands still", ClientOptions{Idle: limit}, hang(http1test.OK + "Content-Length: 5\r\n\r\nhe"), get, ClientError{Phase: BodyPhase, Kind: TimedOut, Sent: true}},
 		{
 			"the tunnel stands still",
 			ClientOptions{Idle: limit},
@@ -538,7 +539,7 @@ func TestClientSlowBodies(t *testing.T) {
 			if body, _ := io.ReadAll(req.Body); string(body) != "abcdefgh" {
 				t.Errorf("got %q", body)
 			}
-			io.WriteString(c, ok200+"Transfer-Encoding: chunked\r\n\r\n")
+			io.WriteString(c, http1test.OK+"Transfer-Encoding: chunked\r\n\r\n")
 			for range 8 {
 				time.Sleep(15 * time.Millisecond)
 				io.WriteString(c, "1\r\nx\r\n")
@@ -556,7 +557,7 @@ func TestClientSlowBodies(t *testing.T) {
 			}
 			pw.Close()
 		}()
-		req := outgoing("POST", "/", pr)
+		req := http1test.Outgoing("POST", "/", pr)
 		ctx, _ := wayward(t)
 		resp, err := c.RoundTrip(ctx, req, nil)
 		if err != nil {
@@ -587,25 +588,25 @@ func TestClientDyingEndpoint(t *testing.T) {
 		{"reset after idleness", true, func(c net.Conn, r *bufio.Reader) { http.ReadRequest(r); reset(c) }, ClientError{Phase: HeaderPhase, Kind: IdleClosed, Sent: true, Reused: true}},
 		{"half a head after idleness", true, func(c net.Conn, r *bufio.Reader) {
 			http.ReadRequest(r)
-			io.WriteString(c, ok200)
+			io.WriteString(c, http1test.OK)
 		}, ClientError{Phase: HeaderPhase, Kind: Reset, Sent: true, Reused: true}},
 		{"half a body", false, func(c net.Conn, r *bufio.Reader) {
 			http.ReadRequest(r)
-			io.WriteString(c, ok200+"Content-Length: 5\r\n\r\nhe")
+			io.WriteString(c, http1test.OK+"Content-Length: 5\r\n\r\nhe")
 		}, ClientError{Phase: BodyPhase, Kind: Truncated, Sent: true}},
 	} {
 		t.Run(p.name, func(t *testing.T) {
 			c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) {
 				if p.first {
-					takeRequest(r)
-					io.WriteString(c, ok200+"Content-Length: 0\r\n\r\n")
+					http1test.TakeRequest(r)
+					io.WriteString(c, http1test.OK+"Content-Length: 0\r\n\r\n")
 				}
 				p.die(c, r)
 			})
 			if p.first {
-				exchange(t, c, outgoing("GET", "/", nil))
+				exchange(t, c, http1test.Outgoing("GET", "/", nil))
 			}
-			resp, err := c.RoundTrip(t.Context(), outgoing("GET", "/", nil), nil)
+			resp, err := c.RoundTrip(t.Context(), http1test.Outgoing("GET", "/", nil), nil)
 			if err == nil {
 				_, err = io.ReadAll(resp.Body)
 			}
@@ -621,11 +622,11 @@ func TestClientDyingEndpoint(t *testing.T) {
 		read := make(chan struct{})
 		c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) {
 			http.ReadRequest(r)
-			io.WriteString(c, ok200+"\r\nhello")
+			io.WriteString(c, http1test.OK+"\r\nhello")
 			<-read
 			reset(c)
 		})
-		resp, err := c.RoundTrip(t.Context(), outgoing("GET", "/", nil), nil)
+		resp, err := c.RoundTrip(t.Context(), http1test.Outgoing("GET", "/", nil), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -660,7 +661,7 @@ func TestClientBrokenUploads(t *testing.T) {
 	} {
 		t.Run(p.name, func(t *testing.T) {
 			c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) { io.Copy(io.Discard, r) })
-			req := outgoing("POST", "/", p.body)
+			req := http1test.Outgoing("POST", "/", p.body)
 			req.ContentLength = p.length
 			p.kind(req)
 			_, err := c.RoundTrip(t.Context(), req, nil)
@@ -686,21 +687,21 @@ func TestClientSeesWhatIdleConnectionsDo(t *testing.T) {
 			do   func(c net.Conn)
 		}{
 			{"close", func(c net.Conn) { c.Close() }},
-			{"speak", func(c net.Conn) { io.WriteString(c, ok200+"Content-Length: 4\r\n\r\nevil") }},
+			{"speak", func(c net.Conn) { io.WriteString(c, http1test.OK+"Content-Length: 4\r\n\r\nevil") }},
 		} {
 			t.Run(fmt.Sprint(p.name, " secure: ", secure), func(t *testing.T) {
 				noLeaks(t)
 				now, did := make(chan struct{}), make(chan struct{})
 				handle := func(_ int, c net.Conn, r *bufio.Reader) {
-					takeRequest(r)
-					io.WriteString(c, ok200+"Content-Length: 0\r\n\r\n")
+					http1test.TakeRequest(r)
+					io.WriteString(c, http1test.OK+"Content-Length: 0\r\n\r\n")
 					<-now
 					p.do(c)
 					close(did)
 					io.Copy(io.Discard, r)
 				}
 				c := connect(t, secure, handle)
-				exchange(t, c, outgoing("GET", "/", nil))
+				exchange(t, c, http1test.Outgoing("GET", "/", nil))
 				for range 3 {
 					if !c.Reusable() {
 						t.Fatal("it is at rest, and not reusable")
@@ -708,7 +709,7 @@ func TestClientSeesWhatIdleConnectionsDo(t *testing.T) {
 				}
 				close(now)
 				<-did
-				soon(t, "it is seen", func() bool { return !c.Reusable() })
+				http1test.Soon(t, "it is seen", func() bool { return !c.Reusable() })
 				if !c.Closed() {
 					t.Error("it was not closed")
 				}
@@ -719,18 +720,18 @@ func TestClientSeesWhatIdleConnectionsDo(t *testing.T) {
 	t.Run("speak at once, secure", func(t *testing.T) {
 		noLeaks(t)
 		c := connect(t, true, func(_ int, c net.Conn, r *bufio.Reader) {
-			takeRequest(r)
+			http1test.TakeRequest(r)
 			var records bytes.Buffer
 			tc := c.(*tls.Conn)
 			under := tc.NetConn().(*corked)
 			under.cork = &records
-			io.WriteString(c, ok200+"Content-Length: 0\r\n\r\n")
-			io.WriteString(c, ok200+"Content-Length: 4\r\n\r\nevil")
+			io.WriteString(c, http1test.OK+"Content-Length: 0\r\n\r\n")
+			io.WriteString(c, http1test.OK+"Content-Length: 4\r\n\r\nevil")
 			under.cork = nil
 			under.Write(records.Bytes())
 			io.Copy(io.Discard, r)
 		})
-		exchange(t, c, outgoing("GET", "/", nil))
+		exchange(t, c, http1test.Outgoing("GET", "/", nil))
 		if c.Reusable() {
 			t.Error("it is reusable")
 		}
@@ -753,10 +754,10 @@ func (c *corked) Write(p []byte) (int, error) {
 // connect starts an endpoint with or without TLS, and connects to it.
 func connect(t *testing.T, secure bool, handle func(int, net.Conn, *bufio.Reader)) *ClientConn {
 	if !secure {
-		return dialClient(t, endpoint(t, handle), ClientOptions{})
+		return dialClient(t, http1test.Endpoint(t, handle), ClientOptions{})
 	}
 	config := &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}
-	address := endpoint(t, func(n int, c net.Conn, _ *bufio.Reader) {
+	address := http1test.Endpoint(t, func(n int, c net.Conn, _ *bufio.Reader) {
 		tc := tls.Server(&corked{Conn: c}, config)
 		defer tc.Close()
 		handle(n, tc, bufio.NewReader(tc))

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cardea.dev/cardea/internal/http1/http1test"
 )
 
 // seen is what a server made of the requests on a connection: one text for each, in order.
@@ -131,7 +133,7 @@ func TestAgreesWithNetHTTP(t *testing.T) {
 		for range 3 {
 			checkAgainstNetHTTP(t, []byte(test.in), 1+rand.IntN(len(test.in)))
 		}
-		checkAgainstNetHTTP(t, []byte(test.in+get), 1+rand.IntN(len(test.in)))
+		checkAgainstNetHTTP(t, []byte(test.in+http1test.Get), 1+rand.IntN(len(test.in)))
 	}
 }
 
@@ -165,7 +167,7 @@ func TestAgreesWithNetHTTPOnVariations(t *testing.T) {
 				in[at] = what[0]
 			}
 			if len(in) == 0 {
-				in = []byte(get)
+				in = []byte(http1test.Get)
 			}
 		}
 		if bytes.HasPrefix(in, []byte("CONNECT")) {
@@ -271,7 +273,7 @@ func FuzzChunked(f *testing.F) {
 			return
 		}
 		var r Reader
-		r.Attach(&pieces{data: in, size: max(1, size&0xffff)})
+		r.Attach(&http1test.Pieces{Data: in, Size: max(1, size&0xffff)})
 		defer r.Drop()
 		var b BodyReader
 		b.Begin(&r, Chunked, -1, &l)

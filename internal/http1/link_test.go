@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"cardea.dev/cardea/internal/http1/http1test"
 	"cardea.dev/cardea/internal/socket"
 )
 
@@ -62,7 +63,7 @@ func TestKindsOfConnections(t *testing.T) {
 			if got := socket.Plain(c) != nil; got != test.plain {
 				t.Errorf("plain: %v", got)
 			}
-			s := &Server{Handler: http.HandlerFunc(serveAnswer)}
+			s := &Server{Handler: http.HandlerFunc(http1test.Answer)}
 			done := make(chan struct{})
 			go func() { // ends with the connection
 				defer close(done)
@@ -70,7 +71,7 @@ func TestKindsOfConnections(t *testing.T) {
 			}()
 			buf := make([]byte, 8192)
 			for range 3 {
-				near.Write([]byte(get))
+				near.Write([]byte(http1test.Get))
 				for n := 0; n < 1024; {
 					m, err := near.Read(buf)
 					if err != nil {

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"cardea.dev/cardea/internal/http1/http1test"
 )
 
 // nginxProgram finds nginx and its version, "1.22" for instance. Without nginx both are empty.
@@ -71,7 +73,7 @@ http {
 			t.Logf("nginx said: %s", said.String())
 		}
 	})
-	soon(t, "nginx accepts connections", func() bool {
+	http1test.Soon(t, "nginx accepts connections", func() bool {
 		conn, err := net.DialTimeout("tcp", address, time.Second)
 		if err == nil {
 			conn.Close()

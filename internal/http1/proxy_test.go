@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"cardea.dev/cardea/internal/http1/http1test"
 )
 
 // proxy is the plainest handler that passes requests on with the client half. Connections are kept in a list.
@@ -135,9 +137,9 @@ func TestBothHalves(t *testing.T) {
 
 // BenchmarkProxy compares both halves with httputil.ReverseProxy on net/http, on the same endpoint.
 func BenchmarkProxy(b *testing.B) {
-	origin := serve(b, &Server{}, serveAnswer)
+	origin := serve(b, &Server{}, http1test.Answer)
 	b.Run("http1", func(b *testing.B) {
-		trip := roundTrips(b, serve(b, &Server{}, newProxy(b, origin).ServeHTTP))
+		trip := http1test.RoundTrips(b, serve(b, &Server{}, newProxy(b, origin).ServeHTTP))
 		b.ReportAllocs()
 		for b.Loop() {
 			trip()
@@ -149,7 +151,7 @@ func BenchmarkProxy(b *testing.B) {
 		s := httptest.NewServer(p)
 		defer s.Close()
 		defer p.Transport.(*http.Transport).CloseIdleConnections()
-		trip := roundTrips(b, strings.TrimPrefix(s.URL, "http://"))
+		trip := http1test.RoundTrips(b, strings.TrimPrefix(s.URL, "http://"))
 		b.ReportAllocs()
 		for b.Loop() {
 			trip()

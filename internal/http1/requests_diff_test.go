@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"cardea.dev/cardea/internal/http1/http1test"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -28,7 +29,7 @@ type message struct {
 
 // readOurs reads the requests of a stream that comes in pieces, up to the first that is refused or not whole.
 func readOurs(in []byte, seed uint64) (all []message) {
-	stream := &canned{pieces: split(in, seed)}
+	stream := &http1test.Canned{Pieces: http1test.Split(in, seed)}
 	l := Limits{}.OrDefaults()
 	var r Reader
 	r.Attach(stream)
@@ -50,7 +51,7 @@ func readOurs(in []byte, seed uint64) (all []message) {
 		}
 		m.Method, m.Target, m.Host, m.Header, m.Trailer = h.Method, h.Target, h.Host, h.Header, b.Trailer()
 		m.Length, m.Chunked, m.Close, m.Body = length, f == Chunked, !h.Persistent(), string(body)
-		m.End = stream.given - r.Buffered()
+		m.End = stream.Given - r.Buffered()
 		if all = append(all, m); m.Close {
 			return all
 		}

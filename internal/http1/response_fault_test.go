@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"cardea.dev/cardea/internal/http1/http1test"
 )
 
 var errOrigin = errors.New("the origin broke")
@@ -65,7 +67,7 @@ func TestClientsThatLeaveInTheMiddle(t *testing.T) {
 				_, err := w.(ResponseSender).WriteResponse(&http.Response{StatusCode: 200, ContentLength: length, Body: endless{}})
 				result <- err
 			}))
-			c.send(get)
+			c.send(http1test.Get)
 			c.Read(make([]byte, 10))
 			c.Close()
 			var left *WriteError
@@ -81,17 +83,17 @@ func TestOrderlyEnds(t *testing.T) {
 		w.Header().Set("Connection", "Close, X-Hop")
 		io.WriteString(w, "ab")
 	}))
-	c.send(get + get).expect("200 close ab")
+	c.send(http1test.Get + http1test.Get).expect("200 close ab")
 	c.ended()
 	c = dial(t, serve(t, &Server{}, func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, "ab")
 		http.NewResponseController(w).Flush()
 		w.(ResponseSender).Abort()
 	}))
-	c.send(get).expect("200 chunked ab broken")
+	c.send(http1test.Get).expect("200 chunked ab broken")
 	c.ended()
 	c = dial(t, serve(t, &Server{}, func(http.ResponseWriter, *http.Request) { panic("oops") }))
-	c.send(get)
+	c.send(http1test.Get)
 	c.ended()
 }
 
@@ -101,7 +103,7 @@ func TestMoreThanWasAnnounced(t *testing.T) {
 		_, err := w.(ResponseSender).WriteResponse(&http.Response{StatusCode: 200, ContentLength: 2, Body: io.NopCloser(strings.NewReader("abc"))})
 		result <- err
 	}))
-	c.send(get).expect("200 ab")
+	c.send(http1test.Get).expect("200 ab")
 	c.ended()
 	if err := <-result; err != http.ErrContentLength {
 		t.Error(err)
@@ -123,7 +125,7 @@ func TestWriteDeadlineOfAHandler(t *testing.T) {
 		}
 	}))
 	begun := time.Now()
-	c.send(get)
+	c.send(http1test.Get)
 	if err := <-result; err == nil || time.Since(begun) > 10*time.Second {
 		t.Error(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"cardea.dev/cardea/internal/http1/http1test"
 )
 
 func TestFraming(t *testing.T) {
@@ -99,7 +101,7 @@ func TestSmallResponseLeavesInOneWrite(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := &Server{Handler: handler}
 			here, there := net.Pipe() // a write is a read
-			go s.ServeConn(there, []byte(get))
+			go s.ServeConn(there, []byte(http1test.Get))
 			defer s.Close()
 			buf := make([]byte, 8192)
 			n, err := here.Read(buf)
@@ -143,7 +145,7 @@ func TestInterimResponses(t *testing.T) {
 		w.Header().Del("Link")
 		io.WriteString(w, "ab")
 	}))
-	c.send(get)
+	c.send(http1test.Get)
 	for i := range 2 {
 		if resp := c.expect("103"); resp.Header.Get("Link") != fmt.Sprint(i) {
 			t.Errorf("Link: %v", resp.Header)
@@ -191,7 +193,7 @@ func TestHeaderInjection(t *testing.T) {
 		w.Header()["X"] = []string{"a\r\nEvil: b"}
 		w.Header()["Bad\r\nEvil"] = []string{"c"}
 	}))
-	if resp := c.send(get).expect("200"); resp.Header.Get("Evil") != "" || resp.Header.Get("X") != "a  Evil: b" {
+	if resp := c.send(http1test.Get).expect("200"); resp.Header.Get("Evil") != "" || resp.Header.Get("X") != "a  Evil: b" {
 		t.Errorf("%v", resp.Header)
 	}
 }
@@ -233,6 +235,6 @@ func TestLargeBodyFromConnectionToConnection(t *testing.T) {
 		}
 	}))
 	want := "200 " + strings.Repeat("0123456789abcdef", 1<<16)
-	c.send(get).expect(want)
+	c.send(http1test.Get).expect(want)
 	c.send("GET /copy HTTP/1.1\r\nHost: a\r\n\r\n").expect(want)
 }

@@ -12,57 +12,23 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"cardea.dev/cardea/internal/http1/http1test"
 )
 
-const browserRequest = "GET /orders/7?full=1 HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n" +
-	"accept: application/json\r\nAccept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br, zstd\r\nAuthorization: Bearer abcdefghijklmnopqrstuvwxyz\r\n" +
-	"X-Custom-Thing: 1\r\nConnection: keep-alive\r\n\r\n"
-
-// roundTrips returns a function that makes one request on a connection that stays.
-func roundTrips(t testing.TB, address string) func() {
-	c, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	request, buf := []byte(browserRequest), make([]byte, 8192)
-	return func() {
-		if _, err := c.Write(request); err != nil {
-			t.Fatal(err)
-		}
-		for n := 0; n < 1024 || !bytes.Contains(buf[:n], headEnd); {
-			m, err := c.Read(buf[n:])
-			if err != nil {
-				t.Fatal(err)
-			}
-			n += m
-		}
-	}
-}
-
-var serverAnswer = bytes.Repeat([]byte("x"), 1024)
-
-func serveAnswer(w http.ResponseWriter, _ *http.Request) {
-	w.Header()["Content-Type"] = serverAnswerType
-	w.Header()["Content-Length"] = serverAnswerLength
-	w.Write(serverAnswer)
-}
-
-var serverAnswerType, serverAnswerLength = []string{"text/plain"}, []string{"1024"}
-
 func TestAllocations(t *testing.T) {
-	if raceEnabled {
+	if http1test.RaceEnabled {
 		t.Skip("the race detector allocates")
 	}
 	for name, test := range map[string]struct {
 		handler http.HandlerFunc
 		most    float64
 	}{
-		"written":       {serveAnswer, 2},
-		"Done is asked": {func(w http.ResponseWriter, r *http.Request) { r.Context().Done(); serveAnswer(w, r) }, 6},
+		"written":       {http1test.Answer, 2},
+		"Done is asked": {func(w http.ResponseWriter, r *http.Request) { r.Context().Done(); http1test.Answer(w, r) }, 6},
 	} {
 		t.Run(name, func(t *testing.T) {
-			trip := roundTrips(t, serve(t, &Server{}, test.handler))
+			trip := http1test.RoundTrips(t, serve(t, &Server{}, test.handler))
 			trip()
 			if got := testing.AllocsPerRun(2000, trip); got > test.most {
 				t.Errorf("%v allocations per request, want at most %v", got, test.most)
@@ -75,7 +41,7 @@ func TestAllocations(t *testing.T) {
 
 func BenchmarkKeepAlive(b *testing.B) {
 	b.Run("http1", func(b *testing.B) {
-		trip := roundTrips(b, serve(b, &Server{}, serveAnswer))
+		trip := http1test.RoundTrips(b, serve(b, &Server{}, http1test.Answer))
 		b.ReportAllocs()
 		for b.Loop() {
 			trip()
@@ -86,10 +52,10 @@ func BenchmarkKeepAlive(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		s := &http.Server{Handler: http.HandlerFunc(serveAnswer)}
+		s := &http.Server{Handler: http.HandlerFunc(http1test.Answer)}
 		go s.Serve(l)
 		defer s.Close()
-		trip := roundTrips(b, l.Addr().String())
+		trip := http1test.RoundTrips(b, l.Addr().String())
 		b.ReportAllocs()
 		for b.Loop() {
 			trip()
@@ -100,7 +66,7 @@ func BenchmarkKeepAlive(b *testing.B) {
 func BenchmarkRequestHead(b *testing.B) {
 	l := Limits{}.OrDefaults()
 	var h Head
-	in := []byte(browserRequest)
+	in := []byte(http1test.BrowserRequest)
 	buf := make([]byte, len(in))
 	b.SetBytes(int64(len(in)))
 	b.ReportAllocs()
@@ -143,7 +109,7 @@ func BenchmarkChunked(b *testing.B) {
 // TestIdleConnectionsHoldLittle opens connections, makes a request on each, and weighs what the server's half keeps. The connections
 // come from a pipe of sockets, of which this process holds both ends: the other end's share is weighed first, and taken away.
 func TestIdleConnectionsHoldLittle(t *testing.T) {
-	if raceEnabled || testing.Short() {
+	if http1test.RaceEnabled || testing.Short() {
 		t.Skip("it weighs memory")
 	}
 	const n = 2000
@@ -152,7 +118,7 @@ func TestIdleConnectionsHoldLittle(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	s := &Server{Handler: http.HandlerFunc(serveAnswer), Log: slog.New(slog.DiscardHandler)}
+	s := &Server{Handler: http.HandlerFunc(http1test.Answer), Log: slog.New(slog.DiscardHandler)}
 	defer s.Close()
 	clients, served := make([]net.Conn, n), make([]net.Conn, n)
 	for i := range n {
@@ -174,7 +140,7 @@ func TestIdleConnectionsHoldLittle(t *testing.T) {
 	}
 	buf := make([]byte, 8192)
 	for _, c := range clients {
-		io.WriteString(c, browserRequest)
+		io.WriteString(c, http1test.BrowserRequest)
 		for m := 0; m < 1024; {
 			k, err := c.Read(buf)
 			if err != nil {

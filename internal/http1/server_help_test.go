@@ -2,7 +2,6 @@ package http1
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"cardea.dev/cardea/internal/http1/http1test"
 	"go.uber.org/goleak"
 )
 
@@ -24,32 +24,7 @@ func serve(t testing.TB, s *Server, handler http.HandlerFunc) (address string) {
 	if s.Log == nil {
 		s.Log = slog.New(slog.DiscardHandler)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() { // ends when the listener is closed
-		defer close(done)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go s.ServeConn(c, nil)
-		}
-	}()
-	t.Cleanup(func() {
-		l.Close()
-		<-done
-		s.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := s.Shutdown(ctx); err != nil {
-			t.Errorf("connections are left: %v", err)
-		}
-	})
-	return l.Addr().String()
+	return http1test.Serve(t, s)
 }
 
 // peer is a bare connection to a server.
@@ -121,5 +96,3 @@ func (c *peer) ended() {
 		c.t.Fatalf("the connection goes on: %q, %v", rest, err)
 	}
 }
-
-const get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"

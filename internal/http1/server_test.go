@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"cardea.dev/cardea/internal/http1/http1test"
 )
 
 func echo(w http.ResponseWriter, r *http.Request) {
@@ -108,7 +110,7 @@ func TestHijack(t *testing.T) {
 		nc.Write(b)
 		io.Copy(nc, nc)
 	}))
-	c.send(get + "early").send("late")
+	c.send(http1test.Get + "early").send("late")
 	c.CloseWrite()
 	if got, err := io.ReadAll(c); string(got) != "earlylate" || err != nil {
 		t.Errorf("%q, %v", got, err)
@@ -128,7 +130,7 @@ func TestHijackAfterWatching(t *testing.T) {
 		io.ReadFull(rw, b)
 		nc.Write(b)
 	}))
-	c.send(get)
+	c.send(http1test.Get)
 	time.Sleep(100 * time.Millisecond)
 	c.send("early")
 	if got, err := io.ReadAll(c); string(got) != "early" || err != nil {
@@ -232,7 +234,7 @@ func TestBodyReadAfterTheHandler(t *testing.T) {
 	if err := <-result; err != http.ErrBodyReadAfterClose {
 		t.Error(err)
 	}
-	c.send("1234567" + get).expect("200") // the rest is read away, and the next request served
+	c.send("1234567" + http1test.Get).expect("200") // the rest is read away, and the next request served
 }
 
 func TestRefusals(t *testing.T) {
@@ -240,7 +242,7 @@ func TestRefusals(t *testing.T) {
 		return fmt.Appendf(nil, "HTTP/1.1 %d No\r\nConnection: close\r\nContent-Length: 1\r\n\r\n!", e.Status)
 	}}
 	address := serve(t, s, echo)
-	c := dial(t, address).send(get)
+	c := dial(t, address).send(http1test.Get)
 	c.expect("200 GET / ")
 	c.send("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n" + strings.Repeat("x", 100000)).expect("400 close !")
 	c.ended()

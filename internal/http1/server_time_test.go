@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"cardea.dev/cardea/internal/http1/http1test"
 )
 
 func TestTimeouts(t *testing.T) {
@@ -25,7 +27,7 @@ func TestTimeouts(t *testing.T) {
 	c := dial(t, address).send("GET / HTTP/1.1\r\nHo")
 	c.expect("408 close 408 Request Timeout: the head of the request was too long in coming\n")
 	c.ended()
-	c = dial(t, address).send(get)
+	c = dial(t, address).send(http1test.Get)
 	c.expect("200")
 	c.ended() // idle
 	c = dial(t, address).send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab")
@@ -62,7 +64,7 @@ func TestClientThatTakesNothing(t *testing.T) {
 			}
 		}
 	}))
-	c.send(get)
+	c.send(http1test.Get)
 	if err := <-result; !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error(err)
 	}
@@ -84,7 +86,7 @@ func TestHandlersDeadlines(t *testing.T) {
 	c.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n")
 	time.Sleep(60 * time.Millisecond)
 	c.send("ab").expect("200 ab")
-	c.send(get).expect("200") // the deadline is forgotten
+	c.send(http1test.Get).expect("200") // the deadline is forgotten
 }
 
 func TestContext(t *testing.T) {
@@ -107,13 +109,13 @@ func TestContext(t *testing.T) {
 	}
 	address, patient := serve(t, &Server{}, handler), serve(t, half, handler)
 	t.Run("leaves", func(t *testing.T) {
-		dial(t, address).send(get).Close()
+		dial(t, address).send(http1test.Get).Close()
 		if err := <-ended; err != context.Canceled {
 			t.Error(err)
 		}
 	})
 	t.Run("resets", func(t *testing.T) {
-		c := dial(t, patient).send(get)
+		c := dial(t, patient).send(http1test.Get)
 		c.SetLinger(0)
 		time.Sleep(10 * time.Millisecond)
 		c.Close()
@@ -122,17 +124,17 @@ func TestContext(t *testing.T) {
 		}
 	})
 	t.Run("stays", func(t *testing.T) {
-		c := dial(t, address).send(get)
+		c := dial(t, address).send(http1test.Get)
 		c.expect("200 ab")
-		c.send(get).expect("200 ab")
+		c.send(http1test.Get).expect("200 ab")
 		if err := errors.Join(<-ended, <-ended); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Run("sends the next request", func(t *testing.T) {
-		c := dial(t, address).send(get)
+		c := dial(t, address).send(http1test.Get)
 		time.Sleep(120 * time.Millisecond)
-		c.send(get + get)
+		c.send(http1test.Get + http1test.Get)
 		for range 3 {
 			c.expect("200 ab")
 			if err := <-ended; err != nil {
@@ -141,7 +143,7 @@ func TestContext(t *testing.T) {
 		}
 	})
 	t.Run("half-closed", func(t *testing.T) {
-		c := dial(t, patient).send(get)
+		c := dial(t, patient).send(http1test.Get)
 		c.CloseWrite()
 		c.expect("200 ab")
 		if err := <-ended; err != nil {
@@ -149,7 +151,7 @@ func TestContext(t *testing.T) {
 		}
 	})
 	t.Run("half-closed, not patient", func(t *testing.T) {
-		c := dial(t, address).send(get)
+		c := dial(t, address).send(http1test.Get)
 		c.CloseWrite()
 		c.expect("200 ab")
 		if err := <-ended; err != context.Canceled {
@@ -167,7 +169,7 @@ func TestContextEndsWithTheHandler(t *testing.T) {
 		stop()
 		kept <- r.Context()
 	}))
-	c.send(get).expect("200")
+	c.send(http1test.Get).expect("200")
 	<-called
 	if err := (<-kept).Err(); err != context.Canceled {
 		t.Error(err)
@@ -193,7 +195,7 @@ func TestShutdown(t *testing.T) {
 		io.WriteString(w, "ab")
 	})
 	idle, busy := dial(t, address), dial(t, address)
-	idle.send(get).expect("200 ab")
+	idle.send(http1test.Get).expect("200 ab")
 	busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
 	<-entered
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
@@ -223,7 +225,7 @@ func TestConnState(t *testing.T) {
 			close(closed)
 		}
 	}}, echo))
-	c.send(get).expect("200 GET / ")
+	c.send(http1test.Get).expect("200 GET / ")
 	c.Close()
 	<-closed
 	if got := fmt.Sprint(states); got != "[new active idle closed]" {

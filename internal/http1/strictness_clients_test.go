@@ -13,16 +13,18 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"cardea.dev/cardea/internal/http1/http1test"
 )
 
 // This file gives each answer of the table to real clients, over TCP: to ours, to net/http's, and to nginx as a proxy.
 
 // hostile is an endpoint that gives one answer, and is honest on all other connections.
 func hostile(t testing.TB, answer string) (address string) {
-	parts := strings.Split(answer, meanwhile)
-	return endpoint(t, func(n int, c net.Conn, r *bufio.Reader) {
+	parts := strings.Split(answer, http1test.Meanwhile)
+	return http1test.Endpoint(t, func(n int, c net.Conn, r *bufio.Reader) {
 		_ = c.SetDeadline(time.Now().Add(5 * time.Second))
-		for takeRequest(r) != nil {
+		for http1test.TakeRequest(r) != nil {
 			if n > 0 {
 				_, _ = io.WriteString(c, honest)
 				continue
@@ -33,7 +35,7 @@ func hostile(t testing.TB, answer string) (address string) {
 				_, _ = io.WriteString(c, part)
 			}
 			_ = c.SetDeadline(time.Now().Add(hostileKeeps)) // for another request
-			if takeRequest(r) == nil {
+			if http1test.TakeRequest(r) == nil {
 				return
 			}
 			_, _ = io.WriteString(c, kept)
@@ -107,16 +109,16 @@ func (g *given) note(resp *http.Response) {
 }
 
 // byClient gives an answer to our client.
-func byClient(t testing.TB, c answerCase, address string) (g given) {
+func byClient(t testing.TB, c http1test.Case, address string) (g given) {
 	conn := dialClient(t, address, ClientOptions{MaxHeader: 4096, FirstByte: 5 * time.Second, Idle: 5 * time.Second})
-	if resp, err := conn.RoundTrip(context.Background(), outgoing(c.method, "/", nil), nil); err == nil {
+	if resp, err := conn.RoundTrip(context.Background(), http1test.Outgoing(c.Method, "/", nil), nil); err == nil {
 		g.note(resp)
 	}
 	settle(c)
 	if !conn.Reusable() {
 		conn = dialClient(t, address, ClientOptions{})
 	}
-	if resp, err := conn.RoundTrip(context.Background(), outgoing("GET", "/next", nil), nil); err == nil {
+	if resp, err := conn.RoundTrip(context.Background(), http1test.Outgoing("GET", "/next", nil), nil); err == nil {
 		var next given
 		next.note(resp)
 		g.next = next.body
@@ -125,14 +127,14 @@ func byClient(t testing.TB, c answerCase, address string) (g given) {
 }
 
 // settle gives an endpoint the time to say something unasked.
-func settle(c answerCase) {
-	if strings.Contains(c.answer, meanwhile) {
+func settle(c http1test.Case) {
+	if strings.Contains(c.Answer, http1test.Meanwhile) {
 		time.Sleep(15 * unaskedAfter)
 	}
 }
 
 // byTransport gives an answer to a client of net/http.
-func byTransport(c answerCase, url string, tr *http.Transport) (g given) {
+func byTransport(c http1test.Case, url string, tr *http.Transport) (g given) {
 	client := &http.Client{Transport: tr, Timeout: 5 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	ask := func(g *given, method string) {
 		req, _ := http.NewRequestWithContext(context.Background(), method, url, nil)
@@ -141,7 +143,7 @@ func byTransport(c answerCase, url string, tr *http.Transport) (g given) {
 			g.note(resp)
 		}
 	}
-	ask(&g, c.method)
+	ask(&g, c.Method)
 	settle(c)
 	var next given
 	ask(&next, "GET")
@@ -150,12 +152,12 @@ func byTransport(c answerCase, url string, tr *http.Transport) (g given) {
 }
 
 // answerVerdicts has our client, net/http's, and nginx if there is one, make something of each case, in this order.
-func answerVerdicts(t *testing.T, cases []answerCase, nginx string) [][]string {
+func answerVerdicts(t *testing.T, cases []http1test.Case, nginx string) [][]string {
 	urls := make([][]string, 0, 2)
 	for range 3 {
 		var endpoints []string
 		for _, c := range cases {
-			endpoints = append(endpoints, "http://"+hostile(t, c.answer))
+			endpoints = append(endpoints, "http://"+hostile(t, c.Answer))
 		}
 		urls = append(urls, endpoints)
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"cardea.dev/cardea/internal/http1/http1test"
 )
 
 var update = flag.Bool("update", false, "write what servers and clients really do into the page")
@@ -108,20 +110,20 @@ func requestTables(t *testing.T, nginx string) string {
 
 // answerTables are the tables of answers.
 func answerTables(t *testing.T, nginx string) string {
-	var cases []answerCase
-	for _, g := range answerGroups() {
-		cases = append(cases, g.cases...)
+	var cases []http1test.Case
+	for _, g := range http1test.AnswerGroups() {
+		cases = append(cases, g.Cases...)
 	}
 	verdicts := answerVerdicts(t, cases, nginx)
 	var b strings.Builder
 	i := 0
-	for _, g := range answerGroups() {
-		heading(&b, g.title, nginx)
-		for _, c := range g.cases {
-			cells := append([]string{c.name, example(c.answer), either(c.rfc, g.rfc)}, verdicts[i]...)
+	for _, g := range http1test.AnswerGroups() {
+		heading(&b, g.Title, nginx)
+		for _, c := range g.Cases {
+			cells := append([]string{c.Name, example(c.Answer), either(c.RFC, g.RFC)}, verdicts[i]...)
 			fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | "))
-			if refused := c.want.Kind != "" && c.want.Status == 0; refused != (verdicts[i][0] == "refused") {
-				t.Errorf("%s: the client makes of it %q, not %+v", c.name, verdicts[i][0], c.want)
+			if refused := c.Want.Kind != "" && c.Want.Status == 0; refused != (verdicts[i][0] == "refused") {
+				t.Errorf("%s: the client makes of it %q, not %+v", c.Name, verdicts[i][0], c.Want)
 			}
 			i++
 		}
@@ -150,12 +152,12 @@ func either(a, b string) string {
 
 // example shows bytes, what is long cut short.
 func example(s string) string {
-	for _, head := range []string{chunkedHead, ok200 + "Transfer-Encoding: chunked\r\n\r\n"} {
+	for _, head := range []string{chunkedHead, http1test.OK + "Transfer-Encoding: chunked\r\n\r\n"} {
 		if rest, ok := strings.CutPrefix(s, head); ok {
 			s = "…" + rest
 		}
 	}
-	return code(strings.ReplaceAll(s, meanwhile, " … "))
+	return code(strings.ReplaceAll(s, http1test.Meanwhile, " … "))
 }
 
 // short cuts text short.

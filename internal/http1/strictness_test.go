@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/url"
 	"testing"
+
+	"cardea.dev/cardea/internal/http1/http1test"
 )
 
 // strictRow is a request in which there could be a doubt, and what the server makes of it.
@@ -57,7 +59,7 @@ func TestStrictness(t *testing.T) {
 	for _, test := range strictness {
 		t.Run(test.name, func(t *testing.T) {
 			for _, split := range []int{len(test.in), 1, 7} {
-				h, body, rest, err := parseAll(&pieces{data: []byte(test.in + following), size: split})
+				h, body, rest, err := parseAll(&http1test.Pieces{Data: []byte(test.in + following), Size: split})
 				if err == nil { // what the server does beside
 					if bad := h.SetURL(new(url.URL)); bad != nil {
 						err = bad
@@ -76,19 +78,4 @@ func TestStrictness(t *testing.T) {
 			}
 		})
 	}
-}
-
-// pieces gives bytes out in pieces of a size.
-type pieces struct {
-	data []byte
-	size int
-}
-
-func (p *pieces) Read(b []byte) (int, error) {
-	if len(p.data) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(b, p.data[:min(p.size, len(p.data))])
-	p.data = p.data[n:]
-	return n, nil
 }
