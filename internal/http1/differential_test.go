@@ -1,4 +1,4 @@
-package http1
+package http1_test
 
 import (
 	"bufio"
@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"cardea.dev/cardea/internal/http1"
 	"cardea.dev/cardea/internal/http1/http1test"
 )
 
@@ -30,7 +31,7 @@ func seen(r *http.Request) string {
 	}
 	fmt.Fprintf(&b, "%q complete=%v\n", body, err == nil)
 	for _, name := range slices.Sorted(maps.Keys(r.Trailer)) {
-		if r.Trailer[name] != nil && PassesInTrailer(name) {
+		if r.Trailer[name] != nil && http1.PassesInTrailer(name) {
 			fmt.Fprintf(&b, "%s: %q\n", name, r.Trailer[name])
 		}
 	}
@@ -73,7 +74,7 @@ func ask(t testing.TB, in []byte, size int, serve func(net.Conn, http.Handler)) 
 }
 
 func byOurs(c net.Conn, h http.Handler) {
-	s := &Server{Handler: h, DrainTimeout: 10 * time.Millisecond}
+	s := &http1.Server{Handler: h, DrainTimeout: 10 * time.Millisecond}
 	s.ServeConn(c, nil)
 	s.Close()
 }
@@ -183,10 +184,10 @@ func FuzzRequestHead(f *testing.F) {
 			f.Add([]byte(test.in))
 		}
 	}
-	l := Limits{}.OrDefaults()
-	var h Head
+	l := http1.Limits{}.OrDefaults()
+	var h http1.Head
 	f.Fuzz(func(t *testing.T, in []byte) {
-		var r Reader
+		var r http1.Reader
 		r.Attach(bytes.NewReader(in))
 		defer r.Drop()
 		var u url.URL
@@ -200,9 +201,9 @@ func FuzzRequestHead(f *testing.F) {
 		if h.Method == http.MethodConnect {
 			return
 		}
-		f, length := RequestLength(&h)
+		f, length := http1.RequestLength(&h)
 		chunkedThere := len(theirs.TransferEncoding) > 0
-		if h.Method != theirs.Method || h.Target != theirs.RequestURI || h.Host != theirs.Host || u != *theirs.URL || (f == Chunked) != chunkedThere || length != theirs.ContentLength {
+		if h.Method != theirs.Method || h.Target != theirs.RequestURI || h.Host != theirs.Host || u != *theirs.URL || (f == http1.Chunked) != chunkedThere || length != theirs.ContentLength {
 			t.Fatalf("%q:\nours %q %q %q %v %d\ntheirs %q %q %q %v %d", in, h.Method, h.Target, h.Host, f, length, theirs.Method, theirs.RequestURI, theirs.Host, theirs.TransferEncoding, theirs.ContentLength)
 		}
 		if !maps.EqualFunc(h.Header, theirs.Header, slices.Equal) {
@@ -230,16 +231,16 @@ func FuzzResponseHead(f *testing.F) {
 	} {
 		f.Add([]byte(in))
 	}
-	l := Limits{}.OrDefaults()
-	var h Head
+	l := http1.Limits{}.OrDefaults()
+	var h http1.Head
 	f.Fuzz(func(t *testing.T, in []byte) {
-		var r Reader
+		var r http1.Reader
 		r.Attach(bytes.NewReader(in))
 		defer r.Drop()
 		if err := r.ReadResponseHead(&h, &l); err != nil {
 			return
 		}
-		framing, length, bad := ResponseLength(&h, "GET")
+		framing, length, bad := http1.ResponseLength(&h, "GET")
 		if bad != nil {
 			return
 		}
@@ -247,8 +248,8 @@ func FuzzResponseHead(f *testing.F) {
 		if err != nil {
 			t.Fatalf("ours takes %q, net/http says %v", in, err)
 		}
-		same := h.Status == theirs.StatusCode && (framing == Chunked) == (len(theirs.TransferEncoding) > 0)
-		if framing == Fixed {
+		same := h.Status == theirs.StatusCode && (framing == http1.Chunked) == (len(theirs.TransferEncoding) > 0)
+		if framing == http1.Fixed {
 			same = same && length == theirs.ContentLength
 		}
 		if !same || !maps.EqualFunc(h.Header, theirs.Header, slices.Equal) {
@@ -267,18 +268,18 @@ func FuzzChunked(f *testing.F) {
 			f.Add([]byte(rest), 100)
 		}
 	}
-	l := Limits{}.OrDefaults()
+	l := http1.Limits{}.OrDefaults()
 	f.Fuzz(func(t *testing.T, in []byte, size int) {
 		if len(in) > theirTrailer {
 			return
 		}
-		var r Reader
+		var r http1.Reader
 		r.Attach(&http1test.Pieces{Data: in, Size: max(1, size&0xffff)})
 		defer r.Drop()
-		var b BodyReader
-		b.Begin(&r, Chunked, -1, &l)
+		var b http1.BodyReader
+		b.Begin(&r, http1.Chunked, -1, &l)
 		got, err := io.ReadAll(&b)
-		var bad *ParseError
+		var bad *http1.ParseError
 		if err != nil && err != io.ErrUnexpectedEOF && !errors.As(err, &bad) {
 			t.Fatalf("%q: %v", in, err)
 		}

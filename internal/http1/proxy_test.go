@@ -1,4 +1,4 @@
-package http1
+package http1_test
 
 import (
 	"fmt"
@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 
+	"cardea.dev/cardea/internal/http1"
+	"cardea.dev/cardea/internal/http1/client"
 	"cardea.dev/cardea/internal/http1/http1test"
 )
 
@@ -20,7 +22,7 @@ type proxy struct {
 	t       testing.TB
 	address string
 	mu      sync.Mutex
-	idle    []*ClientConn
+	idle    []*client.Conn
 }
 
 func newProxy(t testing.TB, address string) *proxy {
@@ -42,7 +44,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadGateway)
 		return
 	}
-	if _, err := w.(ResponseSender).WriteResponse(resp); err != nil {
+	if _, err := w.(http1.ResponseSender).WriteResponse(resp); err != nil {
 		p.t.Errorf("%s %s: %v", r.Method, r.URL, err)
 	}
 	resp.Body.Close()
@@ -53,7 +55,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (p *proxy) take() *ClientConn {
+func (p *proxy) take() *client.Conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if last := len(p.idle) - 1; last >= 0 {
@@ -65,7 +67,7 @@ func (p *proxy) take() *ClientConn {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return NewClientConn(nc, ClientOptions{})
+	return client.NewConn(nc, client.Options{})
 }
 
 // TestBothHalves passes requests on from the server to the client, between a client and an endpoint of net/http.
@@ -90,7 +92,7 @@ func TestBothHalves(t *testing.T) {
 		}
 	}))
 	defer origin.Close()
-	address := serve(t, &Server{}, newProxy(t, origin.URL).ServeHTTP)
+	address := serve(t, newProxy(t, origin.URL).ServeHTTP)
 	transport := &http.Transport{DisableCompression: true}
 	defer transport.CloseIdleConnections()
 	ask := func(method, path, body string, known bool) string {
@@ -137,9 +139,9 @@ func TestBothHalves(t *testing.T) {
 
 // BenchmarkProxy compares both halves with httputil.ReverseProxy on net/http, on the same endpoint.
 func BenchmarkProxy(b *testing.B) {
-	origin := serve(b, &Server{}, http1test.Answer)
+	origin := serve(b, http1test.Answer)
 	b.Run("http1", func(b *testing.B) {
-		trip := http1test.RoundTrips(b, serve(b, &Server{}, newProxy(b, origin).ServeHTTP))
+		trip := http1test.RoundTrips(b, serve(b, newProxy(b, origin).ServeHTTP))
 		b.ReportAllocs()
 		for b.Loop() {
 			trip()

@@ -1,4 +1,4 @@
-package http1
+package http1_test
 
 import (
 	"bufio"
@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"cardea.dev/cardea/internal/http1"
 	"cardea.dev/cardea/internal/http1/http1test"
 	"github.com/google/go-cmp/cmp"
 )
@@ -30,17 +31,17 @@ type message struct {
 // readOurs reads the requests of a stream that comes in pieces, up to the first that is refused or not whole.
 func readOurs(in []byte, seed uint64) (all []message) {
 	stream := &http1test.Canned{Pieces: http1test.Split(in, seed)}
-	l := Limits{}.OrDefaults()
-	var r Reader
+	l := http1.Limits{}.OrDefaults()
+	var r http1.Reader
 	r.Attach(stream)
 	defer r.Drop()
 	for {
-		h, m := new(Head), message{Proto: "HTTP/1.1"}
+		h, m := new(http1.Head), message{Proto: "HTTP/1.1"}
 		if r.ReadRequestHead(h, &l) != nil || h.SetURL(&m.URL) != nil {
 			return all
 		}
-		var b BodyReader
-		f, length := RequestLength(h)
+		var b http1.BodyReader
+		f, length := http1.RequestLength(h)
 		b.Begin(&r, f, length, &l)
 		body, err := io.ReadAll(&b)
 		if err != nil {
@@ -50,7 +51,7 @@ func readOurs(in []byte, seed uint64) (all []message) {
 			m.Proto = "HTTP/1.0"
 		}
 		m.Method, m.Target, m.Host, m.Header, m.Trailer = h.Method, h.Target, h.Host, h.Header, b.Trailer()
-		m.Length, m.Chunked, m.Close, m.Body = length, f == Chunked, !h.Persistent(), string(body)
+		m.Length, m.Chunked, m.Close, m.Body = length, f == http1.Chunked, !h.Persistent(), string(body)
 		m.End = stream.Given - r.Buffered()
 		if all = append(all, m); m.Close {
 			return all
@@ -100,7 +101,7 @@ func compareRequests(t testing.TB, in []byte, seed uint64) {
 func forgive(ours, theirs *message) {
 	for _, m := range []*message{ours, theirs} {
 		m.Close = m.Close || len(m.Header["Connection"]) > 0 // net/http looks at the first field alone
-		maps.DeleteFunc(m.Trailer, func(name string, values []string) bool { return values == nil || !PassesInTrailer(name) })
+		maps.DeleteFunc(m.Trailer, func(name string, values []string) bool { return values == nil || !http1.PassesInTrailer(name) })
 		if len(m.Trailer) == 0 {
 			m.Trailer = nil
 		}

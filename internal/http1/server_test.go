@@ -14,6 +14,8 @@ import (
 	"cardea.dev/cardea/internal/http1/http1test"
 )
 
+const chunkedHead = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
 func echo(w http.ResponseWriter, r *http.Request) {
 	b, err := io.ReadAll(r.Body)
 	if err != nil {

@@ -1,4 +1,4 @@
-package http1
+package http1_test
 
 import (
 	"bufio"
@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"cardea.dev/cardea/internal/http1/client"
 	"cardea.dev/cardea/internal/http1/http1test"
 )
 
@@ -110,13 +111,13 @@ func (g *given) note(resp *http.Response) {
 
 // byClient gives an answer to our client.
 func byClient(t testing.TB, c http1test.Case, address string) (g given) {
-	conn := dialClient(t, address, ClientOptions{MaxHeader: 4096, FirstByte: 5 * time.Second, Idle: 5 * time.Second})
+	conn := dial(t, address, client.Options{MaxHeader: 4096, FirstByte: 5 * time.Second, Idle: 5 * time.Second})
 	if resp, err := conn.RoundTrip(context.Background(), http1test.Outgoing(c.Method, "/", nil), nil); err == nil {
 		g.note(resp)
 	}
 	settle(c)
 	if !conn.Reusable() {
-		conn = dialClient(t, address, ClientOptions{})
+		conn = dial(t, address, client.Options{})
 	}
 	if resp, err := conn.RoundTrip(context.Background(), http1test.Outgoing("GET", "/next", nil), nil); err == nil {
 		var next given

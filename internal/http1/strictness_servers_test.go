@@ -1,4 +1,4 @@
-package http1
+package http1_test
 
 import (
 	"bufio"
@@ -18,6 +18,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"cardea.dev/cardea/internal/http1"
 )
 
 // This file shows each request of the table to real servers, over TCP: to ours, to net/http's, and to nginx, which passes on what it
@@ -55,7 +57,7 @@ func (rec *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // bodyStatus is the status for a body that cannot be read.
 func bodyStatus(err error) int {
-	var bad *ParseError
+	var bad *http1.ParseError
 	if errors.As(err, &bad) {
 		return bad.Status
 	}
@@ -73,7 +75,7 @@ func (rec *recorder) take() []sighting {
 // servers starts those that requests are shown to: ours, net/http's and nginx, if there is one.
 func servers(t *testing.T, nginx string) (addresses []string, recorders []*recorder) {
 	recorders = []*recorder{{}, {}, {}}
-	ours := serve(t, &Server{}, recorders[0].ServeHTTP)
+	ours := serve(t, recorders[0].ServeHTTP)
 	theirs := httptest.NewUnstartedServer(recorders[1])
 	theirs.Config.MaxHeaderBytes = 64 << 10
 	theirs.Config.DisableGeneralOptionsHandler = true

@@ -1,4 +1,4 @@
-package http1
+package http1_test
 
 import (
 	"errors"
@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"testing"
 
+	"cardea.dev/cardea/internal/http1"
 	"cardea.dev/cardea/internal/http1/http1test"
 )
 
@@ -37,16 +38,16 @@ func allRows(groups []strictGroup) (all []strictRow) {
 const following = "GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 // parseAll parses a request with its body.
-func parseAll(in io.Reader) (h *Head, body []byte, rest []byte, err error) {
-	l := Limits{}.OrDefaults()
-	var r Reader
+func parseAll(in io.Reader) (h *http1.Head, body []byte, rest []byte, err error) {
+	l := http1.Limits{}.OrDefaults()
+	var r http1.Reader
 	r.Attach(in)
-	h = new(Head)
+	h = new(http1.Head)
 	if err := r.ReadRequestHead(h, &l); err != nil {
 		return h, nil, nil, err
 	}
-	var b BodyReader
-	f, n := RequestLength(h)
+	var b http1.BodyReader
+	f, n := http1.RequestLength(h)
 	b.Begin(&r, f, n, &l)
 	if body, err = io.ReadAll(&b); err != nil {
 		return h, nil, nil, err
@@ -66,7 +67,7 @@ func TestStrictness(t *testing.T) {
 					}
 				}
 				status := 0
-				var bad *ParseError
+				var bad *http1.ParseError
 				if errors.As(err, &bad) {
 					status = bad.Status
 				} else if err != nil {

@@ -6,15 +6,15 @@ import (
 	"sync/atomic"
 	"time"
 
-	"cardea.dev/cardea/internal/http1"
+	"cardea.dev/cardea/internal/http1/client"
 	"cardea.dev/cardea/internal/socket"
 )
 
 // conn is a connection to an endpoint.
 type conn struct {
 	host  *host
-	http1 *http1.ClientConn // HTTP/1.1: one request at a time; nil: HTTP/2
-	cc    *http.ClientConn  // HTTP/2: several requests at a time; nil: HTTP/1.1
+	http1 *client.Conn     // HTTP/1.1: one request at a time; nil: HTTP/2
+	cc    *http.ClientConn // HTTP/2: several requests at a time; nil: HTTP/1.1
 
 	closed atomic.Bool   // HTTP/2 only, as is done
 	done   chan struct{} // closed with the socket
@@ -48,11 +48,11 @@ func (c *conn) close() {
 // wrap makes a connection for HTTP/1.1 of an open one.
 func (c *conn) wrap(nc net.Conn) {
 	o := &c.host.pool.o
-	c.http1 = http1.NewClientConn(nc, http1.ClientOptions{
+	c.http1 = client.NewConn(nc, client.Options{
 		MaxHeader: int(o.MaxHeader), FirstByte: o.FirstByte, Idle: o.Idle, Continue: o.Continue,
 		Host: c.host.dialer.hostField(c.host.key),
 		Done: func() { c.host.over(c) },
-		Wrap: func(e *http1.ClientError) error { return wrapped(e, c.host.key.Address) },
+		Wrap: func(e *client.Error) error { return wrapped(e, c.host.key.Address) },
 	})
 }
 

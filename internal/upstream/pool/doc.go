@@ -6,7 +6,7 @@
 //
 // It does not choose endpoints, balance, retry or break circuits. Only package upstream imports it.
 //
-// HTTP/1.1 is spoken by package http1, and HTTP/2 by net/http's ClientConn. The pooling is here, so that no request is ever repeated
+// HTTP/1.1 is spoken by package http1/client, and HTTP/2 by net/http's ClientConn. The pooling is here, so that no request is ever repeated
 // behind the caller's back, and so that a connection is reused only if it was left in order and nothing has come on it since. Nobody
 // reads a connection of HTTP/1.1 that is not in use: it is looked at before it is used again, and now and then.
 package pool

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"syscall"
 
-	"cardea.dev/cardea/internal/http1"
+	"cardea.dev/cardea/internal/http1/client"
 )
 
 // Phase is how far a round trip had come.
@@ -143,12 +143,12 @@ func isTimeout(err error) bool {
 }
 
 // wrapped makes an *Error of what went wrong over HTTP/1.1.
-func wrapped(e *http1.ClientError, address string) *Error {
-	phases := [...]Phase{http1.WritePhase: Write, http1.HeaderPhase: Header, http1.BodyPhase: Body}
+func wrapped(e *client.Error, address string) *Error {
+	phases := [...]Phase{client.WritePhase: Write, client.HeaderPhase: Header, client.BodyPhase: Body}
 	kinds := [...]Kind{
-		http1.Canceled: Canceled, http1.TimedOut: TimedOut, http1.IdleClosed: IdleClosed, http1.Reset: Reset,
-		http1.Truncated: Truncated, http1.Malformed: Malformed, http1.TooLarge: TooLarge, http1.RequestBody: RequestBody,
-		http1.BadRequest: BadRequest,
+		client.Canceled: Canceled, client.TimedOut: TimedOut, client.IdleClosed: IdleClosed, client.Reset: Reset,
+		client.Truncated: Truncated, client.Malformed: Malformed, client.TooLarge: TooLarge, client.RequestBody: RequestBody,
+		client.BadRequest: BadRequest,
 	}
 	return &Error{
 		Phase: phases[e.Phase], Kind: kinds[e.Kind], Address: address, Timeout: e.Timeout, Reused: e.Reused, Sent: e.Sent,

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"cardea.dev/cardea/internal/http1"
+	"cardea.dev/cardea/internal/http1/client"
 )
 
 // upload is the body of a request on its way to an endpoint. The HTTP library waits for a Read of the body to return before it
@@ -39,7 +39,7 @@ const chunkSize = 32 << 10
 
 var (
 	errUploadOver = errors.New("the exchange is over")
-	errLonger     = http1.ErrBodyTooLong
+	errLonger     = client.ErrBodyTooLong
 )
 
 func newUpload(a *attempt, src io.Reader) *upload {

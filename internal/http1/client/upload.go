@@ -1,4 +1,4 @@
-package http1
+package client
 
 import (
 	"io"
@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"cardea.dev/cardea/internal/http1"
 )
 
 // upload sends the body of a request. What is there of it is sent at once, as long as the endpoint takes it without waiting. A goroutine
@@ -21,8 +23,8 @@ type upload struct {
 
 	buf   []byte // what pieces are made in: one of the next
 	huge  *[hugeBuffer]byte
-	big   *[BigBuffer]byte
-	small *[SmallBuffer]byte
+	big   *[http1.BigBuffer]byte
+	small *[http1.SmallBuffer]byte
 	full  bool   // the last piece filled it
 	total int64  // bytes of the body so far
 	rest  []byte // in buf, to be sent before more is read
@@ -66,7 +68,7 @@ const eagerly = 256 << 10
 
 // sendReady sends the head of the request and what is there of the body, as far as neither makes it wait. It says whether that was
 // all.
-func (u *upload) sendReady(head []byte) (all bool, err *ClientError) {
+func (u *upload) sendReady(head []byte) (all bool, err *Error) {
 	x := u.x
 	u.huge, u.touched = hugeBuffers.Get().(*[hugeBuffer]byte), true
 	u.buf = u.huge[:]
@@ -149,7 +151,7 @@ func (u *upload) completed() bool {
 func (u *upload) run() {
 	if len(u.rest) == 0 { // or it is in the buffer
 		u.end()
-		u.small = TakeSmall()
+		u.small = http1.TakeSmall()
 		u.buf = u.small[:]
 	}
 	end := u.copy()
@@ -173,7 +175,7 @@ func (u *upload) end() {
 	if u.huge != nil {
 		hugeBuffers.Put(u.huge)
 	}
-	Recycle(u.small, u.big)
+	http1.Recycle(u.small, u.big)
 	u.huge, u.big, u.small, u.buf, u.rest = nil, nil, nil, nil, nil
 }
 
@@ -186,7 +188,7 @@ func (u *upload) copy() uint32 {
 		if len(u.rest) == 0 && !u.last {
 			if u.full && u.small != nil { // more comes at a time than a slow client sends
 				u.end()
-				u.big = TakeBig()
+				u.big = http1.TakeBig()
 				u.buf = u.big[:]
 			}
 			err := u.fill(u.read)
@@ -259,7 +261,7 @@ func (u *upload) piece(n int, last bool) ([]byte, error) {
 	}
 	if n > 0 {
 		var line [chunkRoom]byte
-		size := AppendChunkSize(line[:0], n)
+		size := http1.AppendChunkSize(line[:0], n)
 		start -= len(size)
 		copy(buf[start:], size)
 		end += copy(buf[end:], "\r\n")

@@ -1,4 +1,4 @@
-package http1
+package client
 
 import (
 	"context"
@@ -118,8 +118,8 @@ func (x *trip) watch() {
 }
 
 // expired makes the error for a limit that was reached.
-func (x *trip) expired() *ClientError {
-	e := &ClientError{Phase: x.phase, Kind: TimedOut, Timeout: true, Err: errIdle}
+func (x *trip) expired() *Error {
+	e := &Error{Phase: x.phase, Kind: TimedOut, Timeout: true, Err: errIdle}
 	if x.phase == BodyPhase {
 		return e
 	}

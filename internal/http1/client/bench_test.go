@@ -1,4 +1,4 @@
-package http1
+package client
 
 import (
 	"bufio"
@@ -37,12 +37,12 @@ func plainRequest() *http.Request {
 	return req
 }
 
-// TestClientAllocations holds what an exchange costs whose answer is given back: the text of its head.
-func TestClientAllocations(t *testing.T) {
+// TestAllocations holds what an exchange costs whose answer is given back: the text of its head.
+func TestAllocations(t *testing.T) {
 	if http1test.RaceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	c := client(t, ClientOptions{FirstByte: 1e10, Idle: 1e10}, swift(kilobyte))
+	c := client(t, Options{FirstByte: 1e10, Idle: 1e10}, swift(kilobyte))
 	req, buf := plainRequest(), make([]byte, 4<<10)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -57,14 +57,14 @@ func TestClientAllocations(t *testing.T) {
 		if err != io.EOF || !c.Reusable() {
 			t.Fatal(err)
 		}
-		resp.Body.(*clientBody).Recycle()
+		resp.Body.(*body).Recycle()
 	})
 	if got > 1 {
 		t.Errorf("%v allocations for an exchange", got)
 	}
 }
 
-func BenchmarkClient(b *testing.B) {
+func BenchmarkExchange(b *testing.B) {
 	address := http1test.Endpoint(b, swift(kilobyte))
 	run := func(name string, send func(*http.Request) (*http.Response, error)) {
 		b.Run(name, func(b *testing.B) {
@@ -83,7 +83,7 @@ func BenchmarkClient(b *testing.B) {
 			}
 		})
 	}
-	c := dialClient(b, address, ClientOptions{FirstByte: 1e10, Idle: 1e10})
+	c := dialClient(b, address, Options{FirstByte: 1e10, Idle: 1e10})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	run("client", func(r *http.Request) (*http.Response, error) {

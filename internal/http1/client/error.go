@@ -1,30 +1,32 @@
-package http1
+package client
 
 import (
 	"context"
 	"errors"
 	"io"
 	"net/http"
+
+	"cardea.dev/cardea/internal/http1"
 )
 
-// ClientPhase is how far an exchange had come.
-type ClientPhase uint8
+// Phase is how far an exchange had come.
+type Phase uint8
 
 // The phases, in order.
 const (
-	WritePhase  ClientPhase = iota // sending the request
-	HeaderPhase                    // waiting for, or reading, the head of the answer
-	BodyPhase                      // reading the body of the answer, or in a tunnel
+	WritePhase  Phase = iota // sending the request
+	HeaderPhase              // waiting for, or reading, the head of the answer
+	BodyPhase                // reading the body of the answer, or in a tunnel
 )
 
-// ClientErrorKind is what went wrong.
-type ClientErrorKind uint8
+// Kind is what went wrong.
+type Kind uint8
 
 // The kinds.
 const (
 	// Canceled: the context ended, or the caller wanted no more after an interim answer. Err is the cause.
-	Canceled ClientErrorKind = iota
-	// TimedOut: a limit of ClientOptions was reached.
+	Canceled Kind = iota
+	// TimedOut: a limit of Options was reached.
 	TimedOut
 	// IdleClosed: a connection that had been idle was closed by the endpoint before the first byte of the answer, or is not fit for
 	// use from the beginning.
@@ -43,17 +45,17 @@ const (
 	BadRequest
 )
 
-var clientErrorKinds = [...]string{
+var kinds = [...]string{
 	"canceled", "timed out", "idle connection closed", "reset", "truncated", "malformed", "too large", "request body", "bad request",
 }
 
 // String returns the kind's name.
-func (k ClientErrorKind) String() string { return clientErrorKinds[k] }
+func (k Kind) String() string { return kinds[k] }
 
-// ClientError says why an exchange failed.
-type ClientError struct {
-	Phase    ClientPhase
-	Kind     ClientErrorKind
+// Error says why an exchange failed.
+type Error struct {
+	Phase    Phase
+	Kind     Kind
 	Timeout  bool // the cause is a limit in time
 	Reused   bool // the connection had carried a request before
 	Sent     bool // bytes of the request were sent
@@ -62,7 +64,7 @@ type ClientError struct {
 }
 
 // Error tells what happened.
-func (e *ClientError) Error() string {
+func (e *Error) Error() string {
 	s := [...]string{"cannot send the request", "cannot get an answer", "cannot read the answer"}[e.Phase] + ": " + e.Kind.String()
 	if e.Err == nil {
 		return s
@@ -71,7 +73,7 @@ func (e *ClientError) Error() string {
 }
 
 // Unwrap returns the cause.
-func (e *ClientError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
 var (
 	errNotResting  = errors.New("the connection is closed or in use")
@@ -88,10 +90,10 @@ var (
 var ErrBodyTooLong = errLonger
 
 // fail makes the error for what has gone wrong while the answer, or room for the request, was waited for.
-func (x *trip) fail(phase ClientPhase, err error) *ClientError {
-	e := &ClientError{Phase: phase, Kind: Reset, Reused: x.reused, Sent: x.sent, BodyRead: x.touched(), Err: err}
-	var parse *ParseError
-	var known *ClientError
+func (x *trip) fail(phase Phase, err error) *Error {
+	e := &Error{Phase: phase, Kind: Reset, Reused: x.reused, Sent: x.sent, BodyRead: x.touched(), Err: err}
+	var parse *http1.ParseError
+	var known *Error
 	up := x.upload
 	switch {
 	case x.ctx.Err() != nil:
@@ -124,7 +126,7 @@ func (x *trip) touched() bool {
 	return !x.inMemory && (x.bodyRead || x.upload != nil && x.upload.touched)
 }
 
-func (x *trip) wrap(e *ClientError) error {
+func (x *trip) wrap(e *Error) error {
 	if x.c.o.Wrap == nil {
 		return e
 	}

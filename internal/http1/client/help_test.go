@@ -1,4 +1,4 @@
-package http1
+package client
 
 import (
 	"bufio"
@@ -13,8 +13,10 @@ import (
 	"go.uber.org/goleak"
 )
 
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
 // client connects to an endpoint that is handled so.
-func client(t testing.TB, o ClientOptions, handle func(n int, c net.Conn, r *bufio.Reader)) *ClientConn {
+func client(t testing.TB, o Options, handle func(n int, c net.Conn, r *bufio.Reader)) *Conn {
 	t.Helper()
 	noLeaks(t)
 	address := http1test.Endpoint(t, handle)
@@ -22,13 +24,13 @@ func client(t testing.TB, o ClientOptions, handle func(n int, c net.Conn, r *buf
 	return c
 }
 
-func dialClient(t testing.TB, address string, o ClientOptions) *ClientConn {
+func dialClient(t testing.TB, address string, o Options) *Conn {
 	t.Helper()
 	nc, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := NewClientConn(nc, o)
+	c := NewConn(nc, o)
 	t.Cleanup(func() { c.Close() })
 	return c
 }
@@ -49,7 +51,7 @@ func answers(answer string) func(int, net.Conn, *bufio.Reader) {
 }
 
 // exchange makes a round trip and reads the answer.
-func exchange(t testing.TB, c *ClientConn, req *http.Request) (*http.Response, string) {
+func exchange(t testing.TB, c *Conn, req *http.Request) (*http.Response, string) {
 	t.Helper()
 	resp, err := c.RoundTrip(t.Context(), req, nil)
 	if err != nil {
@@ -66,9 +68,9 @@ func exchange(t testing.TB, c *ClientConn, req *http.Request) (*http.Response, s
 }
 
 // failure takes an error apart for comparison.
-func failure(t testing.TB, err error) ClientError {
+func failure(t testing.TB, err error) Error {
 	t.Helper()
-	var e *ClientError
+	var e *Error
 	if !errors.As(err, &e) {
 		t.Fatalf("got %T %v, want *ClientError", err, err)
 	}

@@ -1,4 +1,4 @@
-package http1
+package client
 
 import (
 	"errors"
@@ -10,9 +10,9 @@ import (
 	"cardea.dev/cardea/internal/socket"
 )
 
-// clientTunnel is what a connection is after 101: bytes both ways. Reading, writing and closing may happen at the same time. It is
+// tunnel is what a connection is after 101: bytes both ways. Reading, writing and closing may happen at the same time. It is
 // closed when the context ends.
-type clientTunnel struct {
+type tunnel struct {
 	x     *trip
 	moved atomic.Int64 // when a byte moved last, since the trip's start
 	stale atomic.Bool  // none did for too long
@@ -20,8 +20,8 @@ type clientTunnel struct {
 	armed time.Time    // the reader's
 }
 
-func newClientTunnel(x *trip) *clientTunnel {
-	t := &clientTunnel{x: x}
+func newTunnel(x *trip) *tunnel {
+	t := &tunnel{x: x}
 	t.rest = append(t.rest, x.c.in.Peek()...)
 	x.c.in.Drop()
 	x.disarmWrite()
@@ -32,10 +32,10 @@ func newClientTunnel(x *trip) *clientTunnel {
 	return t
 }
 
-func (t *clientTunnel) touch() { t.moved.Store(int64(time.Since(t.x.start))) }
+func (t *tunnel) touch() { t.moved.Store(int64(time.Since(t.x.start))) }
 
 // Read returns what the endpoint sends. io.EOF means that it will send no more; the other way may go on.
-func (t *clientTunnel) Read(p []byte) (int, error) {
+func (t *tunnel) Read(p []byte) (int, error) {
 	if len(t.rest) > 0 {
 		n := copy(p, t.rest)
 		t.rest = t.rest[n:]
@@ -61,12 +61,12 @@ func (t *clientTunnel) Read(p []byte) (int, error) {
 	}
 }
 
-func (t *clientTunnel) lastMove() time.Time {
+func (t *tunnel) lastMove() time.Time {
 	return t.x.start.Add(time.Duration(t.moved.Load()))
 }
 
 // arm sees to it that a Read ends when nothing can have moved for too long.
-func (t *clientTunnel) arm() {
+func (t *tunnel) arm() {
 	limit := t.x.c.o.Idle
 	switch {
 	case limit <= 0 && t.armed.IsZero() && t.x.c.armed.IsZero():
@@ -80,7 +80,7 @@ func (t *clientTunnel) arm() {
 }
 
 // Write sends to the endpoint.
-func (t *clientTunnel) Write(p []byte) (int, error) {
+func (t *tunnel) Write(p []byte) (int, error) {
 	n, err := t.x.c.nc.Write(p)
 	if n > 0 {
 		t.touch()
@@ -91,18 +91,18 @@ func (t *clientTunnel) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (t *clientTunnel) fail(err error) error {
+func (t *tunnel) fail(err error) error {
 	if t.stale.Load() {
-		err = &ClientError{Phase: BodyPhase, Kind: TimedOut, Timeout: true, Err: errIdle}
+		err = &Error{Phase: BodyPhase, Kind: TimedOut, Timeout: true, Err: errIdle}
 	}
 	return t.x.wrap(t.x.fail(BodyPhase, err))
 }
 
 // CloseWrite tells the endpoint that no more will be sent.
-func (t *clientTunnel) CloseWrite() error { return socket.CloseWrite(t.x.c.nc) }
+func (t *tunnel) CloseWrite() error { return socket.CloseWrite(t.x.c.nc) }
 
 // Close closes the connection.
-func (t *clientTunnel) Close() error {
+func (t *tunnel) Close() error {
 	t.x.end(false)
 	return nil
 }

@@ -1,4 +1,4 @@
-package http1
+package client
 
 import (
 	"context"
@@ -8,11 +8,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"cardea.dev/cardea/internal/http1"
 	"cardea.dev/cardea/internal/socket"
 )
 
-// ClientOptions are what the connections of a client have in common. Zero limits are no limits, if nothing else is said.
-type ClientOptions struct {
+// Options are what the connections of a client have in common. Zero limits are no limits, if nothing else is said.
+type Options struct {
 	// MaxHeader limits the head of an answer, in bytes. 0: 256 KiB.
 	MaxHeader int
 
@@ -33,10 +34,10 @@ type ClientOptions struct {
 	Done func()
 
 	// Wrap, if set, makes of a failure what RoundTrip and the bodies of answers return.
-	Wrap func(*ClientError) error
+	Wrap func(*Error) error
 }
 
-func (o ClientOptions) withDefaults() ClientOptions {
+func (o Options) withDefaults() Options {
 	if o.MaxHeader <= 0 {
 		o.MaxHeader = 256 << 10
 	}
@@ -46,13 +47,13 @@ func (o ClientOptions) withDefaults() ClientOptions {
 	return o
 }
 
-// ClientConn is a connection to an endpoint. It carries one exchange at a time, runs no goroutine while it carries none, and holds
+// Conn is a connection to an endpoint. It carries one exchange at a time, runs no goroutine while it carries none, and holds
 // no buffer then.
-type ClientConn struct {
+type Conn struct {
 	nc     net.Conn
 	since  time.Time // when it was made
-	o      ClientOptions
-	limits Limits
+	o      Options
+	limits http1.Limits
 	probe  socket.Probe
 	direct socket.Direct
 
@@ -61,38 +62,38 @@ type ClientConn struct {
 	large  bool      // the last answer did not fit into a small buffer
 	armed  time.Time // the read deadline that is set; zero: none. It belongs to who reads
 	warmed time.Time // the write deadline that is set; zero: none
-	in     Reader
+	in     http1.Reader
 }
 
 // The states of a connection.
 const (
-	clientResting uint32 = iota
-	clientBusy
-	clientClosed
+	resting uint32 = iota
+	busy
+	closed
 )
 
-// NewClientConn makes a connection of one that is open. If it is secured (a *tls.Conn), what is below should be a *Socket, so that
+// NewConn makes a connection of one that is open. If it is secured (a *tls.Conn), what is below should be a *socket.Carrier, so that
 // the connection can be looked at without waiting.
-func NewClientConn(nc net.Conn, o ClientOptions) *ClientConn {
+func NewConn(nc net.Conn, o Options) *Conn {
 	o = o.withDefaults()
-	c := &ClientConn{nc: nc, since: time.Now(), o: o, limits: Limits{Head: o.MaxHeader, Fields: o.MaxHeader / 4}.OrDefaults()}
+	c := &Conn{nc: nc, since: time.Now(), o: o, limits: http1.Limits{Head: o.MaxHeader, Fields: o.MaxHeader / 4}.OrDefaults()}
 	c.probe.Attach(nc)
 	c.direct.Attach(socket.Plain(nc), socket.NewTransfers())
 	return c
 }
 
 // now is the time, which is cheaper to have so than from time.Now.
-func (c *ClientConn) now() time.Time { return c.since.Add(time.Since(c.since)) }
+func (c *Conn) now() time.Time { return c.since.Add(time.Since(c.since)) }
 
 // read and write are those of the connection, by the fastest way there is.
-func (c *ClientConn) read(p []byte) (int, error) {
+func (c *Conn) read(p []byte) (int, error) {
 	if c.direct.OK() {
 		return c.direct.Read(p)
 	}
 	return c.nc.Read(p)
 }
 
-func (c *ClientConn) write(p []byte) (int, error) {
+func (c *Conn) write(p []byte) (int, error) {
 	if c.direct.OK() {
 		return c.direct.Write(p)
 	}
@@ -114,14 +115,14 @@ func (c *ClientConn) write(p []byte) (int, error) {
 //
 // interim, if not nil, is told of interim answers (100 to 199 without 101). An error of its ends the exchange.
 //
-// Errors are *ClientError, or what ClientOptions.Wrap makes of them.
-func (c *ClientConn) RoundTrip(
+// Errors are *Error, or what Options.Wrap makes of them.
+func (c *Conn) RoundTrip(
 	ctx context.Context, req *http.Request, interim func(status int, header http.Header) error,
 ) (*http.Response, error) {
 	x := trips.Get().(*trip)
 	x.c, x.ctx, x.interim, x.watched = c, ctx, interim, ctx == context.Background()
-	if !c.state.CompareAndSwap(clientResting, clientBusy) {
-		return nil, x.wrap(&ClientError{Phase: WritePhase, Kind: IdleClosed, Err: errNotResting})
+	if !c.state.CompareAndSwap(resting, busy) {
+		return nil, x.wrap(&Error{Phase: WritePhase, Kind: IdleClosed, Err: errNotResting})
 	}
 	x.reused = c.served > 0
 	c.served++
@@ -133,12 +134,12 @@ func (c *ClientConn) RoundTrip(
 }
 
 // Served says how many exchanges the connection was used for, the current one included.
-func (c *ClientConn) Served() int { return c.served }
+func (c *Conn) Served() int { return c.served }
 
 // Reusable says whether the connection may carry another exchange: the last one is over, nothing has come since, and the endpoint
 // has not closed it. It looks, and does not wait. A connection that was not closed before but is not fit for use is closed.
-func (c *ClientConn) Reusable() bool {
-	if c.state.Load() != clientResting {
+func (c *Conn) Reusable() bool {
+	if c.state.Load() != resting {
 		return false
 	}
 	if !c.quiet() {
@@ -149,19 +150,19 @@ func (c *ClientConn) Reusable() bool {
 }
 
 // Closed says whether the connection is closed.
-func (c *ClientConn) Closed() bool { return c.state.Load() == clientClosed }
+func (c *Conn) Closed() bool { return c.state.Load() == closed }
 
 // Close closes the connection, whatever is under way. It may be called at any time, and repeatedly.
-func (c *ClientConn) Close() error {
-	if c.state.Swap(clientClosed) == clientClosed {
+func (c *Conn) Close() error {
+	if c.state.Swap(closed) == closed {
 		return nil
 	}
 	return c.nc.Close()
 }
 
 // abort closes the connection without a word. It never waits.
-func (c *ClientConn) abort() {
-	if c.state.Swap(clientClosed) == clientClosed {
+func (c *Conn) abort() {
+	if c.state.Swap(closed) == closed {
 		return
 	}
 	if tc, ok := c.nc.(*tls.Conn); ok { // whose Close waits to say goodbye
@@ -172,7 +173,7 @@ func (c *ClientConn) abort() {
 }
 
 // quiet says whether the connection is open and nothing has come.
-func (c *ClientConn) quiet() bool {
+func (c *Conn) quiet() bool {
 	quiet, cleared := c.probe.Quiet()
 	if cleared {
 		c.armed = time.Time{}

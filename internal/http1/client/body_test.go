@@ -1,4 +1,4 @@
-package http1
+package client
 
 import (
 	"bufio"
@@ -19,9 +19,9 @@ import (
 )
 
 // A body may be closed at any time, and that never harms the next exchange of its connection.
-func TestClientBodyClosedWhileRead(t *testing.T) {
+func TestBodyClosedWhileRead(t *testing.T) {
 	t.Run("that waits", func(t *testing.T) {
-		c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) {
+		c := client(t, Options{}, func(_ int, c net.Conn, r *bufio.Reader) {
 			http.ReadRequest(r)
 			io.WriteString(c, http1test.OK+"Content-Length: 5\r\n\r\nhe")
 			io.Copy(io.Discard, r)
@@ -41,10 +41,10 @@ func TestClientBodyClosedWhileRead(t *testing.T) {
 	t.Run("at the end", func(t *testing.T) {
 		noLeaks(t)
 		address := http1test.Endpoint(t, answers(http1test.OK+"Content-Length: 5\r\n\r\nhello"))
-		c := dialClient(t, address, ClientOptions{})
+		c := dialClient(t, address, Options{})
 		for range 2000 {
 			if !c.Reusable() {
-				c = dialClient(t, address, ClientOptions{})
+				c = dialClient(t, address, Options{})
 			}
 			resp, err := c.RoundTrip(context.Background(), http1test.Outgoing("GET", "/", nil), nil)
 			if err != nil {
@@ -58,7 +58,7 @@ func TestClientBodyClosedWhileRead(t *testing.T) {
 		}
 	})
 	t.Run("then read", func(t *testing.T) {
-		c := client(t, ClientOptions{}, answers(http1test.OK+"Content-Length: 5\r\n\r\nhello"))
+		c := client(t, Options{}, answers(http1test.OK+"Content-Length: 5\r\n\r\nhello"))
 		resp, err := c.RoundTrip(t.Context(), http1test.Outgoing("GET", "/", nil), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -71,7 +71,7 @@ func TestClientBodyClosedWhileRead(t *testing.T) {
 	})
 }
 
-func TestClientBodyKnowsWhatIsThere(t *testing.T) {
+func TestBodyKnowsWhatIsThere(t *testing.T) {
 	for _, p := range []struct {
 		name, answer string
 		want         int
@@ -83,7 +83,7 @@ func TestClientBodyKnowsWhatIsThere(t *testing.T) {
 	} {
 		t.Run(p.name, func(t *testing.T) {
 			nc := &http1test.Canned{Pieces: [][]byte{[]byte(p.answer)}}
-			resp, err := NewClientConn(nc, ClientOptions{}).RoundTrip(t.Context(), http1test.Outgoing("GET", "/", nil), nil)
+			resp, err := NewConn(nc, Options{}).RoundTrip(t.Context(), http1test.Outgoing("GET", "/", nil), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -100,7 +100,7 @@ func TestClientBodyKnowsWhatIsThere(t *testing.T) {
 }
 
 // A long body goes from connection to connection without being read here.
-func TestClientBodyIsSpliced(t *testing.T) {
+func TestBodyIsSpliced(t *testing.T) {
 	noLeaks(t)
 	data := bytes.Repeat([]byte("0123456789abcdef"), 128<<10)
 	respond := func(cut int) func(int, net.Conn, *bufio.Reader) {
@@ -121,7 +121,7 @@ func TestClientBodyIsSpliced(t *testing.T) {
 		all, _ := io.ReadAll(r)
 		sums <- sha256.Sum256(all)
 	})
-	copyTo := func(c *ClientConn, ctx context.Context) (int64, error) {
+	copyTo := func(c *Conn, ctx context.Context) (int64, error) {
 		to, err := net.Dial("tcp", sink)
 		if err != nil {
 			t.Fatal(err)
@@ -135,16 +135,16 @@ func TestClientBodyIsSpliced(t *testing.T) {
 		return io.Copy(to, resp.Body)
 	}
 	ctx, _ := wayward(t)
-	c := dialClient(t, http1test.Endpoint(t, respond(0)), ClientOptions{Idle: time.Second})
+	c := dialClient(t, http1test.Endpoint(t, respond(0)), Options{Idle: time.Second})
 	for range 3 {
 		n, err := copyTo(c, ctx)
 		if n != int64(len(data)) || err != nil || <-sums != sha256.Sum256(data) || !c.Reusable() {
 			t.Fatalf("got %d, %v, reusable: %v", n, err, c.Reusable())
 		}
 	}
-	c = dialClient(t, http1test.Endpoint(t, respond(1)), ClientOptions{})
+	c = dialClient(t, http1test.Endpoint(t, respond(1)), Options{})
 	n, err := copyTo(c, ctx)
-	if d := cmp.Diff(ClientError{Phase: BodyPhase, Kind: Truncated, Sent: true}, failure(t, err)); d != "" || n != int64(len(data)-1) {
+	if d := cmp.Diff(Error{Phase: BodyPhase, Kind: Truncated, Sent: true}, failure(t, err)); d != "" || n != int64(len(data)-1) {
 		t.Error(n, d)
 	}
 	<-sums
@@ -153,23 +153,23 @@ func TestClientBodyIsSpliced(t *testing.T) {
 		io.WriteString(c, http1test.OK+"Content-Length: 2097152\r\n\r\nhello")
 		io.Copy(io.Discard, r)
 	}
-	c = dialClient(t, http1test.Endpoint(t, stuck), ClientOptions{Idle: 30 * time.Millisecond})
+	c = dialClient(t, http1test.Endpoint(t, stuck), Options{Idle: 30 * time.Millisecond})
 	n, err = copyTo(c, ctx)
-	if d := cmp.Diff(ClientError{Phase: BodyPhase, Kind: TimedOut, Timeout: true, Sent: true}, failure(t, err)); d != "" || n != 5 {
+	if d := cmp.Diff(Error{Phase: BodyPhase, Kind: TimedOut, Timeout: true, Sent: true}, failure(t, err)); d != "" || n != 5 {
 		t.Error(n, d)
 	}
 	<-sums
-	c = dialClient(t, http1test.Endpoint(t, stuck), ClientOptions{})
+	c = dialClient(t, http1test.Endpoint(t, stuck), Options{})
 	cause := errors.New("the client left")
 	ctx, cancel := wayward(t)
 	time.AfterFunc(30*time.Millisecond, func() { cancel(cause) })
 	_, err = copyTo(c, ctx)
-	if d := cmp.Diff(ClientError{Phase: BodyPhase, Kind: Canceled, Sent: true}, failure(t, err)); d != "" || !errors.Is(err, cause) {
+	if d := cmp.Diff(Error{Phase: BodyPhase, Kind: Canceled, Sent: true}, failure(t, err)); d != "" || !errors.Is(err, cause) {
 		t.Error(d)
 	}
 	<-sums
 	// The side that is copied to breaks.
-	c = dialClient(t, http1test.Endpoint(t, respond(0)), ClientOptions{})
+	c = dialClient(t, http1test.Endpoint(t, respond(0)), Options{})
 	to, err := net.Dial("tcp", sink)
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +179,7 @@ func TestClientBodyIsSpliced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var own *ClientError
+	var own *Error
 	if _, err = io.Copy(to, resp.Body); err == nil || errors.As(err, &own) {
 		t.Errorf("got %v", err)
 	}
@@ -190,14 +190,14 @@ func TestClientBodyIsSpliced(t *testing.T) {
 	<-sums
 }
 
-func TestClientBodyIsCopied(t *testing.T) {
+func TestBodyIsCopied(t *testing.T) {
 	long := strings.Repeat("x", 100_000)
 	for name, answer := range map[string]string{
 		"length": http1test.OK + "Content-Length: 100000\r\n\r\n" + long,
 		"chunks": http1test.OK + "Transfer-Encoding: chunked\r\n\r\n186A0\r\n" + long + "\r\n0\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := client(t, ClientOptions{}, answers(answer))
+			c := client(t, Options{}, answers(answer))
 			for range 3 {
 				resp, err := c.RoundTrip(t.Context(), http1test.Outgoing("GET", "/", nil), nil)
 				if err != nil {

@@ -1,4 +1,4 @@
-package http1
+package client
 
 import (
 	"bufio"
@@ -25,8 +25,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestClientKeepsItsConnection(t *testing.T) {
-	c := client(t, ClientOptions{}, answers(http1test.OK+"Content-Length: 5\r\n\r\nhello"))
+func TestKeepsItsConnection(t *testing.T) {
+	c := client(t, Options{}, answers(http1test.OK+"Content-Length: 5\r\n\r\nhello"))
 	for i := range 5 {
 		if resp, body := exchange(t, c, http1test.Outgoing("GET", "/", nil)); resp.StatusCode != 200 || body != "hello" {
 			t.Fatalf("got %d %q", resp.StatusCode, body)
@@ -37,13 +37,13 @@ func TestClientKeepsItsConnection(t *testing.T) {
 	}
 	c.Close()
 	_, err := c.RoundTrip(t.Context(), http1test.Outgoing("GET", "/", nil), nil)
-	if d := cmp.Diff(ClientError{Phase: WritePhase, Kind: IdleClosed}, failure(t, err)); d != "" {
+	if d := cmp.Diff(Error{Phase: WritePhase, Kind: IdleClosed}, failure(t, err)); d != "" {
 		t.Error(d)
 	}
 }
 
 // What a request is on the wire, as net/http reads it.
-func TestClientRequests(t *testing.T) {
+func TestRequests(t *testing.T) {
 	type seen struct {
 		Line, Host, Body string
 		Length           int64
@@ -101,7 +101,7 @@ func TestClientRequests(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := make(chan seen, 1)
-			cc := client(t, ClientOptions{Host: "fallback:80"}, func(_ int, c net.Conn, r *bufio.Reader) {
+			cc := client(t, Options{Host: "fallback:80"}, func(_ int, c net.Conn, r *bufio.Reader) {
 				req, err := http.ReadRequest(r)
 				if err != nil {
 					t.Error(err)
@@ -134,8 +134,8 @@ func (r there) fill(n int) there { r.Peek(n); return r }
 func (there) Close() error       { return nil }
 
 // What cannot be sent safely is not sent, and harms nothing.
-func TestClientRefusesRequests(t *testing.T) {
-	c := client(t, ClientOptions{}, answers(http1test.OK+"Content-Length: 0\r\n\r\n"))
+func TestRefusesRequests(t *testing.T) {
+	c := client(t, Options{}, answers(http1test.OK+"Content-Length: 0\r\n\r\n"))
 	for name, change := range map[string]func(*http.Request){
 		"line break in a value":    func(r *http.Request) { r.Header["X-A"] = []string{"a\r\nX-B: c"} },
 		"LF in a value":            func(r *http.Request) { r.Header["X-A"] = []string{"a\nb"} },
@@ -165,7 +165,7 @@ func TestClientRefusesRequests(t *testing.T) {
 			_, err := c.RoundTrip(t.Context(), req, nil)
 			got := failure(t, err)
 			got.Reused = false
-			if d := cmp.Diff(ClientError{Phase: WritePhase, Kind: BadRequest}, got); d != "" {
+			if d := cmp.Diff(Error{Phase: WritePhase, Kind: BadRequest}, got); d != "" {
 				t.Error(d)
 			}
 			exchange(t, c, http1test.Outgoing("GET", "/", nil)) // over the same connection
@@ -173,8 +173,8 @@ func TestClientRefusesRequests(t *testing.T) {
 	}
 }
 
-func TestClientInterimAnswers(t *testing.T) {
-	c := client(t, ClientOptions{}, answers("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: a\r\n\r\n"+http1test.OK+"Content-Length: 1\r\n\r\nx"))
+func TestInterimAnswers(t *testing.T) {
+	c := client(t, Options{}, answers("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: a\r\n\r\n"+http1test.OK+"Content-Length: 1\r\n\r\nx"))
 	var got []string
 	resp, err := c.RoundTrip(t.Context(), http1test.Outgoing("GET", "/", nil), func(status int, h http.Header) error {
 		got = append(got, fmt.Sprint(status, h))
@@ -192,13 +192,13 @@ func TestClientInterimAnswers(t *testing.T) {
 	}
 	gone := errors.New("the client has gone")
 	_, err = c.RoundTrip(t.Context(), http1test.Outgoing("GET", "/", nil), func(int, http.Header) error { return gone })
-	if d := cmp.Diff(ClientError{Phase: HeaderPhase, Kind: Canceled, Reused: true, Sent: true}, failure(t, err)); d != "" || !errors.Is(err, gone) {
+	if d := cmp.Diff(Error{Phase: HeaderPhase, Kind: Canceled, Reused: true, Sent: true}, failure(t, err)); d != "" || !errors.Is(err, gone) {
 		t.Error(d, err)
 	}
 }
 
-func TestClientTrailersBothWays(t *testing.T) {
-	c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) {
+func TestTrailersBothWays(t *testing.T) {
+	c := client(t, Options{}, func(_ int, c net.Conn, r *bufio.Reader) {
 		for {
 			req := http1test.TakeRequest(r)
 			if req == nil {
@@ -227,15 +227,15 @@ func TestClientTrailersBothWays(t *testing.T) {
 	}
 }
 
-func TestClientWaitsForConsent(t *testing.T) {
-	send := func(c *ClientConn, body io.Reader) (*http.Response, error) {
+func TestWaitsForConsent(t *testing.T) {
+	send := func(c *Conn, body io.Reader) (*http.Response, error) {
 		req := http1test.Outgoing("POST", "/", body)
 		req.ContentLength = 5
 		req.Header.Set("Expect", "100-continue")
 		return c.RoundTrip(context.Background(), req, nil)
 	}
 	t.Run("given", func(t *testing.T) {
-		c := client(t, ClientOptions{Continue: time.Hour}, func(_ int, c net.Conn, r *bufio.Reader) {
+		c := client(t, Options{Continue: time.Hour}, func(_ int, c net.Conn, r *bufio.Reader) {
 			req, _ := http.ReadRequest(r)
 			if r.Buffered() > 0 {
 				t.Error("the body came with the head")
@@ -253,13 +253,13 @@ func TestClientWaitsForConsent(t *testing.T) {
 		}
 	})
 	t.Run("not given in time", func(t *testing.T) {
-		c := client(t, ClientOptions{Continue: 20 * time.Millisecond, FirstByte: time.Minute}, answers(http1test.OK+"Content-Length: 0\r\n\r\n"))
+		c := client(t, Options{Continue: 20 * time.Millisecond, FirstByte: time.Minute}, answers(http1test.OK+"Content-Length: 0\r\n\r\n"))
 		if _, err := send(c, strings.NewReader("hello")); err != nil || !c.Reusable() {
 			t.Fatal(err)
 		}
 	})
 	t.Run("refused", func(t *testing.T) {
-		c := client(t, ClientOptions{Continue: time.Hour}, func(_ int, c net.Conn, r *bufio.Reader) {
+		c := client(t, Options{Continue: time.Hour}, func(_ int, c net.Conn, r *bufio.Reader) {
 			http.ReadRequest(r)
 			io.WriteString(c, "HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n")
 			io.Copy(io.Discard, r)
@@ -275,10 +275,10 @@ func TestClientWaitsForConsent(t *testing.T) {
 }
 
 // An endpoint may answer before it has the whole request.
-func TestClientHearsEarlyAnswers(t *testing.T) {
+func TestHearsEarlyAnswers(t *testing.T) {
 	t.Run("and the endpoint closes", func(t *testing.T) {
 		for range 20 {
-			c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) {
+			c := client(t, Options{}, func(_ int, c net.Conn, r *bufio.Reader) {
 				http.ReadRequest(r)
 				io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig")
 			})
@@ -290,7 +290,7 @@ func TestClientHearsEarlyAnswers(t *testing.T) {
 		}
 	})
 	t.Run("and the client stands still", func(t *testing.T) {
-		c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) {
+		c := client(t, Options{}, func(_ int, c net.Conn, r *bufio.Reader) {
 			http.ReadRequest(r)
 			io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
 			io.Copy(io.Discard, r)
@@ -301,7 +301,7 @@ func TestClientHearsEarlyAnswers(t *testing.T) {
 		}
 	})
 	t.Run("and both go on", func(t *testing.T) {
-		c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) {
+		c := client(t, Options{}, func(_ int, c net.Conn, r *bufio.Reader) {
 			req, _ := http.ReadRequest(r)
 			io.WriteString(c, http1test.OK+"Transfer-Encoding: chunked\r\n\r\n")
 			buf := make([]byte, 8)
@@ -347,8 +347,8 @@ func upgrading() *http.Request {
 	return req
 }
 
-func TestClientUpgrade(t *testing.T) {
-	c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) {
+func TestUpgrade(t *testing.T) {
+	c := client(t, Options{}, func(_ int, c net.Conn, r *bufio.Reader) {
 		http.ReadRequest(r)
 		io.WriteString(c, "HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nhello ")
 		io.Copy(c, r)
@@ -376,17 +376,17 @@ func TestClientUpgrade(t *testing.T) {
 	}
 }
 
-func TestClientUpgradeRefused(t *testing.T) {
-	c := client(t, ClientOptions{}, answers("HTTP/1.1 426 No\r\nContent-Length: 0\r\n\r\n"))
+func TestUpgradeRefused(t *testing.T) {
+	c := client(t, Options{}, answers("HTTP/1.1 426 No\r\nContent-Length: 0\r\n\r\n"))
 	if resp, _ := exchange(t, c, upgrading()); resp.StatusCode != 426 || !c.Reusable() {
 		t.Error(resp)
 	}
 }
 
 // A switch with a length leaves a doubt: are the bytes behind it a body's, or the other protocol's?
-func TestClientUpgradeWithALength(t *testing.T) {
+func TestUpgradeWithALength(t *testing.T) {
 	for _, field := range []string{"Content-Length: 5", "Transfer-Encoding: chunked"} {
-		c := client(t, ClientOptions{}, answers("HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: echo\r\n"+field+"\r\n\r\nhello"))
+		c := client(t, Options{}, answers("HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: echo\r\n"+field+"\r\n\r\nhello"))
 		_, err := c.RoundTrip(t.Context(), upgrading(), nil)
 		if got := failure(t, err); got.Kind != Malformed || !c.Closed() {
 			t.Errorf("%s: got %+v", field, got)
@@ -395,7 +395,7 @@ func TestClientUpgradeWithALength(t *testing.T) {
 }
 
 // Cancellation is heard in each phase, with its cause.
-func TestClientCancellation(t *testing.T) {
+func TestCancellation(t *testing.T) {
 	cause := errors.New("the client left")
 	hang := func(say string) func(int, net.Conn, *bufio.Reader) {
 		return func(_ int, c net.Conn, r *bufio.Reader) {
@@ -405,11 +405,11 @@ func TestClientCancellation(t *testing.T) {
 		}
 	}
 	t.Run("before", func(t *testing.T) {
-		c := client(t, ClientOptions{}, answers(http1test.OK+"Content-Length: 0\r\n\r\n"))
+		c := client(t, Options{}, answers(http1test.OK+"Content-Length: 0\r\n\r\n"))
 		ctx, cancel := wayward(t)
 		cancel(cause)
 		_, err := c.RoundTrip(ctx, http1test.Outgoing("GET", "/", nil), nil)
-		if d := cmp.Diff(ClientError{Phase: WritePhase, Kind: Canceled}, failure(t, err)); d != "" || !errors.Is(err, cause) {
+		if d := cmp.Diff(Error{Phase: WritePhase, Kind: Canceled}, failure(t, err)); d != "" || !errors.Is(err, cause) {
 			t.Error(d, err)
 		}
 		if !c.Reusable() {
@@ -419,23 +419,23 @@ func TestClientCancellation(t *testing.T) {
 	for _, p := range []struct {
 		name, say string
 		req       func(t *testing.T) *http.Request
-		want      ClientError
+		want      Error
 	}{
-		{"head", "", func(*testing.T) *http.Request { return http1test.Outgoing("GET", "/", nil) }, ClientError{Phase: HeaderPhase, Kind: Canceled, Sent: true}},
-		{"half a head", http1test.OK, func(*testing.T) *http.Request { return http1test.Outgoing("GET", "/", nil) }, ClientError{Phase: HeaderPhase, Kind: Canceled, Sent: true}},
-		{"silent upload", "", func(t *testing.T) *http.Request { return http1test.Outgoing("POST", "/", newSilent(t)) }, ClientError{Phase: HeaderPhase, Kind: Canceled, Sent: true, BodyRead: true}},
+		{"head", "", func(*testing.T) *http.Request { return http1test.Outgoing("GET", "/", nil) }, Error{Phase: HeaderPhase, Kind: Canceled, Sent: true}},
+		{"half a head", http1test.OK, func(*testing.T) *http.Request { return http1test.Outgoing("GET", "/", nil) }, Error{Phase: HeaderPhase, Kind: Canceled, Sent: true}},
+		{"silent upload", "", func(t *testing.T) *http.Request { return http1test.Outgoing("POST", "/", newSilent(t)) }, Error{Phase: HeaderPhase, Kind: Canceled, Sent: true, BodyRead: true}},
 		{"consent", "", func(t *testing.T) *http.Request {
 			req := http1test.Outgoing("POST", "/", newSilent(t))
 			req.Header.Set("Expect", "100-continue")
 			return req
-		}, ClientError{Phase: HeaderPhase, Kind: Canceled, Sent: true}},
-		{"body", http1test.OK + "Content-Length: 5\r\n\r\nhe", func(*testing.T) *http.Request { return http1test.Outgoing("GET", "/", nil) }, ClientError{Phase: BodyPhase, Kind: Canceled, Sent: true}},
-		{"chunk", http1test.OK + "Transfer-Encoding: chunked\r\n\r\n5\r\nhe", func(*testing.T) *http.Request { return http1test.Outgoing("GET", "/", nil) }, ClientError{Phase: BodyPhase, Kind: Canceled, Sent: true}},
-		{"until it closes", http1test.OK + "\r\nhe", func(*testing.T) *http.Request { return http1test.Outgoing("GET", "/", nil) }, ClientError{Phase: BodyPhase, Kind: Canceled, Sent: true}},
-		{"tunnel", "HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nhe", func(*testing.T) *http.Request { return upgrading() }, ClientError{Phase: BodyPhase, Kind: Canceled, Sent: true}},
+		}, Error{Phase: HeaderPhase, Kind: Canceled, Sent: true}},
+		{"body", http1test.OK + "Content-Length: 5\r\n\r\nhe", func(*testing.T) *http.Request { return http1test.Outgoing("GET", "/", nil) }, Error{Phase: BodyPhase, Kind: Canceled, Sent: true}},
+		{"chunk", http1test.OK + "Transfer-Encoding: chunked\r\n\r\n5\r\nhe", func(*testing.T) *http.Request { return http1test.Outgoing("GET", "/", nil) }, Error{Phase: BodyPhase, Kind: Canceled, Sent: true}},
+		{"until it closes", http1test.OK + "\r\nhe", func(*testing.T) *http.Request { return http1test.Outgoing("GET", "/", nil) }, Error{Phase: BodyPhase, Kind: Canceled, Sent: true}},
+		{"tunnel", "HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nhe", func(*testing.T) *http.Request { return upgrading() }, Error{Phase: BodyPhase, Kind: Canceled, Sent: true}},
 	} {
 		t.Run(p.name, func(t *testing.T) {
-			c := client(t, ClientOptions{Continue: time.Hour}, hang(p.say))
+			c := client(t, Options{Continue: time.Hour}, hang(p.say))
 			ctx, cancel := wayward(t)
 			time.AfterFunc(25*time.Millisecond, func() { cancel(cause) })
 			resp, err := c.RoundTrip(ctx, p.req(t), nil)
@@ -452,17 +452,17 @@ func TestClientCancellation(t *testing.T) {
 		})
 	}
 	t.Run("deadline", func(t *testing.T) {
-		c := client(t, ClientOptions{}, hang(""))
+		c := client(t, Options{}, hang(""))
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
 		defer cancel()
 		_, err := c.RoundTrip(ctx, http1test.Outgoing("GET", "/", nil), nil)
-		if d := cmp.Diff(ClientError{Phase: HeaderPhase, Kind: Canceled, Sent: true, Timeout: true}, failure(t, err)); d != "" {
+		if d := cmp.Diff(Error{Phase: HeaderPhase, Kind: Canceled, Sent: true, Timeout: true}, failure(t, err)); d != "" {
 			t.Error(d)
 		}
 	})
 }
 
-func TestClientLimits(t *testing.T) {
+func TestLimits(t *testing.T) {
 	const limit = 40 * time.Millisecond
 	hang := func(say string) func(int, net.Conn, *bufio.Reader) {
 		return func(_ int, c net.Conn, r *bufio.Reader) {
@@ -484,32 +484,32 @@ func TestClientLimits(t *testing.T) {
 	get := func(*testing.T) *http.Request { return http1test.Outgoing("GET", "/", nil) }
 	for _, p := range []struct {
 		name   string
-		o      ClientOptions
+		o      Options
 		handle func(int, net.Conn, *bufio.Reader)
 		req    func(t *testing.T) *http.Request
-		want   ClientError
+		want   Error
 	}{
-		{"first byte", ClientOptions{FirstByte: limit}, hang(""), get, ClientError{Phase: HeaderPhase, Kind: TimedOut, Sent: true}},
-		{"half a head", ClientOptions{FirstByte: limit}, hang(http1test.OK), get, ClientError{Phase: HeaderPhase, Kind: TimedOut, Sent: true}},
-		{"interim answers do not count", ClientOptions{FirstByte: limit}, hang("HTTP/1.1 102 Wait\r\n\r\n"), get, ClientError{Phase: HeaderPhase, Kind: TimedOut, Sent: true}},
-		{"first byte after an upload", ClientOptions{FirstByte: limit, Idle: time.Hour}, hang(""), func(*testing.T) *http.Request {
+		{"first byte", Options{FirstByte: limit}, hang(""), get, Error{Phase: HeaderPhase, Kind: TimedOut, Sent: true}},
+		{"half a head", Options{FirstByte: limit}, hang(http1test.OK), get, Error{Phase: HeaderPhase, Kind: TimedOut, Sent: true}},
+		{"interim answers do not count", Options{FirstByte: limit}, hang("HTTP/1.1 102 Wait\r\n\r\n"), get, Error{Phase: HeaderPhase, Kind: TimedOut, Sent: true}},
+		{"first byte after an upload", Options{FirstByte: limit, Idle: time.Hour}, hang(""), func(*testing.T) *http.Request {
 			pr, pw := io.Pipe()
 			time.AfterFunc(2*limit, func() { io.WriteString(pw, "x"); pw.Close() })
 			return http1test.Outgoing("POST", "/", pr)
-		}, ClientError{Phase: HeaderPhase, Kind: TimedOut, Sent: true, BodyRead: true}},
-		{"the client stands still", ClientOptions{Idle: limit}, hang(""), func(t *testing.T) *http.Request {
+		}, Error{Phase: HeaderPhase, Kind: TimedOut, Sent: true, BodyRead: true}},
+		{"the client stands still", Options{Idle: limit}, hang(""), func(t *testing.T) *http.Request {
 			return http1test.Outgoing("POST", "/", newSilent(t))
-		}, ClientError{Phase: WritePhase, Kind: RequestBody, Sent: true, BodyRead: true}},
-		{"the endpoint takes nothing", ClientOptions{Idle: limit}, deaf, func(t *testing.T) *http.Request {
+		}, Error{Phase: WritePhase, Kind: RequestBody, Sent: true, BodyRead: true}},
+		{"the endpoint takes nothing", Options{Idle: limit}, deaf, func(t *testing.T) *http.Request {
 			return http1test.Outgoing("POST", "/", zeros{})
-		}, ClientError{Phase: WritePhase, Kind: TimedOut, Sent: true, BodyRead: true}},
-		{"the body stands still", ClientOptions{Idle: limit}, hang(http1test.OK + "Content-Length: 5\r\n\r\nhe"), get, ClientError{Phase: BodyPhase, Kind: TimedOut, Sent: true}},
+		}, Error{Phase: WritePhase, Kind: TimedOut, Sent: true, BodyRead: true}},
+		{"the body stands still", Options{Idle: limit}, hang(http1test.OK + "Content-Length: 5\r\n\r\nhe"), get, Error{Phase: BodyPhase, Kind: TimedOut, Sent: true}},
 		{
 			"the tunnel stands still",
-			ClientOptions{Idle: limit},
+			Options{Idle: limit},
 			hang("HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nhe"),
 			func(*testing.T) *http.Request { return upgrading() },
-			ClientError{Phase: BodyPhase, Kind: TimedOut, Sent: true},
+			Error{Phase: BodyPhase, Kind: TimedOut, Sent: true},
 		},
 	} {
 		t.Run(p.name, func(t *testing.T) {
@@ -532,8 +532,8 @@ func TestClientLimits(t *testing.T) {
 }
 
 // What is slow but moves is left alone.
-func TestClientSlowBodies(t *testing.T) {
-	c := client(t, ClientOptions{Idle: 60 * time.Millisecond}, func(_ int, c net.Conn, r *bufio.Reader) {
+func TestSlowBodies(t *testing.T) {
+	c := client(t, Options{Idle: 60 * time.Millisecond}, func(_ int, c net.Conn, r *bufio.Reader) {
 		req, err := http.ReadRequest(r)
 		for err == nil {
 			if body, _ := io.ReadAll(req.Body); string(body) != "abcdefgh" {
@@ -574,29 +574,29 @@ func TestClientSlowBodies(t *testing.T) {
 }
 
 // An endpoint that dies is told apart by when it does.
-func TestClientDyingEndpoint(t *testing.T) {
+func TestDyingEndpoint(t *testing.T) {
 	reset := func(c net.Conn) { c.(*net.TCPConn).SetLinger(0); c.Close() }
 	for _, p := range []struct {
 		name  string
 		first bool // there was an exchange before
 		die   func(c net.Conn, r *bufio.Reader)
-		want  ClientError
+		want  Error
 	}{
-		{"unanswered", false, func(c net.Conn, r *bufio.Reader) { http.ReadRequest(r) }, ClientError{Phase: HeaderPhase, Kind: Reset, Sent: true}},
-		{"reset unanswered", false, func(c net.Conn, r *bufio.Reader) { http.ReadRequest(r); reset(c) }, ClientError{Phase: HeaderPhase, Kind: Reset, Sent: true}},
-		{"unanswered after idleness", true, func(c net.Conn, r *bufio.Reader) { http.ReadRequest(r) }, ClientError{Phase: HeaderPhase, Kind: IdleClosed, Sent: true, Reused: true}},
-		{"reset after idleness", true, func(c net.Conn, r *bufio.Reader) { http.ReadRequest(r); reset(c) }, ClientError{Phase: HeaderPhase, Kind: IdleClosed, Sent: true, Reused: true}},
+		{"unanswered", false, func(c net.Conn, r *bufio.Reader) { http.ReadRequest(r) }, Error{Phase: HeaderPhase, Kind: Reset, Sent: true}},
+		{"reset unanswered", false, func(c net.Conn, r *bufio.Reader) { http.ReadRequest(r); reset(c) }, Error{Phase: HeaderPhase, Kind: Reset, Sent: true}},
+		{"unanswered after idleness", true, func(c net.Conn, r *bufio.Reader) { http.ReadRequest(r) }, Error{Phase: HeaderPhase, Kind: IdleClosed, Sent: true, Reused: true}},
+		{"reset after idleness", true, func(c net.Conn, r *bufio.Reader) { http.ReadRequest(r); reset(c) }, Error{Phase: HeaderPhase, Kind: IdleClosed, Sent: true, Reused: true}},
 		{"half a head after idleness", true, func(c net.Conn, r *bufio.Reader) {
 			http.ReadRequest(r)
 			io.WriteString(c, http1test.OK)
-		}, ClientError{Phase: HeaderPhase, Kind: Reset, Sent: true, Reused: true}},
+		}, Error{Phase: HeaderPhase, Kind: Reset, Sent: true, Reused: true}},
 		{"half a body", false, func(c net.Conn, r *bufio.Reader) {
 			http.ReadRequest(r)
 			io.WriteString(c, http1test.OK+"Content-Length: 5\r\n\r\nhe")
-		}, ClientError{Phase: BodyPhase, Kind: Truncated, Sent: true}},
+		}, Error{Phase: BodyPhase, Kind: Truncated, Sent: true}},
 	} {
 		t.Run(p.name, func(t *testing.T) {
-			c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) {
+			c := client(t, Options{}, func(_ int, c net.Conn, r *bufio.Reader) {
 				if p.first {
 					http1test.TakeRequest(r)
 					io.WriteString(c, http1test.OK+"Content-Length: 0\r\n\r\n")
@@ -620,7 +620,7 @@ func TestClientDyingEndpoint(t *testing.T) {
 	}
 	t.Run("a reset body", func(t *testing.T) {
 		read := make(chan struct{})
-		c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) {
+		c := client(t, Options{}, func(_ int, c net.Conn, r *bufio.Reader) {
 			http.ReadRequest(r)
 			io.WriteString(c, http1test.OK+"\r\nhello")
 			<-read
@@ -633,14 +633,14 @@ func TestClientDyingEndpoint(t *testing.T) {
 		io.ReadFull(resp.Body, make([]byte, 5))
 		close(read)
 		_, err = io.ReadAll(resp.Body)
-		if d := cmp.Diff(ClientError{Phase: BodyPhase, Kind: Reset, Sent: true}, failure(t, err)); d != "" {
+		if d := cmp.Diff(Error{Phase: BodyPhase, Kind: Reset, Sent: true}, failure(t, err)); d != "" {
 			t.Error(d)
 		}
 	})
 }
 
 // Requests whose body cannot be read are not the endpoint's fault.
-func TestClientBrokenUploads(t *testing.T) {
+func TestBrokenUploads(t *testing.T) {
 	broken := errors.New("the client broke off")
 	inMemory := func(r *http.Request) { r.GetBody = func() (io.ReadCloser, error) { return nil, nil } }
 	streamed := func(*http.Request) {}
@@ -650,17 +650,17 @@ func TestClientBrokenUploads(t *testing.T) {
 		length int64
 		kind   func(*http.Request)
 		cause  error
-		want   ClientError
+		want   Error
 	}{
-		{"read error", io.MultiReader(strings.NewReader("abc"), unreadable{broken}), -1, streamed, broken, ClientError{Sent: true, BodyRead: true}},
-		{"too short", strings.NewReader("abc"), 5, streamed, io.ErrUnexpectedEOF, ClientError{Sent: true, BodyRead: true}},
-		{"too long", strings.NewReader("abc"), 2, streamed, ErrBodyTooLong, ClientError{Sent: true, BodyRead: true}},
-		{"read error in memory", io.MultiReader(strings.NewReader("abc"), unreadable{broken}), 5, inMemory, broken, ClientError{}},
-		{"too short in memory", strings.NewReader("abc"), 5, inMemory, io.ErrUnexpectedEOF, ClientError{}},
-		{"too long in memory", strings.NewReader("abc"), 2, inMemory, ErrBodyTooLong, ClientError{}},
+		{"read error", io.MultiReader(strings.NewReader("abc"), unreadable{broken}), -1, streamed, broken, Error{Sent: true, BodyRead: true}},
+		{"too short", strings.NewReader("abc"), 5, streamed, io.ErrUnexpectedEOF, Error{Sent: true, BodyRead: true}},
+		{"too long", strings.NewReader("abc"), 2, streamed, ErrBodyTooLong, Error{Sent: true, BodyRead: true}},
+		{"read error in memory", io.MultiReader(strings.NewReader("abc"), unreadable{broken}), 5, inMemory, broken, Error{}},
+		{"too short in memory", strings.NewReader("abc"), 5, inMemory, io.ErrUnexpectedEOF, Error{}},
+		{"too long in memory", strings.NewReader("abc"), 2, inMemory, ErrBodyTooLong, Error{}},
 	} {
 		t.Run(p.name, func(t *testing.T) {
-			c := client(t, ClientOptions{}, func(_ int, c net.Conn, r *bufio.Reader) { io.Copy(io.Discard, r) })
+			c := client(t, Options{}, func(_ int, c net.Conn, r *bufio.Reader) { io.Copy(io.Discard, r) })
 			req := http1test.Outgoing("POST", "/", p.body)
 			req.ContentLength = p.length
 			p.kind(req)
@@ -680,7 +680,7 @@ type unreadable struct{ err error }
 
 func (u unreadable) Read([]byte) (int, error) { return 0, u.err }
 
-func TestClientSeesWhatIdleConnectionsDo(t *testing.T) {
+func TestSeesWhatIdleConnectionsDo(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		for _, p := range []struct {
 			name string
@@ -752,9 +752,9 @@ func (c *corked) Write(p []byte) (int, error) {
 }
 
 // connect starts an endpoint with or without TLS, and connects to it.
-func connect(t *testing.T, secure bool, handle func(int, net.Conn, *bufio.Reader)) *ClientConn {
+func connect(t *testing.T, secure bool, handle func(int, net.Conn, *bufio.Reader)) *Conn {
 	if !secure {
-		return dialClient(t, http1test.Endpoint(t, handle), ClientOptions{})
+		return dialClient(t, http1test.Endpoint(t, handle), Options{})
 	}
 	config := &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}
 	address := http1test.Endpoint(t, func(n int, c net.Conn, _ *bufio.Reader) {
@@ -770,7 +770,7 @@ func connect(t *testing.T, secure bool, handle func(int, net.Conn, *bufio.Reader
 	if err := tc.HandshakeContext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c := NewClientConn(tc, ClientOptions{})
+	c := NewConn(tc, Options{})
 	t.Cleanup(func() { c.Close() })
 	return c
 }

@@ -1,4 +1,4 @@
-package http1
+package client
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 // judge has a client read an answer that comes in pieces.
 func judge(t testing.TB, method string, pieces [][]byte) (http1test.Verdict, *http1test.Canned, *http.Response) {
 	nc := &http1test.Canned{Pieces: pieces}
-	c := NewClientConn(nc, ClientOptions{MaxHeader: 4096})
+	c := NewConn(nc, Options{MaxHeader: 4096})
 	ended := 0
 	c.o.Done = func() { ended++ }
 	var got http1test.Verdict
@@ -49,7 +49,7 @@ func judge(t testing.TB, method string, pieces [][]byte) (http1test.Verdict, *ht
 	return got, nc, resp
 }
 
-func TestClientAnswers(t *testing.T) {
+func TestAnswers(t *testing.T) {
 	for _, c := range http1test.Answers() {
 		t.Run(c.Name, func(t *testing.T) {
 			got, _, _ := judge(t, c.Method, [][]byte{[]byte(c.Answer)})

@@ -1,4 +1,4 @@
-package http1
+package client
 
 import (
 	"bytes"
@@ -6,17 +6,19 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"cardea.dev/cardea/internal/http1"
 )
 
-// trip is one exchange on a ClientConn. It belongs to the goroutine that called RoundTrip, then to who reads the answer's body.
+// trip is one exchange on a Conn. It belongs to the goroutine that called RoundTrip, then to who reads the answer's body.
 type trip struct {
-	c       *ClientConn
+	c       *Conn
 	ctx     context.Context
 	interim func(status int, header http.Header) error
 	upload  *upload     // nil: there is nothing left to send when the answer is waited for
 	stop    func() bool // ends the watch on ctx; nil: there is none
 
-	phase    ClientPhase
+	phase    Phase
 	start    time.Time // of the exchange
 	since    time.Time // since when the endpoint is waited for
 	reused   bool
@@ -34,9 +36,9 @@ type trip struct {
 	ended bool // the connection is for others now
 
 	resp http.Response
-	body clientBody
-	head Head   // of the answer, while it is read
-	out  []byte // what is sent of the request together with its head
+	body body
+	head http1.Head // of the answer, while it is read
+	out  []byte     // what is sent of the request together with its head
 }
 
 // trips are exchanges that are over, and of which nobody holds anything.
@@ -45,7 +47,7 @@ var trips = sync.Pool{New: func() any { return &trip{out: make([]byte, 0, 1<<10)
 // recycle gives the exchange back for another one, with all that its answer is made of.
 func (x *trip) recycle() {
 	out := x.out
-	if cap(out) > BigBuffer {
+	if cap(out) > http1.BigBuffer {
 		out = nil
 	}
 	x.head.Recycle()
@@ -54,7 +56,7 @@ func (x *trip) recycle() {
 }
 
 // do sends the request and waits for the head of the answer.
-func (x *trip) do(req *http.Request) *ClientError {
+func (x *trip) do(req *http.Request) *Error {
 	if x.ctx.Err() != nil {
 		return x.fail(WritePhase, nil)
 	}
@@ -70,12 +72,12 @@ func (x *trip) do(req *http.Request) *ClientError {
 const maxInterims = 100
 
 // receive reads heads up to the one of the answer.
-func (x *trip) receive(req *http.Request) *ClientError {
+func (x *trip) receive(req *http.Request) *Error {
 	h := &x.head
 	x.c.in.Attach(x)
 	for n := 0; ; n++ {
 		if n > maxInterims {
-			return x.fail(HeaderPhase, &ClientError{Phase: HeaderPhase, Kind: Malformed, Err: errInterims})
+			return x.fail(HeaderPhase, &Error{Phase: HeaderPhase, Kind: Malformed, Err: errInterims})
 		}
 		if err := x.readHead(h); err != nil {
 			return x.fail(HeaderPhase, err)
@@ -86,7 +88,7 @@ func (x *trip) receive(req *http.Request) *ClientError {
 		case h.Status >= 200:
 			return x.answered(req, h)
 		}
-		if _, _, bad := ResponseLength(h, req.Method); bad != nil {
+		if _, _, bad := http1.ResponseLength(h, req.Method); bad != nil {
 			return x.fail(HeaderPhase, bad)
 		}
 		if h.Status == http.StatusContinue && x.consent {
@@ -94,7 +96,7 @@ func (x *trip) receive(req *http.Request) *ClientError {
 			x.upload.begin()
 		}
 		if err := x.tell(h); err != nil {
-			return x.fail(HeaderPhase, &ClientError{Phase: HeaderPhase, Kind: Canceled, Err: err})
+			return x.fail(HeaderPhase, &Error{Phase: HeaderPhase, Kind: Canceled, Err: err})
 		}
 	}
 }
@@ -102,25 +104,25 @@ func (x *trip) receive(req *http.Request) *ClientError {
 var version = []byte("HTTP/1.")
 
 // readHead reads one head. What is not HTTP is seen by its first bytes, as its end may never come.
-func (x *trip) readHead(h *Head) error {
+func (x *trip) readHead(h *http1.Head) error {
 	in := &x.c.in
 	for {
 		b := in.Peek()
 		n := min(len(b), len(version))
 		if !bytes.Equal(b[:n], version[:n]) {
-			return &ClientError{Phase: HeaderPhase, Kind: Malformed, Err: errNotHTTP}
+			return &Error{Phase: HeaderPhase, Kind: Malformed, Err: errNotHTTP}
 		}
 		if n == len(version) {
 			return in.ReadResponseHead(h, &x.c.limits)
 		}
-		if err := in.Fill(SmallBuffer); err != nil {
+		if err := in.Fill(http1.SmallBuffer); err != nil {
 			return err
 		}
 	}
 }
 
 // tell passes an interim answer on.
-func (x *trip) tell(h *Head) error {
+func (x *trip) tell(h *http1.Head) error {
 	if x.interim == nil {
 		return nil
 	}
@@ -128,15 +130,15 @@ func (x *trip) tell(h *Head) error {
 }
 
 // answered makes the answer of its head.
-func (x *trip) answered(req *http.Request, h *Head) *ClientError {
-	f, length, bad := ResponseLength(h, req.Method)
+func (x *trip) answered(req *http.Request, h *http1.Head) *Error {
+	f, length, bad := http1.ResponseLength(h, req.Method)
 	if bad != nil {
 		return x.fail(HeaderPhase, bad)
 	}
 	x.respond(req, h)
-	x.lasting = h.Persistent() && f != UntilClose
+	x.lasting = h.Persistent() && f != http1.UntilClose
 	x.partly = x.partly || x.consent
-	if f == NoBody {
+	if f == http1.NoBody {
 		x.resp.Body = http.NoBody
 		x.resp.ContentLength = 0
 		if req.Method == http.MethodHead {
@@ -146,7 +148,7 @@ func (x *trip) answered(req *http.Request, h *Head) *ClientError {
 		return nil
 	}
 	x.phase = BodyPhase
-	x.c.large = length < 0 || length > SmallBuffer/2
+	x.c.large = length < 0 || length > http1.SmallBuffer/2
 	x.resp.ContentLength = length
 	x.body.x = x
 	x.body.reader.Begin(&x.c.in, f, length, &x.c.limits)
@@ -155,22 +157,22 @@ func (x *trip) answered(req *http.Request, h *Head) *ClientError {
 }
 
 // switched hands the connection over after 101.
-func (x *trip) switched(req *http.Request, h *Head) *ClientError {
-	if _, _, bad := ResponseLength(h, req.Method); bad != nil {
+func (x *trip) switched(req *http.Request, h *http1.Head) *Error {
+	if _, _, bad := http1.ResponseLength(h, req.Method); bad != nil {
 		return x.fail(HeaderPhase, bad)
 	}
 	if !x.asked || x.partly || x.consent || x.upload != nil && !x.upload.completed() {
-		return x.fail(HeaderPhase, &ClientError{Phase: HeaderPhase, Kind: Malformed, Err: errNoUpgrade})
+		return x.fail(HeaderPhase, &Error{Phase: HeaderPhase, Kind: Malformed, Err: errNoUpgrade})
 	}
 	x.respond(req, h)
 	x.phase = BodyPhase
 	x.resp.ContentLength = 0
-	x.resp.Body = newClientTunnel(x)
+	x.resp.Body = newTunnel(x)
 	return nil
 }
 
 // respond fills in what a head says.
-func (x *trip) respond(req *http.Request, h *Head) {
+func (x *trip) respond(req *http.Request, h *http1.Head) {
 	r := &x.resp
 	r.Request, r.StatusCode, r.Status = req, h.Status, statusText(h)
 	r.ProtoMajor, r.ProtoMinor, r.Proto = 1, h.Minor, "HTTP/1.1"
@@ -187,7 +189,7 @@ func (x *trip) respond(req *http.Request, h *Head) {
 }
 
 // statusText is a status with its reason. That of the usual ones is at hand.
-func statusText(h *Head) string {
+func statusText(h *http1.Head) string {
 	if h.Status == 200 && h.Reason == "OK" {
 		return "200 OK"
 	}
@@ -220,7 +222,7 @@ func (x *trip) end(whole bool) {
 	}
 	c.in.Attach(nil)
 	c.in.Drop()
-	if !whole || !c.state.CompareAndSwap(clientBusy, clientResting) {
+	if !whole || !c.state.CompareAndSwap(busy, resting) {
 		c.abort()
 	}
 	if c.o.Done != nil {

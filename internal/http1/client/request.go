@@ -1,4 +1,4 @@
-package http1
+package client
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"cardea.dev/cardea/internal/http1"
 	"cardea.dev/cardea/internal/socket"
 )
 
@@ -18,11 +19,11 @@ const maxInline = 16 << 10
 type buffered interface{ Buffered() int }
 
 // send writes the request's head, and the body as far as it is there already. What is left of it is x.upload then.
-func (x *trip) send(req *http.Request) *ClientError {
+func (x *trip) send(req *http.Request) *Error {
 	b, length, err := appendRequest(x.out[:0], req, x.c.o.Host)
 	x.out = b
 	if err != nil {
-		return &ClientError{Phase: WritePhase, Kind: BadRequest, Reused: x.reused, Err: err}
+		return &Error{Phase: WritePhase, Kind: BadRequest, Reused: x.reused, Err: err}
 	}
 	x.asked = asksForUpgrade(req.Header)
 	if length == 0 && x.c.direct.OK() {
@@ -60,12 +61,12 @@ func (x *trip) send(req *http.Request) *ClientError {
 }
 
 // unfit is the error for a connection on which something has come, or which is closed, before anything was sent.
-func (x *trip) unfit() *ClientError {
-	return &ClientError{Phase: WritePhase, Kind: IdleClosed, Reused: x.reused, Err: errUnsolicited}
+func (x *trip) unfit() *Error {
+	return &Error{Phase: WritePhase, Kind: IdleClosed, Reused: x.reused, Err: errUnsolicited}
 }
 
 // write writes b, of the head of a request or behind it.
-func (x *trip) write(b []byte) *ClientError {
+func (x *trip) write(b []byte) *Error {
 	now := x.c.now()
 	x.armWrite(now)
 	n, err := x.c.write(b)
@@ -78,7 +79,7 @@ func (x *trip) write(b []byte) *ClientError {
 }
 
 // ask writes a request without a body, and waits for the first bytes of the answer.
-func (x *trip) ask(b []byte) *ClientError {
+func (x *trip) ask(b []byte) *Error {
 	in := &x.c.in
 	if x.c.large {
 		in.Spacious()
@@ -103,7 +104,7 @@ func (x *trip) ask(b []byte) *ClientError {
 }
 
 // unwritten is told that the head could not be written. Where the endpoint has seen some of it, it may have said why.
-func (x *trip) unwritten(err error) *ClientError {
+func (x *trip) unwritten(err error) *Error {
 	if !x.sent || isTimeout(err) {
 		e := x.fail(WritePhase, err)
 		if isTimeout(err) && e.Kind != Canceled {
@@ -121,7 +122,7 @@ func isTimeout(err error) bool {
 }
 
 // inline appends the body if all of it is there and it is small. Else it is left to an upload.
-func (x *trip) inline(req *http.Request, length int64) *ClientError {
+func (x *trip) inline(req *http.Request, length int64) *Error {
 	x.inMemory = req.GetBody != nil
 	if length < 0 || length > maxInline {
 		x.upload = newUpload(x, req, length)
@@ -140,7 +141,7 @@ func (x *trip) inline(req *http.Request, length int64) *ClientError {
 		_ = req.Body.Close()
 	}
 	if err != nil {
-		return &ClientError{Phase: WritePhase, Kind: RequestBody, Reused: x.reused, BodyRead: x.touched(), Err: err}
+		return &Error{Phase: WritePhase, Kind: RequestBody, Reused: x.reused, BodyRead: x.touched(), Err: err}
 	}
 	return nil
 }
@@ -197,7 +198,7 @@ func appendRequest(b []byte, req *http.Request, fallback string) ([]byte, int64,
 	if host == "" {
 		host = fallback
 	}
-	if !IsHost(host) {
+	if !http1.IsHost(host) {
 		return b, 0, errHost
 	}
 	b = append(b, "Host: "...)
@@ -242,7 +243,7 @@ func appendRequestLine(b []byte, req *http.Request) ([]byte, error) {
 		method = http.MethodGet
 	}
 	switch {
-	case !IsName(method):
+	case !http1.IsName(method):
 		return b, errMethod
 	case method == http.MethodConnect:
 		return b, errConnect
@@ -283,14 +284,14 @@ func appendStrict(b []byte, name string, values []string) ([]byte, error) {
 	if len(values) == 0 {
 		return b, nil
 	}
-	if !IsName(name) {
+	if !http1.IsName(name) {
 		return b, errName
 	}
 	for _, value := range values {
 		b = append(b, name...)
 		b = append(b, ": "...)
 		at := len(b)
-		if b = append(b, value...); !IsValue(b[at:]) {
+		if b = append(b, value...); !http1.IsValue(b[at:]) {
 			return b, errValue
 		}
 		b = append(b, "\r\n"...)
@@ -302,7 +303,7 @@ func appendStrict(b []byte, name string, values []string) ([]byte, error) {
 func appendAnnouncement(b []byte, trailer http.Header) []byte {
 	separator := "Trailer: "
 	for name := range trailer {
-		if !IsName(name) || !PassesInTrailer(name) {
+		if !http1.IsName(name) || !http1.PassesInTrailer(name) {
 			continue
 		}
 		b = append(b, separator...)
@@ -319,7 +320,7 @@ func appendAnnouncement(b []byte, trailer http.Header) []byte {
 func appendTrailer(b []byte, trailer http.Header) ([]byte, error) {
 	b = append(b, '0', '\r', '\n')
 	for name, values := range trailer {
-		if !PassesInTrailer(http.CanonicalHeaderKey(name)) {
+		if !http1.PassesInTrailer(http.CanonicalHeaderKey(name)) {
 			continue
 		}
 		var err error

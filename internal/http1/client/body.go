@@ -1,4 +1,4 @@
-package http1
+package client
 
 import (
 	"errors"
@@ -8,20 +8,22 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+
+	"cardea.dev/cardea/internal/http1"
 )
 
-// clientBody is the body of an answer. It may be closed while it is being read.
-type clientBody struct {
+// body is the body of an answer. It may be closed while it is being read.
+type body struct {
 	x      *trip
 	closed atomic.Bool
 
 	mu     sync.Mutex // held while it is read
-	reader BodyReader
+	reader http1.BodyReader
 	err    error
 }
 
 // Read returns what the endpoint sends, io.EOF at the end of a complete answer.
-func (b *clientBody) Read(p []byte) (int, error) {
+func (b *body) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	n, err := b.read(p)
 	b.mu.Unlock()
@@ -29,7 +31,7 @@ func (b *clientBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *clientBody) read(p []byte) (int, error) {
+func (b *body) read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
@@ -41,7 +43,7 @@ func (b *clientBody) read(p []byte) (int, error) {
 }
 
 // finish ends the exchange with what ended the body. mu is held.
-func (b *clientBody) finish(err error) {
+func (b *body) finish(err error) {
 	x := b.x
 	switch {
 	case err == io.EOF:
@@ -57,7 +59,7 @@ func (b *clientBody) finish(err error) {
 }
 
 // keepTrailer adds the trailer fields to those that were announced.
-func (b *clientBody) keepTrailer() {
+func (b *body) keepTrailer() {
 	trailer, r := b.reader.Trailer(), &b.x.resp
 	if r.Trailer == nil {
 		r.Trailer = trailer
@@ -69,7 +71,7 @@ func (b *clientBody) keepTrailer() {
 }
 
 // Close gives up what was not read. The connection lives on if all of it has come already.
-func (b *clientBody) Close() error {
+func (b *body) Close() error {
 	if b.closed.Swap(true) {
 		return nil
 	}
@@ -80,7 +82,7 @@ func (b *clientBody) Close() error {
 }
 
 // closeLate ends the exchange of a body that was closed, unless it is being read.
-func (b *clientBody) closeLate() bool {
+func (b *body) closeLate() bool {
 	if !b.closed.Load() {
 		return true
 	}
@@ -104,7 +106,7 @@ func (b *clientBody) closeLate() bool {
 
 // Recycle gives the answer back, header and all, for use by another exchange. It may be called once, by who knows that nobody holds
 // any of it. It says whether it did so: an answer that was not read to its end, or came before that of its request, is kept.
-func (b *clientBody) Recycle() bool {
+func (b *body) Recycle() bool {
 	x := b.x
 	if b.err != io.EOF || x.upload != nil || x.stop != nil {
 		return false
@@ -114,7 +116,7 @@ func (b *clientBody) Recycle() bool {
 }
 
 // Buffered says how many bytes can be read without waiting.
-func (b *clientBody) Buffered() int {
+func (b *body) Buffered() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.err != nil {
@@ -128,7 +130,7 @@ const splices = 64 << 10
 
 // WriteTo copies the rest of the body. Where it is long and goes from one TCP connection to another, the system does that without
 // the bytes being copied here.
-func (b *clientBody) WriteTo(w io.Writer) (int64, error) {
+func (b *body) WriteTo(w io.Writer) (int64, error) {
 	b.mu.Lock()
 	n, err := b.writeTo(w)
 	b.mu.Unlock()
@@ -136,12 +138,12 @@ func (b *clientBody) WriteTo(w io.Writer) (int64, error) {
 	return n, err
 }
 
-func (b *clientBody) writeTo(w io.Writer) (total int64, err error) {
+func (b *body) writeTo(w io.Writer) (total int64, err error) {
 	if b.err == io.EOF {
 		return 0, nil
 	}
-	buf := TakeBig()
-	defer Recycle(nil, buf)
+	buf := http1.TakeBig()
+	defer http1.Recycle(nil, buf)
 	for {
 		if to, ok := b.splicesTo(w); ok {
 			n, err := b.splice(to)
@@ -169,7 +171,7 @@ func (b *clientBody) writeTo(w io.Writer) (total int64, err error) {
 }
 
 // splicesTo says whether the system can copy the rest of the body. It cannot while some of it is buffered here.
-func (b *clientBody) splicesTo(w io.Writer) (*net.TCPConn, bool) {
+func (b *body) splicesTo(w io.Writer) (*net.TCPConn, bool) {
 	if b.err != nil || b.reader.Remaining() < splices || b.x.c.in.Buffered() > 0 {
 		return nil, false
 	}
@@ -183,7 +185,7 @@ func (b *clientBody) splicesTo(w io.Writer) (*net.TCPConn, bool) {
 
 // splice has the system copy the rest of the body. A Read's limits hold, but that it is looked only now and then whether a byte
 // has moved, so that the limit on standing still is up to twice as long.
-func (b *clientBody) splice(to *net.TCPConn) (total int64, err error) {
+func (b *body) splice(to *net.TCPConn) (total int64, err error) {
 	x := b.x
 	from := io.LimitedReader{R: x.c.nc, N: b.reader.Remaining()}
 	x.since = x.c.now()
@@ -215,7 +217,7 @@ func (b *clientBody) splice(to *net.TCPConn) (total int64, err error) {
 }
 
 // spliceFault ends the exchange, and says which side it was.
-func (b *clientBody) spliceFault(err error) error {
+func (b *body) spliceFault(err error) error {
 	ours := b.x.c.probe.Closed()
 	b.finish(err)
 	if ours {

@@ -1,0 +1,34 @@
+package http1_test
+
+import (
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"testing"
+
+	"cardea.dev/cardea/internal/http1"
+	"cardea.dev/cardea/internal/http1/client"
+	"cardea.dev/cardea/internal/http1/http1test"
+)
+
+// serve starts a server on loopback. It ends with the test.
+func serve(t testing.TB, handler http.HandlerFunc) (address string) {
+	t.Helper()
+	return http1test.Serve(t, &http1.Server{Handler: handler, Log: slog.New(slog.DiscardHandler)})
+}
+
+// dial connects a client. The connection is closed with the test.
+func dial(t testing.TB, address string, o client.Options) *client.Conn {
+	t.Helper()
+	nc, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := client.NewConn(nc, o)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// onlyReader hides what else a reader can do.
+type onlyReader struct{ io.Reader }
