@@ -10,7 +10,7 @@ import (
 
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/engine/listen"
-	"cardea.dev/cardea/internal/http1"
+	"cardea.dev/cardea/internal/http1/server"
 	"cardea.dev/cardea/internal/router"
 )
 
@@ -163,7 +163,7 @@ func (x *exchange) last(step *Step) {
 // recycle gives the answer back to the upstream that it is of, unless a policy has put another body in its place. Writers of
 // net/http's may still look at parts of it.
 func (x *exchange) recycle() {
-	if _, ours := x.writer.(http1.ResponseSender); !ours || x.Aborted || x.Response == nil {
+	if _, ours := x.writer.(server.ResponseSender); !ours || x.Aborted || x.Response == nil {
 		return
 	}
 	if body, ok := x.Response.Body.(interface{ Recycle() }); ok {

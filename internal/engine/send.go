@@ -13,6 +13,7 @@ import (
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/engine/listen"
 	"cardea.dev/cardea/internal/http1"
+	"cardea.dev/cardea/internal/http1/server"
 )
 
 // send writes the response to the client: head, body, trailers.
@@ -33,7 +34,7 @@ func (x *exchange) send() {
 	if resp.Body != nil {
 		defer resp.Body.Close()
 	}
-	if w, ok := x.writer.(http1.ResponseSender); ok {
+	if w, ok := x.writer.(server.ResponseSender); ok {
 		x.sendWhole(w, resp)
 		return
 	}
@@ -67,7 +68,7 @@ func (x *exchange) stopped() {
 }
 
 // sendWhole hands the response over to a writer that takes it as it is.
-func (x *exchange) sendWhole(w http1.ResponseSender, resp *http.Response) {
+func (x *exchange) sendWhole(w server.ResponseSender, resp *http.Response) {
 	listen.StripHopByHop(resp.Header)
 	x.writer.Header()[requestIDHeader] = x.id[:]
 	x.Status, x.FirstByte, x.wrote = resp.StatusCode, x.Start.Add(time.Since(x.Start)), true
@@ -75,7 +76,7 @@ func (x *exchange) sendWhole(w http1.ResponseSender, resp *http.Response) {
 	if x.Sent, err = w.WriteResponse(resp); err == nil {
 		return
 	}
-	var left *http1.WriteError
+	var left *server.WriteError
 	if errors.As(err, &left) {
 		err = errors.Join(errClient, err)
 	}

@@ -19,6 +19,7 @@ import (
 
 	"cardea.dev/cardea/internal/http1"
 	"cardea.dev/cardea/internal/http1/http1test"
+	"cardea.dev/cardea/internal/http1/server"
 )
 
 // seen is what a server made of the requests on a connection: one text for each, in order.
@@ -74,7 +75,7 @@ func ask(t testing.TB, in []byte, size int, serve func(net.Conn, http.Handler)) 
 }
 
 func byOurs(c net.Conn, h http.Handler) {
-	s := &http1.Server{Handler: h, DrainTimeout: 10 * time.Millisecond}
+	s := &server.Server{Handler: h, DrainTimeout: 10 * time.Millisecond}
 	s.ServeConn(c, nil)
 	s.Close()
 }

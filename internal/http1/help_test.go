@@ -7,15 +7,19 @@ import (
 	"net/http"
 	"testing"
 
-	"cardea.dev/cardea/internal/http1"
+	"go.uber.org/goleak"
+
 	"cardea.dev/cardea/internal/http1/client"
 	"cardea.dev/cardea/internal/http1/http1test"
+	"cardea.dev/cardea/internal/http1/server"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // serve starts a server on loopback. It ends with the test.
 func serve(t testing.TB, handler http.HandlerFunc) (address string) {
 	t.Helper()
-	return http1test.Serve(t, &http1.Server{Handler: handler, Log: slog.New(slog.DiscardHandler)})
+	return http1test.Serve(t, &server.Server{Handler: handler, Log: slog.New(slog.DiscardHandler)})
 }
 
 // dial connects a client. The connection is closed with the test.

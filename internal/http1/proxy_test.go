@@ -12,9 +12,9 @@ import (
 	"sync"
 	"testing"
 
-	"cardea.dev/cardea/internal/http1"
 	"cardea.dev/cardea/internal/http1/client"
 	"cardea.dev/cardea/internal/http1/http1test"
+	"cardea.dev/cardea/internal/http1/server"
 )
 
 // proxy is the plainest handler that passes requests on with the client half. Connections are kept in a list.
@@ -44,7 +44,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadGateway)
 		return
 	}
-	if _, err := w.(http1.ResponseSender).WriteResponse(resp); err != nil {
+	if _, err := w.(server.ResponseSender).WriteResponse(resp); err != nil {
 		p.t.Errorf("%s %s: %v", r.Method, r.URL, err)
 	}
 	resp.Body.Close()

@@ -12,9 +12,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"cardea.dev/cardea/internal/http1"
 	"cardea.dev/cardea/internal/http1/http1test"
-	"github.com/google/go-cmp/cmp"
 )
 
 // message is all that a request on a stream says, and where it ends.

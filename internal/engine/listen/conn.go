@@ -11,14 +11,14 @@ import (
 
 	"github.com/pires/go-proxyproto"
 
-	"cardea.dev/cardea/internal/http1"
+	"cardea.dev/cardea/internal/http1/server"
 )
 
 // conn is an accepted connection. It ends writes that a client takes nothing of, and tells when it is closed.
 type conn struct {
 	net.Conn
 	stall    time.Duration // how long the client may take nothing; 0: without end
-	meter    http1.Meter   // of writes; the client must take them at a pace
+	meter    server.Meter  // of writes; the client must take them at a pace
 	deadline atomic.Int64  // of writes, as set from outside, in Unix nanoseconds; 0: none
 	closed   atomic.Bool
 	done     func() // called once

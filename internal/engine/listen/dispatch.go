@@ -9,12 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"cardea.dev/cardea/internal/http1"
+	"cardea.dev/cardea/internal/http1/server"
 )
 
 // newHTTP1 makes the server of HTTP/1.1 and HTTP/1.0, which is our own. HTTP/2 is net/http's.
-func newHTTP1(s settings, handler http.Handler, o Options) *http1.Server {
-	return &http1.Server{
+func newHTTP1(s settings, handler http.Handler, o Options) *server.Server {
+	return &server.Server{
 		Handler:       handler,
 		HeaderTimeout: unlimited(s.headerTimeout), IdleTimeout: unlimited(s.idleTimeout),
 		BodyTimeout: unlimited(s.bodyIdle), WriteTimeout: unlimited(s.writeIdle),
@@ -24,14 +24,14 @@ func newHTTP1(s settings, handler http.Handler, o Options) *http1.Server {
 		Log:    o.Log,
 		ConnState: func(c net.Conn, state http.ConnState) {
 			if state == http.StateHijacked {
-				hold(c, s.writeIdle, http1.Meter{})
+				hold(c, s.writeIdle, server.Meter{})
 			}
 		},
 	}
 }
 
 // unbounded takes the limits of writes off a plain connection: package http1 has its own, as long as it has the connection.
-func unbounded(c net.Conn) { hold(c, 0, http1.Meter{}) }
+func unbounded(c net.Conn) { hold(c, 0, server.Meter{}) }
 
 // unstalled is unbounded for TLS, where the pace is that of what is written below.
 func unstalled(c *tls.Conn) {
@@ -41,7 +41,7 @@ func unstalled(c *tls.Conn) {
 }
 
 // hold bounds how long the client of a connection may take nothing, and at which pace it must take what is written.
-func hold(c net.Conn, stall time.Duration, m http1.Meter) {
+func hold(c net.Conn, stall time.Duration, m server.Meter) {
 	if below := inner(c); below != nil {
 		below.stall, below.meter = stall, m
 	}
@@ -72,7 +72,7 @@ func unlimited(d time.Duration) time.Duration {
 }
 
 // take serves a connection, by the protocol that it speaks.
-func (s *server) take(c net.Conn) {
+func (s *pair) take(c net.Conn) {
 	if _, secure := c.(*tls.Conn); !secure && !s.settings.http1 {
 		s.queue.put(c)
 		return
@@ -81,7 +81,7 @@ func (s *server) take(c net.Conn) {
 }
 
 // serve finds out which protocol a connection speaks: by ALPN, or without TLS by how it begins.
-func (s *server) serve(c net.Conn) {
+func (s *pair) serve(c net.Conn) {
 	if secure, ok := c.(*tls.Conn); ok {
 		switch err := s.shakeHands(secure); {
 		case err != nil:
@@ -114,7 +114,7 @@ func (s *server) serve(c net.Conn) {
 }
 
 // shakeHands does the handshake, in the time that the head of a request may take.
-func (s *server) shakeHands(c *tls.Conn) error {
+func (s *pair) shakeHands(c *tls.Conn) error {
 	done, ok := s.shake()
 	if !ok {
 		return errors.New("too many handshakes are under way")
@@ -147,7 +147,7 @@ func looksLikeHTTP(h [5]byte) bool {
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 // sniff reads from a connection until it is clear whether it begins with the preface of HTTP/2. It returns what it read.
-func (s *server) sniff(c net.Conn) ([]byte, error) {
+func (s *pair) sniff(c net.Conn) ([]byte, error) {
 	if d := s.settings.headerTimeout; d > 0 {
 		_ = c.SetReadDeadline(time.Now().Add(d))
 		defer func() { _ = c.SetReadDeadline(time.Time{}) }()

@@ -9,7 +9,7 @@ import (
 	"github.com/gaissmai/bart"
 
 	"cardea.dev/cardea/config"
-	"cardea.dev/cardea/internal/http1"
+	"cardea.dev/cardea/internal/http1/server"
 	"cardea.dev/cardea/internal/router"
 )
 
@@ -141,7 +141,7 @@ func (o *origin) client() netip.Addr {
 // peerOf reads the address of a peer. The text is a piece of what is given, where that is how the address is written.
 func peerOf(r *http.Request) (peer netip.Addr, text string) {
 	remote := r.RemoteAddr
-	ap, known := http1.Peer(r)
+	ap, known := server.Peer(r)
 	if !known {
 		var err error
 		if ap, err = netip.ParseAddrPort(remote); err != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"cardea.dev/cardea/config"
-	"cardea.dev/cardea/internal/http1"
+	"cardea.dev/cardea/internal/http1/server"
 )
 
 // listener is a socket, and what is done with the connections to it. The socket stays; the rest can change at any time.
@@ -35,7 +35,7 @@ type listener struct {
 	stopped chan struct{} // closed when no more connections are accepted
 
 	mu      sync.Mutex
-	servers []*server // the current one is the last
+	servers []*pair // the current one is the last
 }
 
 // live is how a listener behaves now. It is immutable.
@@ -43,7 +43,7 @@ type live struct {
 	config  *config.Listener
 	edge    *Edge
 	handler http.Handler
-	server  *server
+	server  *pair
 	secured *secured // nil: plain
 	proxy   *senders // nil: no PROXY protocol
 	flood   floodLimits
@@ -94,14 +94,14 @@ func (l *listener) change(next *live) {
 		l.live.Store(next)
 		return
 	}
-	next.server = newServer(set, l, l.socket.Addr(), l.options, &serverLog{l.log, func() *counts { return l.live.Load().counts }})
+	next.server = newPair(set, l, l.socket.Addr(), l.options, &serverLog{l.log, func() *counts { return l.live.Load().counts }})
 	next.server.shake = l.shake
 	l.servers = append(l.servers, next.server)
 	l.live.Store(next)
 	if before != nil {
 		before.server.retire()
 	}
-	l.servers = slices.DeleteFunc(l.servers, (*server).over)
+	l.servers = slices.DeleteFunc(l.servers, (*pair).over)
 }
 
 // ServeHTTP hands a request to the current handler.
@@ -165,7 +165,7 @@ func (l *listener) admit(raw net.Conn) {
 		}
 		now = next
 	}
-	c := &conn{Conn: raw, stall: now.config.Limits.WriteIdle.Std(), meter: http1.NewMeter(now.server.settings.writePace)}
+	c := &conn{Conn: raw, stall: now.config.Limits.WriteIdle.Std(), meter: server.NewMeter(now.server.settings.writePace)}
 	held, open := now.server, now.counts.open
 	l.open.Add(1)
 	open.Inc()
@@ -267,17 +267,17 @@ func (l *listener) stop() {
 // (hijacked) are theirs.
 func (l *listener) drain(ctx context.Context) error {
 	l.stop()
-	return l.each(func(s *server) error { return s.shutdown(ctx) })
+	return l.each(func(s *pair) error { return s.shutdown(ctx) })
 }
 
 // cut stops the listener and all that runs.
 func (l *listener) cut() {
 	l.stop()
-	_ = l.each(func(s *server) error { s.close(); return nil })
+	_ = l.each(func(s *pair) error { s.close(); return nil })
 }
 
 // each does something with all servers at once.
-func (l *listener) each(do func(*server) error) error {
+func (l *listener) each(do func(*pair) error) error {
 	l.mu.Lock()
 	servers := slices.Clone(l.servers)
 	l.mu.Unlock()

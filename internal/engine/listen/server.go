@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"cardea.dev/cardea/config"
-	"cardea.dev/cardea/internal/http1"
+	"cardea.dev/cardea/internal/http1/server"
 )
 
 // settings are what an http.Server cannot change while it runs. When they change, a new server takes the new connections, and the
@@ -22,7 +22,7 @@ type settings struct {
 	http1, http2, h2c          bool
 	headerTimeout, idleTimeout time.Duration
 	bodyIdle, writeIdle        time.Duration
-	bodyPace, writePace        http1.Pace
+	bodyPace, writePace        server.Pace
 	maxHeader, streams         int
 	requests                   int
 }
@@ -38,7 +38,7 @@ func newSettings(c *config.Listener) settings {
 	}
 }
 
-func paceOf(p config.Pace) http1.Pace { return http1.Pace{Bytes: p.Bytes(), Within: p.Over} }
+func paceOf(p config.Pace) server.Pace { return server.Pace{Bytes: p.Bytes(), Within: p.Over} }
 
 // headerRoom is how many times the limit of headers net/http reads, so that the handler can refuse larger ones itself. What is
 // larger still gets net/http's own 431.
@@ -54,10 +54,10 @@ const (
 	pingWait  = 15 * time.Second
 )
 
-// server is the two servers of a listener, for HTTP/1.1 and for HTTP/2, with the connections that they have.
-type server struct {
+// pair is the two servers of a listener, for HTTP/1.1 and for HTTP/2, with the connections that they have.
+type pair struct {
 	settings settings
-	one      *http1.Server
+	one      *server.Server
 	http     *http.Server
 	log      *serverLog
 	queue    *queue
@@ -70,8 +70,8 @@ type server struct {
 	closed  bool
 }
 
-// newServer starts a server. It runs until it is shut down, or retired and without connections.
-func newServer(s settings, handler http.Handler, addr net.Addr, o Options, errors *serverLog) *server {
+// newPair starts a pair of servers. It runs until it is shut down, or retired and without connections.
+func newPair(s settings, handler http.Handler, addr net.Addr, o Options, errors *serverLog) *pair {
 	var protocols http.Protocols
 	protocols.SetHTTP1(s.http1)
 	protocols.SetHTTP2(s.http2)
@@ -79,7 +79,7 @@ func newServer(s settings, handler http.Handler, addr net.Addr, o Options, error
 	if s.streams == 0 {
 		s.streams = defaultStreams
 	}
-	srv := &server{settings: s, queue: newQueue(addr), ended: make(chan struct{}), one: newHTTP1(s, handler, o), log: errors}
+	srv := &pair{settings: s, queue: newQueue(addr), ended: make(chan struct{}), one: newHTTP1(s, handler, o), log: errors}
 	srv.http = &http.Server{
 		Handler:                      handler,
 		Protocols:                    &protocols,
@@ -100,8 +100,8 @@ func newServer(s settings, handler http.Handler, addr net.Addr, o Options, error
 	return srv
 }
 
-// hold counts a connection that will be handed over, unless the server takes no more.
-func (s *server) hold() bool {
+// hold counts a connection that will be handed over, unless the pair takes no more.
+func (s *pair) hold() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -112,37 +112,37 @@ func (s *server) hold() bool {
 }
 
 // release counts a connection that has ended. It may be called with locks of the http.Server held.
-func (s *server) release() {
+func (s *pair) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.conns--
 	s.endIfDone()
 }
 
-// retire makes the server end with its last connection.
-func (s *server) retire() {
+// retire makes the pair end with its last connection.
+func (s *pair) retire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.retired = true
 	s.endIfDone()
 }
 
-func (s *server) endIfDone() {
+func (s *pair) endIfDone() {
 	if s.retired && s.conns == 0 {
 		s.closed = true
 		_ = s.queue.Close()
 	}
 }
 
-// over says whether the server has ended.
-func (s *server) over() bool {
+// over says whether the pair has ended.
+func (s *pair) over() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.closed && s.conns == 0
 }
 
 // shutdown lets what runs end; what has not when ctx ends is cut.
-func (s *server) shutdown(ctx context.Context) error {
+func (s *pair) shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
@@ -158,7 +158,7 @@ func (s *server) shutdown(ctx context.Context) error {
 }
 
 // close cuts all.
-func (s *server) close() {
+func (s *pair) close() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()

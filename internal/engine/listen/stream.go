@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"cardea.dev/cardea/internal/http1"
+	"cardea.dev/cardea/internal/http1/server"
 )
 
 // connectionKey is what the context of a request in HTTP/2 has its connection under.
@@ -39,7 +39,7 @@ type stream struct {
 	resets  gate
 	counts  *counts
 	idle    time.Duration
-	meter   http1.Meter
+	meter   server.Meter
 	alarm   alarm     // set during a write
 	body    *idleBody // nil: it is not bounded
 }
@@ -48,7 +48,7 @@ func newStream(w http.ResponseWriter, r *http.Request, now *live) *stream {
 	limits := &now.config.Limits
 	s := &stream{
 		ResponseWriter: w, context: r.Context(), counts: now.counts, resets: newGate(limits.Resets), idle: limits.WriteIdle.Std(),
-		meter: http1.NewMeter(paceOf(limits.WriteRate)),
+		meter: server.NewMeter(paceOf(limits.WriteRate)),
 	}
 	s.conn, _ = r.Context().Value(connectionKey{}).(*connection)
 	s.alarm.ring = func() { _ = http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0)) } // ends the stream

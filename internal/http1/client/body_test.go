@@ -14,8 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"cardea.dev/cardea/internal/http1/http1test"
 	"github.com/google/go-cmp/cmp"
+
+	"cardea.dev/cardea/internal/http1/http1test"
 )
 
 // A body may be closed at any time, and that never harms the next exchange of its connection.

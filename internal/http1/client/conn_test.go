@@ -20,9 +20,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"cardea.dev/cardea/internal/http1/http1test"
 	"cardea.dev/cardea/internal/socket"
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestKeepsItsConnection(t *testing.T) {

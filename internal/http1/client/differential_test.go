@@ -8,8 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"cardea.dev/cardea/internal/http1/http1test"
 	"github.com/google/go-cmp/cmp"
+
+	"cardea.dev/cardea/internal/http1/http1test"
 )
 
 // FuzzResponse compares with net/http: what is accepted here must be the same there, up to where the message ends.

@@ -9,8 +9,9 @@ import (
 	"net/http"
 	"testing"
 
-	"cardea.dev/cardea/internal/http1/http1test"
 	"go.uber.org/goleak"
+
+	"cardea.dev/cardea/internal/http1/http1test"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

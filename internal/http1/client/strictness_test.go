@@ -6,8 +6,9 @@ import (
 	"net/http"
 	"testing"
 
-	"cardea.dev/cardea/internal/http1/http1test"
 	"github.com/google/go-cmp/cmp"
+
+	"cardea.dev/cardea/internal/http1/http1test"
 )
 
 // judge has a client read an answer that comes in pieces.

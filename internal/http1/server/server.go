@@ -1,4 +1,4 @@
-package http1
+package server
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"cardea.dev/cardea/internal/http1"
 )
 
 // Server serves HTTP/1.1 and HTTP/1.0 on connections that were accepted elsewhere. Its fields must not change once it serves.
@@ -67,7 +69,7 @@ type Server struct {
 
 	// Refuse returns what is written to a client whose message cannot be read, before the connection is closed: a whole response,
 	// which should say Connection: close. Nil, or when it returns nothing: a short text.
-	Refuse func(c net.Conn, e *ParseError) []byte
+	Refuse func(c net.Conn, e *http1.ParseError) []byte
 
 	// ConnState is told of the states of connections, as by net/http.
 	ConnState func(net.Conn, http.ConnState)
@@ -76,10 +78,10 @@ type Server struct {
 	Log *slog.Logger
 
 	once     sync.Once
-	limits   Limits
+	limits   http1.Limits
 	tracked  tracker
 	watched  watcher
-	calls    sync.Pool // of *serverCall
+	calls    sync.Pool // of *call
 	date     atomic.Pointer[dateLine]
 	draining atomic.Bool
 }
@@ -103,8 +105,8 @@ func (s *Server) ready() {
 		if s.Log == nil {
 			s.Log = slog.Default()
 		}
-		s.limits = Limits{Head: s.MaxHeaderBytes, Target: s.MaxTargetBytes, Fields: s.MaxFields, Trailer: s.MaxTrailerBytes}.OrDefaults()
-		s.calls.New = func() any { return newServerCall() }
+		s.limits = http1.Limits{Head: s.MaxHeaderBytes, Target: s.MaxTargetBytes, Fields: s.MaxFields, Trailer: s.MaxTrailerBytes}.OrDefaults()
+		s.calls.New = func() any { return newCall() }
 		s.watched.server = s
 	})
 }
@@ -114,7 +116,7 @@ func (s *Server) ready() {
 // server's waits on then.
 func (s *Server) ServeConn(c net.Conn, first []byte) {
 	s.ready()
-	sc := newServerConn(s, c)
+	sc := newConn(s, c)
 	if !s.tracked.add(sc) {
 		_ = c.Close()
 		return
@@ -131,7 +133,7 @@ func (s *Server) ServeConn(c net.Conn, first []byte) {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.ready()
 	s.draining.Store(true)
-	s.tracked.each(func(c *serverConn) { c.closeIdle() })
+	s.tracked.each(func(c *conn) { c.closeIdle() })
 	select {
 	case <-s.tracked.ended():
 		s.watched.stop()
@@ -146,7 +148,7 @@ func (s *Server) Close() error {
 	s.ready()
 	s.draining.Store(true)
 	s.tracked.ended()
-	s.tracked.each(func(c *serverConn) {
+	s.tracked.each(func(c *conn) {
 		c.closing.Store(true)
 		_ = c.conn.Close()
 	})

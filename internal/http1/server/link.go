@@ -1,4 +1,4 @@
-package http1
+package server
 
 import (
 	"io"
@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"cardea.dev/cardea/internal/http1"
 	"cardea.dev/cardea/internal/socket"
 )
 
@@ -248,8 +249,8 @@ func consume(v *net.Buffers, n int64) {
 func (l *link) ReadFrom(src io.Reader) (n int64, err error) {
 	tcp, ok := l.plain.(*net.TCPConn)
 	if !ok || l.paced() { // a pace cannot tell whom the kernel waits for
-		buf := TakeBig()
-		defer Recycle(nil, buf)
+		buf := http1.TakeBig()
+		defer http1.Recycle(nil, buf)
 		return io.CopyBuffer(onlyWriter{l}, onlyReader{src}, buf[:])
 	}
 	until := l.allowWrite()

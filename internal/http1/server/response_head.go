@@ -1,10 +1,12 @@
-package http1
+package server
 
 import (
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+
+	"cardea.dev/cardea/internal/http1"
 )
 
 // decide finds out what is known of the body when the final status is set, and writes the head as far as that goes.
@@ -14,7 +16,7 @@ func (w *response) decide(h http.Header) {
 	}
 	w.length = -1
 	if values := h["Content-Length"]; len(values) > 0 {
-		if n, ok := Decimal(strings.TrimSpace(values[0])); ok && len(values) == 1 {
+		if n, ok := http1.Decimal(strings.TrimSpace(values[0])); ok && len(values) == 1 {
 			w.length = n
 		}
 	}
@@ -29,10 +31,10 @@ func (w *response) decide(h http.Header) {
 	w.out.buf = w.appendConnection(b, h["Connection"])
 	switch {
 	case w.length >= 0:
-		w.framing = Fixed
+		w.framing = http1.Fixed
 		w.endHead()
 	case !bodyAllowed(w.status):
-		w.framing = NoBody
+		w.framing = http1.NoBody
 		w.endHead()
 	}
 }
@@ -40,7 +42,7 @@ func (w *response) decide(h http.Header) {
 // appendFields appends the fields that are not the server's own to write.
 func appendFields(b []byte, h http.Header) []byte {
 	for name, values := range h {
-		if framingField(name) || !IsName(name) {
+		if framingField(name) || !http1.IsName(name) {
 			continue
 		}
 		for _, value := range values {
@@ -55,7 +57,7 @@ func (w *response) announce(lists []string) {
 	for _, list := range lists {
 		for name := range strings.SplitSeq(list, ",") {
 			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
-			if IsName(name) && PassesInTrailer(name) && !slices.Contains(w.announced, name) {
+			if http1.IsName(name) && http1.PassesInTrailer(name) && !slices.Contains(w.announced, name) {
 				w.announced = append(w.announced, name)
 			}
 		}
@@ -67,10 +69,10 @@ func (w *response) appendConnection(b []byte, values []string) []byte {
 	for _, value := range values {
 		for option := range strings.SplitSeq(value, ",") {
 			switch option = strings.TrimSpace(option); {
-			case EqualFold(option, "close"):
+			case http1.EqualFold(option, "close"):
 				w.close = true
-			case EqualFold(option, "keep-alive"):
-			case IsName(option):
+			case http1.EqualFold(option, "keep-alive"):
+			case http1.IsName(option):
 				b = appendField(b, "Connection", option)
 			}
 		}
@@ -82,10 +84,10 @@ func (w *response) appendConnection(b []byte, values []string) []byte {
 func (w *response) endHead() {
 	b := w.out.take()
 	switch {
-	case w.framing == Fixed && w.status >= 200 && w.status != http.StatusNoContent:
+	case w.framing == http1.Fixed && w.status >= 200 && w.status != http.StatusNoContent:
 		b = append(b, "Content-Length: "...)
 		b = append(strconv.AppendInt(b, w.length, 10), '\r', '\n')
-	case w.framing == Chunked:
+	case w.framing == http1.Chunked:
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
 		for _, name := range w.announced {
 			b = appendField(b, "Trailer", name)

@@ -1,4 +1,4 @@
-package http1
+package server
 
 import (
 	"crypto/tls"
@@ -14,16 +14,17 @@ import (
 	"syscall"
 	"time"
 
+	"cardea.dev/cardea/internal/http1"
 	"cardea.dev/cardea/internal/socket"
 )
 
-// serverConn is a connection of a server. What it needs for a request alone is in its call, which it has only while there is one.
-type serverConn struct {
+// conn is a connection of a server. What it needs for a request alone is in its call, which it has only while there is one.
+type conn struct {
 	server *Server
 	conn   net.Conn // as it was handed over
 	link   link
-	reader Reader
-	call   *serverCall           // nil: it waits for a request
+	reader http1.Reader
+	call   *call                 // nil: it waits for a request
 	try    func(fd uintptr) bool // tryRead as a value, so that it is made once; nil: the connection has only Read
 	tls    *tls.ConnectionState
 	remote string
@@ -40,11 +41,11 @@ type serverConn struct {
 	readN   int // what tryRead read
 	readErr error
 
-	prev, next *serverConn // in the tracker
+	prev, next *conn // in the tracker
 }
 
-func newServerConn(s *Server, c net.Conn) *serverConn {
-	sc := &serverConn{server: s, conn: c}
+func newConn(s *Server, c net.Conn) *conn {
+	sc := &conn{server: s, conn: c}
 	sc.link.attach(c)
 	sc.link.writeStall = max(0, s.WriteTimeout)
 	sc.reader.Attach(&sc.link)
@@ -62,7 +63,7 @@ func newServerConn(s *Server, c net.Conn) *serverConn {
 	return sc
 }
 
-func (c *serverConn) tell(state http.ConnState) {
+func (c *conn) tell(state http.ConnState) {
 	if c.server.ConnState != nil {
 		c.server.ConnState(c.conn, state)
 	}
@@ -70,7 +71,7 @@ func (c *serverConn) tell(state http.ConnState) {
 
 // serve serves one request after another. When none has come for a while, another goroutine goes on: one that has done nothing yet
 // waits with the smallest of stacks, and a stack that has grown never gets as small again.
-func (c *serverConn) serve() {
+func (c *conn) serve() {
 	moved := false
 	defer func() {
 		if !moved {
@@ -98,7 +99,7 @@ func (c *serverConn) serve() {
 }
 
 // end closes the connection, unless it belongs to somebody else now.
-func (c *serverConn) end() {
+func (c *conn) end() {
 	hijacked := c.call != nil && c.call.response.hijacked
 	c.rest()
 	c.reader.Drop()
@@ -111,7 +112,7 @@ func (c *serverConn) end() {
 }
 
 // rest gives back all that is not needed to wait for a request.
-func (c *serverConn) rest() {
+func (c *conn) rest() {
 	if c.call != nil {
 		c.letGo()
 	}
@@ -119,7 +120,7 @@ func (c *serverConn) rest() {
 }
 
 // letGo gives the call back.
-func (c *serverConn) letGo() {
+func (c *conn) letGo() {
 	c.server.recycle(c.call)
 	c.call = nil
 	c.link.direct.Use(nil)
@@ -129,7 +130,7 @@ func (c *serverConn) letGo() {
 const restAfter = 3 * time.Second
 
 // await waits for the first byte of a request. It returns false when none will come, and moved when a fresh goroutine is to wait on.
-func (c *serverConn) await() (ok, moved bool) {
+func (c *conn) await() (ok, moved bool) {
 	if c.reader.Buffered() > 0 {
 		return !c.server.draining.Load() || !c.began, false
 	}
@@ -159,7 +160,7 @@ func (c *serverConn) await() (ok, moved bool) {
 }
 
 // closeIdle closes the connection when it waits for a request.
-func (c *serverConn) closeIdle() {
+func (c *conn) closeIdle() {
 	if c.idle.CompareAndSwap(true, false) {
 		c.closing.Store(true)
 		_ = c.conn.Close()
@@ -167,7 +168,7 @@ func (c *serverConn) closeIdle() {
 }
 
 // waitFor waits for bytes, holding no buffer.
-func (c *serverConn) waitFor(d time.Duration) error {
+func (c *conn) waitFor(d time.Duration) error {
 	c.link.limitReads(d, 0)
 	if c.try == nil {
 		return c.waitByte()
@@ -192,7 +193,7 @@ func (c *serverConn) waitFor(d time.Duration) error {
 }
 
 // tryRead reads what is there. When nothing is, it gives the buffers back and says so.
-func (c *serverConn) tryRead(fd uintptr) bool {
+func (c *conn) tryRead(fd uintptr) bool {
 	n, errno := socket.Receive(fd, c.reader.Space())
 	switch errno {
 	case 0:
@@ -207,7 +208,7 @@ func (c *serverConn) tryRead(fd uintptr) bool {
 }
 
 // waitByte waits for one byte, for connections that only have Read.
-func (c *serverConn) waitByte() error {
+func (c *conn) waitByte() error {
 	c.rest()
 	var one [1]byte
 	n, err := c.link.Read(one[:])
@@ -219,10 +220,10 @@ func (c *serverConn) waitByte() error {
 }
 
 // exchange serves one request, of which the first bytes are there. It says whether another may follow.
-func (c *serverConn) exchange() bool {
+func (c *conn) exchange() bool {
 	c.began = true
 	if c.call == nil {
-		c.call = c.server.calls.Get().(*serverCall)
+		c.call = c.server.calls.Get().(*call)
 	}
 	k := c.call
 	c.link.direct.Use(k.io)
@@ -246,11 +247,11 @@ func (c *serverConn) exchange() bool {
 }
 
 // refuse answers a message that cannot be read, where there is anybody to read the answer, and closes the connection.
-func (c *serverConn) refuse(err error) {
-	var bad *ParseError
+func (c *conn) refuse(err error) {
+	var bad *http1.ParseError
 	switch {
 	case socket.Temporary(err) && !c.closing.Load():
-		bad = &ParseError{Status: http.StatusRequestTimeout, Reason: "the head of the request was too long in coming"}
+		bad = &http1.ParseError{Status: http.StatusRequestTimeout, Reason: "the head of the request was too long in coming"}
 	case !errors.As(err, &bad):
 		return
 	}
@@ -267,7 +268,7 @@ func (c *serverConn) refuse(err error) {
 }
 
 // refusal is a response of few words.
-func refusal(e *ParseError) []byte {
+func refusal(e *http1.ParseError) []byte {
 	text := strconv.Itoa(e.Status) + " " + http.StatusText(e.Status)
 	body := text + ": " + e.Reason + "\n"
 	return []byte("HTTP/1.1 " + text + "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: " +
@@ -281,15 +282,15 @@ const (
 
 // linger says that nothing more will come, and takes in what the client still sends for a moment. Closing a connection with unread
 // bytes resets it, which would take the answer away from the client before it has read it (RFC 9112, section 9.6).
-func (c *serverConn) linger() {
+func (c *conn) linger() {
 	half, ok := c.conn.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
 	c.link.resetManual()
 	c.link.limitReads(lingerTime, 0)
-	buf := TakeBig()
-	defer Recycle(nil, buf)
+	buf := http1.TakeBig()
+	defer http1.Recycle(nil, buf)
 	for n := 0; n < lingerBytes; {
 		m, err := c.link.Read(buf[:])
 		if err != nil {

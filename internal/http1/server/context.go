@@ -1,4 +1,4 @@
-package http1
+package server
 
 import (
 	"context"
@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// serverContext is the context of one request. It ends when the client leaves or the handler returns. Nothing is made, and nobody
+// callContext is the context of one request. It ends when the client leaves or the handler returns. Nothing is made, and nobody
 // watches the client, before somebody asks for Done.
-type serverContext struct {
-	conn *serverConn
+type callContext struct {
+	conn *conn
 
 	mu    sync.Mutex
 	done  chan struct{} // nil: nobody asked
@@ -26,7 +26,7 @@ type afterFunc struct{ f func() }
 // Peer returns what RemoteAddr of a request of a Server says, as long as the request has the context that it came with. It need not
 // be parsed for each request of a connection then.
 func Peer(r *http.Request) (netip.AddrPort, bool) {
-	ctx, ok := r.Context().(*serverContext)
+	ctx, ok := r.Context().(*callContext)
 	if !ok || ctx.conn == nil || ctx.conn.remote != r.RemoteAddr {
 		return netip.AddrPort{}, false
 	}
@@ -34,10 +34,10 @@ func Peer(r *http.Request) (netip.AddrPort, bool) {
 }
 
 // Deadline says that there is none.
-func (*serverContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (*callContext) Deadline() (time.Time, bool) { return time.Time{}, false }
 
 // Value knows http.LocalAddrContextKey.
-func (c *serverContext) Value(key any) any {
+func (c *callContext) Value(key any) any {
 	if key == http.LocalAddrContextKey && c.conn != nil {
 		return c.conn.conn.LocalAddr()
 	}
@@ -45,7 +45,7 @@ func (c *serverContext) Value(key any) any {
 }
 
 // Err is context.Canceled once the client has left or the handler has returned.
-func (c *serverContext) Err() error {
+func (c *callContext) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.over {
@@ -55,7 +55,7 @@ func (c *serverContext) Err() error {
 }
 
 // Done returns what is closed when the context ends. From the first call on the client is watched.
-func (c *serverContext) Done() <-chan struct{} {
+func (c *callContext) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.done == nil {
@@ -69,7 +69,7 @@ func (c *serverContext) Done() <-chan struct{} {
 }
 
 // AfterFunc calls f in its own goroutine when the context ends, as package context wants it of contexts that are not its own.
-func (c *serverContext) AfterFunc(f func()) (stop func() bool) {
+func (c *callContext) AfterFunc(f func()) (stop func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.over {
@@ -82,7 +82,7 @@ func (c *serverContext) AfterFunc(f func()) (stop func() bool) {
 	return func() bool { return c.forget(a) }
 }
 
-func (c *serverContext) forget(a *afterFunc) bool {
+func (c *callContext) forget(a *afterFunc) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, other := range c.after {
@@ -98,7 +98,7 @@ func (c *serverContext) forget(a *afterFunc) bool {
 }
 
 // watch sees to it that the client is watched once the request has taken long. mu is held.
-func (c *serverContext) watch() {
+func (c *callContext) watch() {
 	c.kept = true
 	if !c.over && !c.entry.asked {
 		c.entry.asked = true
@@ -107,7 +107,7 @@ func (c *serverContext) watch() {
 }
 
 // cancel ends the context.
-func (c *serverContext) cancel() {
+func (c *callContext) cancel() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.over {
@@ -125,4 +125,4 @@ func (c *serverContext) cancel() {
 }
 
 // reusable says whether nobody can have kept the context in a way in which its next life would be seen.
-func (c *serverContext) reusable() bool { return !c.kept }
+func (c *callContext) reusable() bool { return !c.kept }

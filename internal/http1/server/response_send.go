@@ -1,9 +1,11 @@
-package http1
+package server
 
 import (
 	"errors"
 	"io"
 	"net/http"
+
+	"cardea.dev/cardea/internal/http1"
 )
 
 // ResponseSender is what a ResponseWriter of this package is beside the usual: it takes a whole response.
@@ -65,7 +67,7 @@ func (w *response) openHead(resp *http.Response) {
 	b := appendStatus(w.out.take(), 1, w.status)
 	b = appendFields(b, w.header)
 	for name, values := range resp.Header {
-		if _, ok := w.header[name]; ok || framingField(name) || !IsName(name) {
+		if _, ok := w.header[name]; ok || framingField(name) || !http1.IsName(name) {
 			continue
 		}
 		for _, value := range values {
@@ -79,7 +81,7 @@ func (w *response) openHead(resp *http.Response) {
 	w.out.buf = w.appendConnection(b, resp.Header["Connection"])
 	if k.head.Minor == 1 {
 		for name := range resp.Trailer {
-			if IsName(name) && PassesInTrailer(name) {
+			if http1.IsName(name) && http1.PassesInTrailer(name) {
 				w.announced = append(w.announced, name)
 			}
 		}
@@ -91,22 +93,22 @@ func (w *response) closeHead(resp *http.Response, empty bool) {
 	known := resp.ContentLength > 0 || resp.ContentLength == 0 && empty
 	switch {
 	case w.bodyless:
-		w.framing = NoBody
+		w.framing = http1.NoBody
 		if values := resp.Header["Content-Length"]; len(values) == 1 {
-			if n, ok := Decimal(values[0]); ok {
-				w.framing, w.length = Fixed, n // what a GET would have
+			if n, ok := http1.Decimal(values[0]); ok {
+				w.framing, w.length = http1.Fixed, n // what a GET would have
 			}
 		}
 	case len(w.announced) > 0:
-		w.framing = Chunked
+		w.framing = http1.Chunked
 	case known:
-		w.framing, w.length = Fixed, resp.ContentLength
+		w.framing, w.length = http1.Fixed, resp.ContentLength
 	case empty:
-		w.framing, w.length = Fixed, 0
+		w.framing, w.length = http1.Fixed, 0
 	case w.call.head.Minor == 1:
-		w.framing = Chunked
+		w.framing = http1.Chunked
 	default:
-		w.framing, w.close = UntilClose, true
+		w.framing, w.close = http1.UntilClose, true
 	}
 	w.endHead()
 }
@@ -122,16 +124,16 @@ func (w *response) pass(resp *http.Response) error {
 			return w.failed()
 		}
 	}
-	if w.framing == Fixed && w.length >= spliceFrom && w.call.conn.link.plain != nil {
+	if w.framing == http1.Fixed && w.length >= spliceFrom && w.call.conn.link.plain != nil {
 		if body, ok := resp.Body.(io.WriterTo); ok {
 			return w.splice(body)
 		}
 	}
-	if w.framing == Fixed && w.length <= int64(cap(w.out.buf)-len(w.out.buf)) {
+	if w.framing == http1.Fixed && w.length <= int64(cap(w.out.buf)-len(w.out.buf)) {
 		return w.passSmall(resp.Body)
 	}
-	buf := TakeBig()
-	defer Recycle(nil, buf)
+	buf := http1.TakeBig()
+	defer http1.Recycle(nil, buf)
 	for {
 		n, err := resp.Body.Read(buf[:])
 		if !w.began {
@@ -147,7 +149,7 @@ func (w *response) pass(resp *http.Response) error {
 			w.call.aborted = true
 			return err
 		}
-		if n > 0 && n < len(buf) && (w.framing != Fixed || w.written < w.length) {
+		if n > 0 && n < len(buf) && (w.framing != http1.Fixed || w.written < w.length) {
 			_ = w.out.flush() // an error comes again
 		}
 	}
@@ -202,11 +204,11 @@ func (w *response) passOn(p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
-	if w.framing == Fixed && w.written+int64(len(p)) > w.length {
+	if w.framing == http1.Fixed && w.written+int64(len(p)) > w.length {
 		w.call.aborted = true
 		return http.ErrContentLength
 	}
-	if w.framing == Chunked {
+	if w.framing == http1.Chunked {
 		_ = w.out.writeChunk(p)
 	} else {
 		_ = w.out.write(p)
@@ -234,7 +236,7 @@ func (w *response) splice(body io.WriterTo) error {
 
 // atEnd is called at the end of the body.
 func (w *response) atEnd() error {
-	if w.framing == Fixed && w.written != w.length {
+	if w.framing == http1.Fixed && w.written != w.length {
 		w.call.aborted = true
 		return io.ErrUnexpectedEOF
 	}
@@ -252,7 +254,7 @@ func (w *response) failed() error {
 // trail keeps a trailer field for the end.
 func (w *response) trail(name string, values []string) {
 	delete(w.header, name) // what was in the head is no trailer
-	if w.framing == Chunked {
+	if w.framing == http1.Chunked {
 		w.header[http.TrailerPrefix+name] = values
 	}
 }
@@ -263,7 +265,7 @@ func (w *response) ReadFrom(src io.Reader) (n int64, err error) {
 		w.WriteHeader(http.StatusOK)
 	}
 	link := &w.call.conn.link
-	if w.framing == Fixed && !w.bodyless && w.length-w.written >= spliceFrom && link.plain != nil {
+	if w.framing == http1.Fixed && !w.bodyless && w.length-w.written >= spliceFrom && link.plain != nil {
 		if err := w.out.flush(); err != nil {
 			return 0, err
 		}
@@ -271,7 +273,7 @@ func (w *response) ReadFrom(src io.Reader) (n int64, err error) {
 		w.written += n
 		return n, err
 	}
-	buf := TakeBig()
-	defer Recycle(nil, buf)
+	buf := http1.TakeBig()
+	defer http1.Recycle(nil, buf)
 	return io.CopyBuffer(onlyWriter{w}, onlyReader{src}, buf[:])
 }

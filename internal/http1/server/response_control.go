@@ -1,4 +1,4 @@
-package http1
+package server
 
 import (
 	"bufio"
@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"cardea.dev/cardea/internal/http1"
 )
 
 // FlushError sends what was written so far.
@@ -70,7 +72,7 @@ func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	_ = c.conn.SetDeadline(time.Time{})
 	ahead := append([]byte(nil), c.reader.Peek()...)
 	c.reader.Discard(len(ahead))
-	r := bufio.NewReaderSize(&prefixed{c.conn, ahead}, max(SmallBuffer, len(ahead)))
+	r := bufio.NewReaderSize(&prefixed{c.conn, ahead}, max(http1.SmallBuffer, len(ahead)))
 	if len(ahead) > 0 {
 		_, _ = r.Peek(len(ahead)) // into its buffer
 	}

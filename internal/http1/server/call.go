@@ -1,43 +1,44 @@
-package http1
+package server
 
 import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
 
+	"cardea.dev/cardea/internal/http1"
 	"cardea.dev/cardea/internal/socket"
 )
 
-// serverCall is one request and its response. It is used again for another when nobody can have kept anything of it.
-type serverCall struct {
-	conn     *serverConn
+// call is one request and its response. It is used again for another when nobody can have kept anything of it.
+type call struct {
+	conn     *conn
 	io       *socket.Transfers
-	head     Head
+	head     http1.Head
 	blank    http.Request // with the context, which cannot be set otherwise without copying
 	request  http.Request
 	url      url.URL
-	ctx      *serverContext
-	body     *serverBody // nil: none
+	ctx      *callContext
+	body     *body // nil: none
 	response response
 	codings  [1]string
 	aborted  bool // the client must see a broken message
 	spoilt   bool // somebody may still hold parts of it: a panic came out of the handler, or it returned before the body's end
 }
 
-func newServerCall() *serverCall {
-	k := &serverCall{io: socket.NewTransfers()}
+func newCall() *call {
+	k := &call{io: socket.NewTransfers()}
 	k.response.call = k
 	k.renewContext()
 	return k
 }
 
-func (k *serverCall) renewContext() {
-	k.ctx = &serverContext{}
+func (k *call) renewContext() {
+	k.ctx = &callContext{}
 	k.blank = *(&http.Request{}).WithContext(k.ctx)
 }
 
 // begin makes the request of the head.
-func (k *serverCall) begin(c *serverConn) *ParseError {
+func (k *call) begin(c *conn) *http1.ParseError {
 	k.conn = c
 	k.ctx.conn, k.ctx.over = c, false
 	h := &k.head
@@ -58,19 +59,19 @@ func (k *serverCall) begin(c *serverConn) *ParseError {
 	return nil
 }
 
-func (k *serverCall) beginBody() {
+func (k *call) beginBody() {
 	r := &k.request
-	f, length := RequestLength(&k.head)
+	f, length := http1.RequestLength(&k.head)
 	r.ContentLength = length
-	if f == NoBody {
+	if f == http1.NoBody {
 		k.body, r.Body = nil, http.NoBody
 		return
 	}
-	k.body = &serverBody{conn: k.conn, ctx: k.ctx}
+	k.body = &body{conn: k.conn, ctx: k.ctx}
 	k.body.waiting.Store(k.head.Expects)
 	k.body.body.Begin(&k.conn.reader, f, length, &k.conn.server.limits)
 	r.Body = k.body
-	if f == Chunked {
+	if f == http1.Chunked {
 		k.codings[0] = "chunked"
 		r.TransferEncoding = k.codings[:]
 		if r.Trailer = k.head.Trailer; r.Trailer == nil {
@@ -81,13 +82,13 @@ func (k *serverCall) beginBody() {
 }
 
 // handle calls the handler.
-func (k *serverCall) handle() {
+func (k *call) handle() {
 	defer k.recovered()
 	k.conn.server.Handler.ServeHTTP(&k.response, &k.request)
 }
 
 // recovered ends a panic of the handler: the client sees a broken message.
-func (k *serverCall) recovered() {
+func (k *call) recovered() {
 	p := recover()
 	if p == nil {
 		return
@@ -100,7 +101,7 @@ func (k *serverCall) recovered() {
 
 // finish ends the exchange: the response is completed, and what is left of the body is read. It says whether another request may
 // follow on the connection.
-func (k *serverCall) finish() bool {
+func (k *call) finish() bool {
 	c, w := k.conn, &k.response
 	defer k.ctx.cancel()
 	k.unwatch()
@@ -136,7 +137,7 @@ func (k *serverCall) finish() bool {
 }
 
 // unwatch ends the watching of the client.
-func (k *serverCall) unwatch() {
+func (k *call) unwatch() {
 	k.ctx.mu.Lock()
 	asked := k.ctx.entry.asked
 	k.ctx.mu.Unlock()
@@ -148,13 +149,13 @@ func (k *serverCall) unwatch() {
 
 // breakOff makes the client see that the response is not whole. Where the end of the connection would be the end of the body, it is
 // reset.
-func (k *serverCall) breakOff() {
+func (k *call) breakOff() {
 	c := k.conn
 	if k.body != nil {
 		k.body.finish(false)
 	}
 	_ = k.response.out.flush() // what was written before is the client's
-	if k.response.framing == UntilClose {
+	if k.response.framing == http1.UntilClose {
 		if tcp, ok := c.link.plain.(interface{ SetLinger(sec int) error }); ok {
 			_ = tcp.SetLinger(0)
 		}
@@ -162,7 +163,7 @@ func (k *serverCall) breakOff() {
 }
 
 // recycle gives a call back for another request, unless somebody may still hold parts of it.
-func (s *Server) recycle(k *serverCall) {
+func (s *Server) recycle(k *call) {
 	k.response.release()
 	if k.spoilt || k.aborted || k.response.hijacked {
 		return

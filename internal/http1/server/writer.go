@@ -1,8 +1,10 @@
-package http1
+package server
 
 import (
 	"net"
 	"net/http"
+
+	"cardea.dev/cardea/internal/http1"
 )
 
 // writer collects small pieces and writes them with few system calls. It is for one goroutine at a time. The buffer comes from a
@@ -15,8 +17,8 @@ import (
 type writer struct {
 	dst     sink
 	buf     []byte
-	small   *[SmallBuffer]byte
-	big     *[BigBuffer]byte
+	small   *[http1.SmallBuffer]byte
+	big     *[http1.BigBuffer]byte
 	vectors [3][]byte   // what net.Buffers are made of: head, data, end of the chunk
 	buffers net.Buffers // of vectors; here because its address escapes
 	sent    int64       // bytes that dst took
@@ -30,13 +32,15 @@ type sink interface {
 	vectored() bool                             // it is one
 }
 
+var lineEnd = []byte("\r\n")
+
 // attach makes the writer write to a connection.
 func (w *writer) attach(dst sink) { w.dst, w.err, w.sent = dst, nil, 0 }
 
 // take returns the buffer, to append to. What is appended is written in any case, at the latest with the next flush.
 func (w *writer) take() []byte {
 	if w.buf == nil {
-		w.small = TakeSmall()
+		w.small = http1.TakeSmall()
 		w.buf = w.small[:0]
 	}
 	return w.buf
@@ -44,7 +48,7 @@ func (w *writer) take() []byte {
 
 // release gives the buffer back. What is in it is lost.
 func (w *writer) release() {
-	Recycle(w.small, w.big)
+	http1.Recycle(w.small, w.big)
 	w.buf, w.small, w.big = nil, nil, nil
 }
 
@@ -65,28 +69,28 @@ func (w *writer) writeChunk(p []byte) error {
 	const around = 20 // size line and CRLF
 	if len(w.take())+len(p)+around <= w.limit() {
 		var line [around]byte
-		w.append(AppendChunkSize(line[:0], len(p)))
+		w.append(http1.AppendChunkSize(line[:0], len(p)))
 		w.append(p)
-		w.append(crlf)
+		w.append(lineEnd)
 		return w.err
 	}
-	return w.send(AppendChunkSize(w.buf, len(p)), p, crlf)
+	return w.send(http1.AppendChunkSize(w.buf, len(p)), p, lineEnd)
 }
 
 // limit is up to which length bytes are collected. Where there is no writev, copying is cheaper than writing twice.
 func (w *writer) limit() int {
 	if w.dst.vectored() {
-		return SmallBuffer
+		return http1.SmallBuffer
 	}
-	return BigBuffer
+	return http1.BigBuffer
 }
 
 // append copies p to the end of the buffer, which it makes larger where that is needed.
 func (w *writer) append(p []byte) {
-	if len(w.buf)+len(p) > cap(w.buf) && len(w.buf)+len(p) <= BigBuffer && w.big == nil {
-		w.big = TakeBig()
+	if len(w.buf)+len(p) > cap(w.buf) && len(w.buf)+len(p) <= http1.BigBuffer && w.big == nil {
+		w.big = http1.TakeBig()
 		w.buf = append(w.big[:0], w.buf...)
-		Recycle(w.small, nil)
+		http1.Recycle(w.small, nil)
 		w.small = nil
 	}
 	w.buf = append(w.buf, p...)
@@ -114,7 +118,7 @@ func (w *writer) send(buffered, p, end []byte) error {
 	if w.err != nil {
 		return w.err
 	}
-	if !w.dst.vectored() && len(p)+len(end) <= BigBuffer {
+	if !w.dst.vectored() && len(p)+len(end) <= http1.BigBuffer {
 		w.buf = buffered
 		if err := w.flush(); err != nil {
 			return err
@@ -146,7 +150,7 @@ func appendField(b []byte, name, value string) []byte {
 	b = append(b, ':', ' ')
 	start := len(b)
 	b = append(b, value...)
-	if IsValue(b[start:]) {
+	if http1.IsValue(b[start:]) {
 		return append(b, '\r', '\n')
 	}
 	for i, c := range b[start:] {
@@ -160,7 +164,7 @@ func appendField(b []byte, name, value string) []byte {
 // appendHeader appends the fields of a header but those that skip tells to leave out. Names that are no names are left out.
 func appendHeader(b []byte, h http.Header, skip func(name string) bool) []byte {
 	for name, values := range h {
-		if skip != nil && skip(name) || !IsName(name) {
+		if skip != nil && skip(name) || !http1.IsName(name) {
 			continue
 		}
 		for _, value := range values {

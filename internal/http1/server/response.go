@@ -1,14 +1,16 @@
-package http1
+package server
 
 import (
 	"io"
 	"net/http"
 	"strings"
+
+	"cardea.dev/cardea/internal/http1"
 )
 
 // response is the ResponseWriter of a request. What is small leaves in one write, when the handler returns.
 type response struct {
-	call   *serverCall
+	call   *call
 	out    writer
 	header http.Header
 
@@ -19,11 +21,11 @@ type response struct {
 	close     bool  // the connection ends after this response
 	hijacked  bool
 	bodyless  bool // no body, whatever the handler writes
-	framing   Framing
+	framing   http1.Framing
 	length    int64  // of fixed
 	written   int64  // of the body
 	pending   []byte // body that waits for the length to be known
-	small     *[SmallBuffer]byte
+	small     *[http1.SmallBuffer]byte
 	announced []string // trailer fields
 }
 
@@ -33,7 +35,7 @@ func (w *response) begin() {
 	if w.header == nil {
 		w.header = http.Header{}
 	}
-	w.status, w.began, w.hijacked, w.framing, w.length, w.written = 0, false, false, NoBody, -1, 0
+	w.status, w.began, w.hijacked, w.framing, w.length, w.written = 0, false, false, http1.NoBody, -1, 0
 	w.close = !k.head.Persistent() || k.conn.server.draining.Load()
 	w.bodyless = k.head.Method == http.MethodHead
 	w.announced = w.announced[:0]
@@ -43,7 +45,7 @@ func (w *response) begin() {
 // release gives buffers back and forgets the header.
 func (w *response) release() {
 	w.out.release()
-	Recycle(w.small, nil)
+	http1.Recycle(w.small, nil)
 	w.small, w.pending = nil, nil
 	clear(w.header)
 	clear(w.announced)
@@ -137,13 +139,13 @@ func (w *response) WriteString(s string) (int, error) { return w.Write([]byte(s)
 // put writes body bytes.
 func (w *response) put(p []byte) error {
 	if !w.began {
-		if len(w.pending)+len(p) <= SmallBuffer {
+		if len(w.pending)+len(p) <= http1.SmallBuffer {
 			w.keep(p)
 			return nil
 		}
 		w.settle(false)
 	}
-	if w.framing == Chunked {
+	if w.framing == http1.Chunked {
 		return w.out.writeChunk(p)
 	}
 	return w.out.write(p)
@@ -152,7 +154,7 @@ func (w *response) put(p []byte) error {
 // keep holds body bytes back until it is known how many there are.
 func (w *response) keep(p []byte) {
 	if w.pending == nil {
-		w.small = TakeSmall()
+		w.small = http1.TakeSmall()
 		w.pending = w.small[:0]
 	}
 	w.pending = append(w.pending, p...)
@@ -162,21 +164,21 @@ func (w *response) keep(p []byte) {
 func (w *response) settle(complete bool) {
 	switch {
 	case w.bodyless && w.written > 0:
-		w.framing, w.length = Fixed, w.written
+		w.framing, w.length = http1.Fixed, w.written
 	case w.bodyless:
-		w.framing = NoBody
+		w.framing = http1.NoBody
 	case complete && !w.hasTrailers():
-		w.framing, w.length = Fixed, int64(len(w.pending))
+		w.framing, w.length = http1.Fixed, int64(len(w.pending))
 	case w.call.head.Minor == 1:
-		w.framing = Chunked
+		w.framing = http1.Chunked
 	default:
-		w.framing, w.close = UntilClose, true
+		w.framing, w.close = http1.UntilClose, true
 	}
 	w.endHead()
 	if len(w.pending) == 0 || w.bodyless {
 		return
 	}
-	if w.framing == Chunked {
+	if w.framing == http1.Chunked {
 		_ = w.out.writeChunk(w.pending)
 	} else {
 		_ = w.out.write(w.pending)
@@ -208,10 +210,10 @@ func (w *response) finish() bool {
 	if !w.began {
 		w.settle(true)
 	}
-	if w.framing == Chunked && !w.bodyless {
+	if w.framing == http1.Chunked && !w.bodyless {
 		w.lastChunk()
 	}
-	short := w.framing == Fixed && !w.bodyless && w.written < w.length
+	short := w.framing == http1.Fixed && !w.bodyless && w.written < w.length
 	return w.out.flush() == nil && !short
 }
 
@@ -224,7 +226,7 @@ func (w *response) lastChunk() {
 		}
 	}
 	for name, values := range w.header {
-		if bare, ok := strings.CutPrefix(name, http.TrailerPrefix); ok && IsName(bare) && PassesInTrailer(bare) {
+		if bare, ok := strings.CutPrefix(name, http.TrailerPrefix); ok && http1.IsName(bare) && http1.PassesInTrailer(bare) {
 			for _, value := range values {
 				b = appendField(b, bare, value)
 			}

@@ -1,4 +1,4 @@
-package http1
+package server
 
 import (
 	"io"
@@ -7,14 +7,15 @@ import (
 	"sync/atomic"
 	"time"
 
+	"cardea.dev/cardea/internal/http1"
 	"cardea.dev/cardea/internal/socket"
 )
 
-// serverBody is the body of a request. It belongs to one request alone and is never used again, for whoever reads it may come late:
+// body is the body of a request. It belongs to one request alone and is never used again, for whoever reads it may come late:
 // it may be read while and after the handler returns, and by another goroutine than the handler's.
-type serverBody struct {
-	conn    *serverConn
-	ctx     *serverContext
+type body struct {
+	conn    *conn
+	ctx     *callContext
 	trailer http.Header // the request's
 
 	ended   atomic.Bool // it was read to its end
@@ -22,7 +23,7 @@ type serverBody struct {
 	waiting atomic.Bool // the client waits for 100 (Continue)
 
 	mu     sync.Mutex // held by who reads; guards body and broken
-	body   BodyReader
+	body   http1.BodyReader
 	broken error // of the connection or the coding
 
 	interim  sync.Mutex // held by who writes 100 (Continue), or begins the response
@@ -30,7 +31,7 @@ type serverBody struct {
 }
 
 // Read reads the body. The first read tells a client so that waits for that.
-func (b *serverBody) Read(p []byte) (int, error) {
+func (b *body) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed.Load() {
@@ -49,7 +50,7 @@ func (b *serverBody) Read(p []byte) (int, error) {
 }
 
 // Buffered says how many bytes can be read without waiting, at least.
-func (b *serverBody) Buffered() int {
+func (b *body) Buffered() int {
 	if b.closed.Load() || b.waiting.Load() || !b.mu.TryLock() {
 		return 0
 	}
@@ -58,7 +59,7 @@ func (b *serverBody) Buffered() int {
 }
 
 // ReadReady reads what of the body is there without waiting: nothing, and no error, where there is none, or somebody else reads.
-func (b *serverBody) ReadReady(p []byte) (int, error) {
+func (b *body) ReadReady(p []byte) (int, error) {
 	if b.closed.Load() || b.waiting.Load() || !b.mu.TryLock() {
 		return 0, nil
 	}
@@ -74,7 +75,7 @@ func (b *serverBody) ReadReady(p []byte) (int, error) {
 }
 
 // read reads the body and notes its end. mu is held.
-func (b *serverBody) read(p []byte) (int, error) {
+func (b *body) read(p []byte) (int, error) {
 	n, err := b.body.Read(p)
 	switch {
 	case err == nil || socket.Temporary(err):
@@ -93,7 +94,7 @@ func (b *serverBody) read(p []byte) (int, error) {
 var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 
 // proceed asks the client for the body, unless it has its answer already: then it may send the body all the same.
-func (b *serverBody) proceed() error {
+func (b *body) proceed() error {
 	b.interim.Lock()
 	defer b.interim.Unlock()
 	if b.answered || !b.waiting.CompareAndSwap(true, false) {
@@ -104,20 +105,20 @@ func (b *serverBody) proceed() error {
 }
 
 // answer is called before the first byte of the final response is written.
-func (b *serverBody) answer() {
+func (b *body) answer() {
 	b.interim.Lock()
 	b.answered = true
 	b.interim.Unlock()
 }
 
 // Close gives the rest of the body up.
-func (b *serverBody) Close() error {
+func (b *body) Close() error {
 	b.closed.Store(true)
 	return nil
 }
 
 // lock ends the body: whoever reads it is sent away. mu is held afterwards.
-func (b *serverBody) lock() {
+func (b *body) lock() {
 	b.closed.Store(true)
 	if !b.mu.TryLock() {
 		_ = b.conn.link.setRead(time.Unix(1, 0)) // wakes the reader
@@ -128,7 +129,7 @@ func (b *serverBody) lock() {
 
 // unreadable ends the body. It says whether it is clear by now that the rest of it will not be read to its end, so that the client can
 // be told: what is there of one whose length is not known is read for that.
-func (b *serverBody) unreadable() bool {
+func (b *body) unreadable() bool {
 	if b.ended.Load() {
 		return false
 	}
@@ -150,7 +151,7 @@ func (b *serverBody) unreadable() bool {
 }
 
 // finish ends the body. It says whether the connection stands at its end, for which it reads on for a while if that is wanted.
-func (b *serverBody) finish(drain bool) bool {
+func (b *body) finish(drain bool) bool {
 	b.lock()
 	defer b.mu.Unlock()
 	switch {
@@ -163,17 +164,17 @@ func (b *serverBody) finish(drain bool) bool {
 }
 
 // drain reads what is left of the body, if that is little.
-func (b *serverBody) drain() bool {
+func (b *body) drain() bool {
 	s := b.conn.server
 	left := s.MaxDrain
 	if b.body.Remaining() > left {
 		return false
 	}
 	b.conn.link.limitReads(max(1, s.DrainTimeout), 0)
-	buf := TakeBig()
-	defer Recycle(nil, buf)
+	buf := http1.TakeBig()
+	defer http1.Recycle(nil, buf)
 	for left > 0 {
-		n, err := b.read(buf[:min(left, BigBuffer)])
+		n, err := b.read(buf[:min(left, http1.BigBuffer)])
 		left -= int64(n)
 		if err != nil {
 			return err == io.EOF

@@ -1,4 +1,4 @@
-package http1
+package server
 
 import (
 	"sync"
@@ -17,13 +17,13 @@ type tracker struct {
 	none   sync.Once
 	shards [shards]struct {
 		mu    sync.Mutex
-		first *serverConn
+		first *conn
 		_     [40]byte // no two in one cache line
 	}
 }
 
 // add takes a connection in, unless the server is ending.
-func (t *tracker) add(c *serverConn) bool {
+func (t *tracker) add(c *conn) bool {
 	c.shard = uint8(t.next.Add(1) % shards)
 	t.count.Add(1)
 	if t.ending.Load() {
@@ -42,7 +42,7 @@ func (t *tracker) add(c *serverConn) bool {
 }
 
 // remove forgets a connection. It may be called more than once, by the connection's own goroutine.
-func (t *tracker) remove(c *serverConn) {
+func (t *tracker) remove(c *conn) {
 	if c.gone {
 		return
 	}
@@ -69,7 +69,7 @@ func (t *tracker) leave() {
 }
 
 // each calls f with every connection, with a lock held that add and remove need.
-func (t *tracker) each(f func(*serverConn)) {
+func (t *tracker) each(f func(*conn)) {
 	for i := range t.shards {
 		s := &t.shards[i]
 		s.mu.Lock()

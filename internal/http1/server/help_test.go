@@ -1,4 +1,4 @@
-package http1
+package server
 
 import (
 	"bufio"
@@ -11,8 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"cardea.dev/cardea/internal/http1/http1test"
 	"go.uber.org/goleak"
+
+	"cardea.dev/cardea/internal/http1/http1test"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

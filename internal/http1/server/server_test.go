@@ -1,4 +1,4 @@
-package http1
+package server
 
 import (
 	"bufio"
@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"cardea.dev/cardea/internal/http1"
 	"cardea.dev/cardea/internal/http1/http1test"
 )
 
@@ -240,7 +241,7 @@ func TestBodyReadAfterTheHandler(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	s := &Server{Refuse: func(_ net.Conn, e *ParseError) []byte {
+	s := &Server{Refuse: func(_ net.Conn, e *http1.ParseError) []byte {
 		return fmt.Appendf(nil, "HTTP/1.1 %d No\r\nConnection: close\r\nContent-Length: 1\r\n\r\n!", e.Status)
 	}}
 	address := serve(t, s, echo)

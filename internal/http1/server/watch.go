@@ -1,10 +1,11 @@
-package http1
+package server
 
 import (
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"cardea.dev/cardea/internal/http1"
 	"cardea.dev/cardea/internal/socket"
 )
 
@@ -35,8 +36,8 @@ const (
 // watchEntry is a request that the watcher knows.
 type watchEntry struct {
 	asked      bool // guarded by the context
-	conn       *serverConn
-	context    *serverContext // that it is part of
+	conn       *conn
+	context    *callContext // that it is part of
 	since      int64
 	listed     bool          // guarded by the shard, as all below
 	watched    chan struct{} // closed when the goroutine that reads ahead has ended; nil: none was started
@@ -61,7 +62,7 @@ func (w *watcher) cut() {
 	w.stop()
 	for i := range w.shards {
 		s := &w.shards[i]
-		var contexts []*serverContext
+		var contexts []*callContext
 		s.mu.Lock()
 		for e := s.first; e != nil; e = e.next {
 			contexts = append(contexts, e.context)
@@ -74,7 +75,7 @@ func (w *watcher) cut() {
 }
 
 // add takes a request in. The lock of its context is held.
-func (w *watcher) add(ctx *serverContext) {
+func (w *watcher) add(ctx *callContext) {
 	c, e := ctx.conn, &ctx.entry
 	e.conn, e.context, e.since = c, ctx, now()
 	s := &w.shards[c.shard]
@@ -182,16 +183,16 @@ func (w *watcher) any() bool {
 }
 
 // readable says whether nobody else reads the connection: the body of the request has been read.
-func (c *serverConn) readable() bool {
+func (c *conn) readable() bool {
 	b := c.call.body
 	return b == nil || b.ended.Load()
 }
 
 // watch reads ahead, into the buffer, until the client leaves or the request is over. What it reads are requests to come.
-func (c *serverConn) watch(e *watchEntry) {
+func (c *conn) watch(e *watchEntry) {
 	defer close(e.watched)
 	for c.link.listen(&e.stopping) {
-		if c.reader.Buffered() >= SmallBuffer {
+		if c.reader.Buffered() >= http1.SmallBuffer {
 			return // it sends on, so it is there
 		}
 		n, err := c.link.conn.Read(c.reader.Space())
