@@ -28,6 +28,9 @@ func Compile(e *Edits) (*Editor, error) {
 func (e *Editor) Alike() {
 	e.c.drop.liken()
 	e.c.mask.liken()
+	if root := e.c.drop; root != nil && root.keep { // without its elements a document is empty, and without itself it is none
+		root.keep, root.each = false, &node{keep: true}
+	}
 }
 
 // Templates are all texts in the values that are set. The caller may take them for templates, and give the values that they have for one

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"pgregory.net/rapid"
+
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/internal/document"
 )
@@ -147,6 +149,8 @@ func TestAlike(t *testing.T) {
 		{`drop: ["a[0].b", a.c]`, `{"a":[{"b":1,"c":1},{"b":2,"c":2}]}`, `{"a":[{},{"b":2}]}`},
 		{`drop: ["a[1].b"]`, `{"a":{"b":1,"c":2}}`, `{"a":{"b":1,"c":2}}`},
 		{`drop: ["a[1].b", "a[].c"]`, `{"a":[{"b":1,"c":2},{"b":3,"c":4}]}`, `{"a":[{"b":1},{}]}`},
+		{`drop: ["[]"]`, `[1,2]`, `[]`},
+		{`drop: ["[]"]`, `{"a":1}`, `{"a":1}`},
 		{`mask: {"card[]": 1}`, `{"card":"1234"}`, `{"card":"***4"}`},
 		{`mask: {"c.card": 1}`, `{"c":[{"card":"1234"},{"card":["5678"]}]}`, `{"c":[{"card":"***4"},{"card":["***8"]}]}`},
 	} {
@@ -156,4 +160,61 @@ func TestAlike(t *testing.T) {
 			t.Errorf("%s of %s: got %s, %v; want %s", tt.edits, tt.in, got, err, tt.want)
 		}
 	}
+}
+
+// TestAlikeLeavesNothing: however lists stand around and within, nothing is left at the path.
+func TestAlikeLeavesNothing(t *testing.T) {
+	var value func(depth int) *rapid.Generator[any]
+	value = func(depth int) *rapid.Generator[any] {
+		if depth == 0 {
+			return rapid.Just(any("v"))
+		}
+		return rapid.Custom(func(t *rapid.T) any {
+			inner := value(depth - 1)
+			switch rapid.IntRange(0, 3).Draw(t, "kind") {
+			case 0:
+				return "v"
+			case 1:
+				return rapid.SliceOfN(inner, 0, 3).Draw(t, "list")
+			}
+			return rapid.MapOfN(rapid.SampledFrom([]string{"x", "y", "z"}), inner, 0, 3).Draw(t, "object")
+		})
+	}
+	e := compile(t, `drop: ["x.y[].z", x.y.x]`)
+	e.Alike()
+	rapid.Check(t, func(t *rapid.T) {
+		in, err := json.Marshal(value(6).Draw(t, "value"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := io.ReadAll(e.Reader(strings.NewReader(string(in)), document.Limits{}, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got any
+		if err := json.Unmarshal(out, &got); err != nil {
+			t.Fatal(err)
+		}
+		if len(reached(got, "x", "y", "z"))+len(reached(got, "x", "y", "x")) > 0 {
+			t.Errorf("%s became %s", in, out)
+		}
+	})
+}
+
+// reached are the values at names within each other, lists aside.
+func reached(v any, names ...string) (all []any) {
+	if list, ok := v.([]any); ok {
+		for _, item := range list {
+			all = append(all, reached(item, names...)...)
+		}
+		return all
+	}
+	if len(names) == 0 {
+		return []any{v}
+	}
+	object, _ := v.(map[string]any)
+	if child, ok := object[names[0]]; ok {
+		return reached(child, names[1:]...)
+	}
+	return nil
 }

@@ -231,6 +231,11 @@ func FuzzEdits(f *testing.F) {
 		if !jsontext.Value(b).IsValid() && err == nil {
 			t.Fatalf("%q was taken", b)
 		}
+		editor.Alike()
+		out, err = io.ReadAll(editor.Reader(bytes.NewReader(b), document.Limits{}, nil))
+		if err == nil && !jsontext.Value(out).IsValid() {
+			t.Fatalf("%+v of %q gave %q, with lists and others alike", e, b, out)
+		}
 	})
 }
 
