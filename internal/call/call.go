@@ -185,6 +185,12 @@ func (n *Call) readFields(r *reader, c *Config) error {
 	return nil
 }
 
+// Line is the call as it was written, for logs: without its query, which may have a secret.
+func (n *Call) Line() string {
+	text, _, _ := strings.Cut(n.Text, "?")
+	return n.Method + " " + text
+}
+
 // Wanted says whether the call is to be made.
 func (n *Call) Wanted(ex *filter.Exchange) bool {
 	if n.when == nil {
@@ -265,7 +271,7 @@ func (n *Call) Limit(ctx context.Context, due time.Time, late error) *Limited {
 	l.Context, l.cancel = context.WithCancelCause(ctx)
 	left := n.timeout
 	if n.timeout > 0 {
-		own := filter.Reject(filter.UpstreamTimeout, "").Because(fmt.Errorf("%s %s took longer than %s", n.Method, n.Text, n.timeout))
+		own := filter.Reject(filter.UpstreamTimeout, "").Because(fmt.Errorf("%s took longer than %s", n.Line(), n.timeout))
 		if due.IsZero() || n.timeout < time.Until(due) {
 			due, late = time.Time{}, own
 		}

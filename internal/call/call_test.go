@@ -109,10 +109,10 @@ func TestNoRequest(t *testing.T) {
 // TestLimits: the nearer end counts, and says so; one that was lifted does not come.
 func TestLimits(t *testing.T) {
 	late := errors.New("all together")
-	own := made(t, `{call: u, timeout: 1ms}`).Limit(t.Context(), time.Now().Add(time.Hour), late)
+	own := made(t, `{call: "u/x?key=secret", timeout: 1ms}`).Limit(t.Context(), time.Now().Add(time.Hour), late)
 	<-own.Done()
 	var e *filter.Error
-	if !errors.As(context.Cause(own), &e) || e.Code != filter.UpstreamTimeout {
+	if !errors.As(context.Cause(own), &e) || e.Code != filter.UpstreamTimeout || e.Cause == nil || strings.Contains(e.Cause.Error(), "secret") {
 		t.Errorf("its own time: %v", context.Cause(own))
 	}
 	all := made(t, `{call: u, timeout: 1h}`).Limit(t.Context(), time.Now().Add(-time.Second), late)

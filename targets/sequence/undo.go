@@ -142,7 +142,7 @@ func (r *run) undoBy(i int, u *undoing, direction string) error {
 	})
 	if err != nil {
 		if line == "" {
-			line = u.Method + " " + u.Text
+			line = u.Line()
 		}
 		return fmt.Errorf("%s: %w", line, err)
 	}
