@@ -12,6 +12,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/repeat"
 )
 
 // errBody says that a dry exchange has no body to check.
@@ -34,36 +35,20 @@ func whole(ex *filter.Exchange, most int64) ([]byte, error) {
 	if r.ContentLength > most {
 		return nil, tooLarge()
 	}
-	var b bytes.Buffer
-	if r.ContentLength > 0 {
-		b.Grow(int(r.ContentLength) + bytes.MinRead)
-	}
-	n, err := b.ReadFrom(io.LimitReader(r.Body, most+1))
+	body, all, err := repeat.Read(r.Body, most, r.ContentLength)
 	switch {
 	case err != nil:
-		return nil, unread(ex, err)
-	case n > most:
+		return nil, repeat.Unread(ex, err)
+	case !all:
 		return nil, tooLarge()
 	}
 	_ = r.Body.Close()
-	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(b.Bytes())), n, nil
+	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
 	r.Trailer = nil // what comes after the body is not signed
-	if n == 0 {
+	if len(body) == 0 {
 		r.Body = http.NoBody
 	}
-	return b.Bytes(), nil
-}
-
-// unread says why a body could not be read.
-func unread(ex *filter.Exchange, err error) error {
-	var known *filter.Error
-	switch {
-	case errors.As(err, &known):
-		return err
-	case ex.Context().Err() != nil:
-		return filter.Reject(filter.ClientClosed, "").Because(err)
-	}
-	return filter.Reject(filter.BadRequest, "The body of the request could not be read.").Because(err)
+	return body, nil
 }
 
 // checkDigest checks a body against the field Content-Digest (RFC 9530, section 2). Of the digests in it all that are known must be right,

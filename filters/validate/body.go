@@ -12,6 +12,7 @@ import (
 
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/openapi"
+	"cardea.dev/cardea/internal/repeat"
 )
 
 // unreadError is that a body could not be read: it is refused, whatever the mode.
@@ -50,18 +51,14 @@ func (p *policy) checkBody(ex *filter.Exchange, operation *openapi.Operation, l 
 	if r.ContentLength > p.max {
 		return p.report, unlessReported(p.report, tooLarge)
 	}
-	text, whole, err := read(r.Body, p.max, r.ContentLength)
+	text, whole, err := repeat.Read(r.Body, p.max, r.ContentLength)
 	if err != nil {
-		return false, &unreadError{unread(ex, err)}
+		return false, &unreadError{repeat.Unread(ex, err)}
 	}
-	original := r.Body
+	r.Body = repeat.Rejoin(text, whole, r.Body)
 	if !whole {
-		if p.report {
-			r.Body = &replayed{io.MultiReader(bytes.NewReader(text), original), original}
-		}
 		return p.report, unlessReported(p.report, tooLarge)
 	}
-	r.Body = &replayed{bytes.NewReader(text), original}
 	if len(text) == 0 && needed {
 		l.Add(filter.Violation{In: "body", Reason: "is missing"})
 		return false, nil
@@ -119,37 +116,6 @@ func unsupported(err error) *filter.Error {
 	}
 	return e
 }
-
-// unread says why a body could not be read.
-func unread(ex *filter.Exchange, err error) error {
-	var known *filter.Error
-	switch {
-	case errors.As(err, &known):
-		return err
-	case ex.Context().Err() != nil:
-		return filter.Reject(filter.ClientClosed, "").Because(err)
-	}
-	return filter.Reject(filter.BadRequest, "The body of the request could not be read.").Because(err)
-}
-
-// read reads a body, up to one byte more than most. It says whether that is the whole of it.
-func read(body io.Reader, most, length int64) (text []byte, whole bool, err error) {
-	var b bytes.Buffer
-	if length > 0 {
-		b.Grow(int(min(length, most)) + bytes.MinRead)
-	}
-	n, err := b.ReadFrom(io.LimitReader(body, most+1))
-	return b.Bytes(), n <= most, err
-}
-
-// replayed is a body of which something was read: it is read again, and closed once.
-type replayed struct {
-	io.Reader
-	original io.Closer
-}
-
-// Close closes the body that was read.
-func (r *replayed) Close() error { return r.original.Close() }
 
 // errLarge says that a body is too large once it is decoded.
 var errLarge = errors.New("the body is too large once it is decoded")

@@ -1,7 +1,6 @@
 package validate
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,7 @@ import (
 
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/openapi"
+	"cardea.dev/cardea/internal/repeat"
 )
 
 // counts are the policy's counters.
@@ -146,8 +146,7 @@ func (p *policy) readResponse(ex *filter.Exchange, l *openapi.List, check func(t
 	resp := ex.Response
 	large := resp.ContentLength > p.max
 	if !large {
-		original := resp.Body
-		text, whole, err := read(original, p.max, resp.ContentLength)
+		text, whole, err := repeat.Read(resp.Body, p.max, resp.ContentLength)
 		if err != nil {
 			var known *filter.Error
 			if errors.As(err, &known) {
@@ -155,12 +154,8 @@ func (p *policy) readResponse(ex *filter.Exchange, l *openapi.List, check func(t
 			}
 			return filter.Reject(filter.UpstreamReset, "").Because(err)
 		}
-		if whole {
-			resp.Body = &replayed{bytes.NewReader(text), original}
-			large = !check(text)
-		} else {
-			large, resp.Body = true, &replayed{io.MultiReader(bytes.NewReader(text), original), original}
-		}
+		resp.Body = repeat.Rejoin(text, whole, resp.Body)
+		large = !whole || !check(text)
 	}
 	switch {
 	case large && p.refuseLarge:

@@ -46,3 +46,18 @@ func TestTake(t *testing.T) {
 		t.Errorf("without a body: %q, %t, %v", body, whole, err)
 	}
 }
+
+func TestRead(t *testing.T) {
+	for _, length := range []int64{-1, 0, 4, 1 << 40} {
+		for text, whole := range map[string]bool{"": true, "1234": true, "12345678": true, "123456789": false, "1234567890": false} {
+			body := io.NopCloser(strings.NewReader(text))
+			got, all, err := Read(body, 8, length)
+			if all != whole || err != nil || !strings.HasPrefix(text, string(got)) || len(got) != min(len(text), 9) {
+				t.Errorf("%q, %d: %q, %t, %v", text, length, got, all, err)
+			}
+			if again, err := io.ReadAll(Rejoin(got, all, body)); string(again) != text || err != nil {
+				t.Errorf("%q, %d: %q again, %v", text, length, again, err)
+			}
+		}
+	}
+}
