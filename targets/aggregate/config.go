@@ -2,7 +2,6 @@ package aggregate
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"cardea.dev/cardea/config"
@@ -75,15 +74,7 @@ func (c *Config) Default() {
 
 // Validate checks what does not go together.
 func (c *Config) Validate() error {
-	var errs []error
-	if len(c.Calls)+len(c.More) == 0 {
-		errs = append(errs, config.FieldErrorf("", "there is no call; write one as in `profile: GET users/users/{user}`"))
-	}
-	for name := range c.Calls {
-		if !c.More[name].IsZero() {
-			errs = append(errs, config.FieldErrorf(fmt.Sprintf("calls[%q]", name), "there is a call %q beside `calls`, too", name))
-		}
-	}
+	errs := call.CheckDeclared("calls", "call", "profile: GET users/users/{user}", c.Calls, c.More)
 	if kind := c.Compose.kind(); c.Errors && (kind == "jq" || kind == "cel") {
 		errs = append(errs, config.FieldErrorf("errors", "what `compose` computes has no place for them; the field Cardea-Partial tells of failures"))
 	}

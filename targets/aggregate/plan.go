@@ -58,18 +58,10 @@ type declared struct {
 // declaredCalls returns the calls in the order in which they are written.
 func declaredCalls(c *Config) (all []declared, err error) {
 	var errs []error
-	add := func(name string, node config.Node) {
+	for name, node := range call.Declared(c.Self, "calls", c.More) {
 		d := declared{name: name, node: node}
 		errs = append(errs, node.Decode(&d.call))
 		all = append(all, d)
-	}
-	for name, node := range c.Self.Field("calls").Fields() {
-		add(name, node)
-	}
-	for name := range c.Self.Fields() {
-		if node, is := c.More[name]; is {
-			add(name, node)
-		}
 	}
 	return all, errors.Join(errs...)
 }

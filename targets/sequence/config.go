@@ -2,7 +2,6 @@ package sequence
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"cardea.dev/cardea/config"
@@ -74,15 +73,7 @@ func (c *Config) Default() {
 
 // Validate checks what does not go together.
 func (c *Config) Validate() error {
-	var errs []error
-	if len(c.Steps)+len(c.More) == 0 {
-		errs = append(errs, config.FieldErrorf("", "there is no step; write one as in `order: POST orders/orders`"))
-	}
-	for name := range c.Steps {
-		if !c.More[name].IsZero() {
-			errs = append(errs, config.FieldErrorf(fmt.Sprintf("steps[%q]", name), "there is a step %q beside `steps`, too", name))
-		}
-	}
+	errs := call.CheckDeclared("steps", "step", "order: POST orders/orders", c.Steps, c.More)
 	if c.Answer != "" && c.Compose != "" {
 		errs = append(errs, config.FieldErrorf("compose", "one of `answer` and `compose` makes the answer"))
 	}

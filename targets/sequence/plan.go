@@ -43,15 +43,9 @@ type declared struct {
 }
 
 // declaredSteps returns the steps in the order in which they are written.
-func declaredSteps(c *Config) []declared {
-	var all []declared
-	for name, node := range c.Self.Field("steps").Fields() {
+func declaredSteps(c *Config) (all []declared) {
+	for name, node := range call.Declared(c.Self, "steps", c.More) {
 		all = append(all, declared{name, node})
-	}
-	for name := range c.Self.Fields() {
-		if node, is := c.More[name]; is {
-			all = append(all, declared{name, node})
-		}
 	}
 	return all
 }
