@@ -20,6 +20,7 @@ func Kind() target.Kind { return target.Define("aggregate", build) }
 
 // aggregate is the target as it runs on a route.
 type aggregate struct {
+	route    string
 	steps    []*step
 	composed *composition
 	headers  []field
@@ -49,7 +50,7 @@ type field struct {
 
 func build(env *filter.Env, c *Config) (target.Target, error) {
 	a := &aggregate{
-		timeout: c.Timeout.Std(), begin: c.Begin, errors: c.Errors, own: c.FailureStatus == "upstream", cookies: c.Cookies == "pass", timing: c.ServerTiming,
+		route: env.Route.Name, timeout: c.Timeout.Std(), begin: c.Begin, errors: c.Errors, own: c.FailureStatus == "upstream", cookies: c.Cookies == "pass", timing: c.ServerTiming,
 		maxPart: int64(c.MaxPart), maxBody: int64(c.MaxBody), parallel: c.Parallel, at: filter.NewSlot[scope](env), log: env.Log,
 	}
 	a.late = filter.Reject(filter.UpstreamTimeout, "").Because(fmt.Errorf("the calls together took longer than %s", a.timeout))

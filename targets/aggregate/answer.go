@@ -23,29 +23,38 @@ func (r *run) answer(ex *filter.Exchange) (*http.Response, error) {
 	}
 	resp := &http.Response{StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Request: ex.Request, Body: http.NoBody}
 	pending := r.pending() // what ends from here on may be missing in the head
-	r.setHeader(resp.Header)
+	r.setHeader(ex, resp.Header)
 	if pending || r.isLong() {
 		r.stream(ex, resp, pending)
 		return resp, nil
 	}
-	var b bytes.Buffer
-	b.Grow(r.size())
-	w := bufio.NewWriterSize(&b, 512)
-	err := m.write(r.ctx, w, r)
+	b, err := r.assemble(ex)
 	r.end()
 	r.report(ex)
 	if err != nil {
 		return nil, err
 	}
-	resp.ContentLength = int64(b.Len())
-	resp.Header["Content-Length"] = []string{strconv.Itoa(b.Len())}
-	if r.tag(ex, resp, b.Bytes()) {
-		return resp, nil
-	}
-	if ex.Request.Method != http.MethodHead {
-		resp.Body = io.NopCloser(&b)
+	resp.ContentLength = int64(len(b))
+	resp.Header["Content-Length"] = []string{strconv.Itoa(len(b))}
+	if !r.tag(ex, resp, b) && ex.Request.Method != http.MethodHead {
+		resp.Body = io.NopCloser(bytes.NewReader(b))
 	}
 	return resp, nil
+}
+
+// assemble makes an answer of which all is there.
+func (r *run) assemble(ex *filter.Exchange) ([]byte, error) {
+	m := r.of.composed
+	if m.computes() {
+		return m.compute(ex, r)
+	}
+	if m.merges {
+		return m.merge(r)
+	}
+	var b bytes.Buffer
+	b.Grow(r.size())
+	err := m.write(bufio.NewWriterSize(&b, 512), r)
+	return b.Bytes(), err
 }
 
 // pending says whether calls are under way, whose failure the head of the answer cannot tell.
@@ -130,7 +139,7 @@ func (r *run) writeAll(w io.Writer) (err error) {
 			err = r.panicked(v)
 		}
 	}()
-	return r.of.composed.write(r.ctx, bufio.NewWriterSize(w, 32<<10), r)
+	return r.of.composed.write(bufio.NewWriterSize(w, 32<<10), r)
 }
 
 // streamed is the body of an answer that is written while it is read.
@@ -171,16 +180,9 @@ func (s *streamed) Close() error {
 
 // report tells the exchange what was tried for it.
 func (r *run) report(ex *filter.Exchange) {
-	for i := range r.results {
-		for _, sent := range r.results[i].sent {
-			if sent == nil {
-				continue
-			}
-			ex.Attempts = append(ex.Attempts, sent.Attempts...)
-			if sent.Upstream != "" {
-				ex.Upstream = sent.Upstream
-			}
-		}
+	ex.Attempts = append(ex.Attempts, r.tried...)
+	if r.last != "" {
+		ex.Upstream = r.last
 	}
 	if r.failure == nil && r.partial() != "" {
 		r.of.metrics.partial.Inc()

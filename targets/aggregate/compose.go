@@ -1,8 +1,6 @@
 package aggregate
 
 import (
-	"bufio"
-	"context"
 	"errors"
 	"strings"
 
@@ -78,13 +76,16 @@ func (m *composition) keys(p *planner, steps []*step) error {
 	return nil
 }
 
+// computes says whether a program makes the answer.
+func (m *composition) computes() bool { return m.kind == "jq" || m.kind == "cel" }
+
 // whole says whether the answer can be made only once all is there.
-func (m *composition) whole() bool { return m.kind != "" || m.merges }
+func (m *composition) whole() bool { return m.computes() || m.merges }
 
 // describe says how the answer is made.
 func (m *composition) describe() string {
 	switch {
-	case m.kind == "jq" || m.kind == "cel":
+	case m.computes():
 		return "; composed by " + m.kind
 	case m.merges:
 		return "; merged"
@@ -107,37 +108,41 @@ func (m *composition) contentType() string {
 	return "application/json"
 }
 
-// writeComputed writes what a program makes of the answers.
-func (m *composition) writeComputed(ctx context.Context, w *bufio.Writer, r *run) error {
-	var out any
-	if m.kind == "jq" {
-		input := make(map[string]any, len(r.results))
-		for i, s := range r.of.steps {
-			if res := &r.results[i]; res.shown() {
-				input[s.name] = res.value
-			}
-		}
-		outputs, err := m.jq.Run(ctx, input)
-		switch {
-		case err != nil:
-			return notComposed(err)
-		case len(outputs) == 0:
-			return notComposed(errors.New("the program has no output"))
-		}
-		out = outputs[0]
-	} else {
-		v, ok := m.cel(r.own)
-		if !ok {
-			return notComposed(errors.New("the expression cannot be evaluated"))
-		}
-		out = v
+// compute returns what a program makes of the answers.
+func (m *composition) compute(ex *filter.Exchange, r *run) ([]byte, error) {
+	out, err := m.evaluate(ex, r)
+	if err != nil {
+		return nil, notComposed(err)
 	}
 	b, err := document.Append(nil, out)
 	if err != nil {
-		return notComposed(err)
+		return nil, notComposed(err)
 	}
-	_, _ = w.Write(b)
-	return w.Flush()
+	return b, nil
+}
+
+func (m *composition) evaluate(ex *filter.Exchange, r *run) (any, error) {
+	if m.kind == "cel" {
+		v, ok := m.cel(ex)
+		if !ok {
+			return nil, errors.New("the expression cannot be evaluated")
+		}
+		return v, nil
+	}
+	input := make(map[string]any, len(r.results))
+	for i, s := range r.of.steps {
+		if res := &r.results[i]; res.shown() {
+			input[s.name] = res.value
+		}
+	}
+	outputs, err := m.jq.Run(r.ctx, input)
+	if err != nil {
+		return nil, err
+	}
+	if len(outputs) == 0 {
+		return nil, errors.New("the program has no output")
+	}
+	return outputs[0], nil
 }
 
 // notComposed is the failure of what makes the answer.
@@ -145,8 +150,8 @@ func notComposed(cause error) error {
 	return filter.Reject(filter.CallFailed, "The answers of the services do not make one.").Because(cause)
 }
 
-// writeMerged writes fields side by side, or lists one after the other.
-func (m *composition) writeMerged(w *bufio.Writer, r *run) error {
+// merge puts fields side by side, or lists one after the other.
+func (m *composition) merge(r *run) ([]byte, error) {
 	all := &merged{collisions: m.collisions, at: map[string]int{}}
 	for i, s := range r.of.steps {
 		res := &r.results[i]
@@ -160,18 +165,13 @@ func (m *composition) writeMerged(w *bufio.Writer, r *run) error {
 			err = all.set(s.name, s.key, res.text())
 		}
 		if err != nil {
-			return notComposed(err)
+			return nil, notComposed(err)
 		}
 	}
 	if told := r.told(); told != nil && m.errors && !all.list {
 		if err := all.set("errors", "errors", told); err != nil {
-			return notComposed(err)
+			return nil, notComposed(err)
 		}
 	}
-	b, err := all.bytes()
-	if err != nil {
-		return err
-	}
-	_, _ = w.Write(b)
-	return w.Flush()
+	return all.bytes()
 }

@@ -4,44 +4,63 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"sync"
 
 	"cardea.dev/cardea/filter"
 )
 
-// loop makes a call for each element of a list, some at a time. The first that fails ends the others, unless the call is optional.
-func (r *run) loop(s *step, res *result) {
+// loop is a call that is made for each element of a list, some at a time. It is the conductor's.
+type loop struct {
+	list   []any
+	parts  []part
+	errs   []error
+	next   int // the element whose turn it is
+	under  int // how many requests are under way
+	left   room
+	ctx    context.Context // ends with the first that fails, unless the call is optional
+	cancel context.CancelCauseFunc
+}
+
+func (r *run) newLoop(s *step) (*loop, error) {
 	list, err := s.each.list(r.own)
 	if err != nil {
-		res.err = s.unable(err)
+		return nil, s.unable(err)
+	}
+	l := &loop{list: list, parts: make([]part, len(list)), errs: make([]error, len(list))}
+	l.left.Store(r.of.maxPart)
+	l.ctx, l.cancel = context.WithCancelCause(r.ctx)
+	return l, nil
+}
+
+// turns makes the next requests of a loop, as many as may be under way, and finishes the call after the last.
+func (r *run) turns(s *step) {
+	l := r.calls[s.index].loop
+	for l.next < len(l.list) && l.under < s.each.parallel && l.ctx.Err() == nil {
+		k := l.next
+		l.next++
+		r.at.as, r.at.item = s.each.as, l.list[k]
+		if err := r.send(l.ctx, s, k); err != nil {
+			l.put(s, k, part{}, err)
+		} else {
+			l.under++
+		}
+		r.at.as, r.at.item = "", nil
+	}
+	if l.under > 0 {
 		return
 	}
-	ctx, cancel := context.WithCancelCause(r.ctx)
-	defer cancel(nil)
-	res.sent = make([]*filter.Exchange, len(list))
-	parts, errs := make([]part, len(list)), make([]error, len(list))
-	left := &room{}
-	left.Store(r.of.maxPart)
-	var group sync.WaitGroup
-	turns := make(chan struct{}, s.each.parallel)
-	for k := range list {
-		turns <- struct{}{}
-		if ctx.Err() != nil {
-			break
-		}
-		group.Go(func() {
-			defer func() { <-turns }()
-			at := r.own.Child(r.own.Request)
-			r.of.at.Set(at, &scope{run: r, as: s.each.as, item: list[k]})
-			parts[k], errs[k] = r.one(ctx, s, at, left, &res.sent[k])
-			if errs[k] != nil && !s.optional {
-				cancel(fmt.Errorf("element %d: %w", k, errs[k]))
-			}
-		})
+	res := &r.results[s.index]
+	if res.err = context.Cause(l.ctx); res.err == nil {
+		res.part = joined(s, l.parts, l.errs)
 	}
-	group.Wait()
-	if res.err = context.Cause(ctx); res.err == nil {
-		res.part = joined(s, parts, errs)
+	l.cancel(nil)
+	r.finish(s)
+}
+
+// put takes what came of an element.
+func (l *loop) put(s *step, element int, p part, err error) {
+	l.parts[element], l.errs[element] = p, err
+	if err != nil && !s.optional {
+		l.cancel(fmt.Errorf("element %d: %w", element, err))
 	}
 }
 

@@ -43,9 +43,20 @@ func (p *part) text() []byte {
 	return p.raw
 }
 
-// request is a request of a call.
+// close gives up what is still to come of a part.
+func (p *part) close() {
+	if p.rest != nil {
+		_ = p.rest.Close()
+	}
+}
+
+// request is a request of a call, with what comes of it.
 type request struct {
-	*filter.Exchange
+	*filter.Exchange // its own
+	part
+	err     error
+	step    *step
+	element int // of a loop
 	limited *call.Limited
 	values  []any // of the edits
 	left    *room // nil: a part has all room that parts have
@@ -64,7 +75,8 @@ type fetched struct {
 }
 
 // fetch sends the request, and takes the answer as the plan wants it.
-func (r *run) fetch(s *step, q *request) (part, error) {
+func (r *run) fetch(q *request) (part, error) {
+	s := q.step
 	f := r.ask(s, q)
 	if f.err != nil {
 		q.limited.End()

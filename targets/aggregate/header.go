@@ -7,18 +7,19 @@ import (
 	"strings"
 	"time"
 
+	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/cache/rules"
 	"cardea.dev/cardea/internal/call"
 )
 
 // setHeader sets the fields of the answer.
-func (r *run) setHeader(h http.Header) {
+func (r *run) setHeader(ex *filter.Exchange, h http.Header) {
 	contentType := r.of.composed.contentType()
 	if r.boundary != "" {
 		contentType += r.boundary
 	}
 	h["Content-Type"] = []string{contentType}
-	if control := r.cacheControl(); control != "" {
+	if control := r.cacheControl(ex); control != "" {
 		h["Cache-Control"] = []string{control}
 	}
 	if told := r.partial(); told != "" {
@@ -35,7 +36,7 @@ func (r *run) setHeader(h http.Header) {
 	}
 	for _, f := range r.of.headers {
 		delete(h, f.name)
-		if v := strings.TrimSpace(f.value(r.own)); v != "" && len(v) <= call.MaxValue {
+		if v := strings.TrimSpace(f.value(ex)); v != "" && len(v) <= call.MaxValue {
 			h[f.name] = []string{call.FieldValue(v)}
 		}
 	}
@@ -101,7 +102,7 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 
 // cacheControl is the strictest of what the answers say: an answer lives as long as its shortest-lived part. One that is made of the client's body is not
 // stored, lest it is served to others who have sent another one, or none (RFC 9110, section 9.3.1).
-func (r *run) cacheControl() string {
+func (r *run) cacheControl(ex *filter.Exchange) string {
 	if r.body != nil {
 		return noStore
 	}
@@ -138,7 +139,7 @@ func (r *run) cacheControl() string {
 	}
 	// An answer to a request with credentials is for others only if it says so (RFC 9111, section 3.5), and here each part must.
 	// What is made of who asks is never for others: services know nothing of that where the path says it.
-	least.private = least.private || r.of.depends.caller || !least.shared && r.own.Request.Header["Authorization"] != nil
+	least.private = least.private || r.of.depends.caller || !least.shared && ex.Request.Header["Authorization"] != nil
 	return least.String()
 }
 

@@ -40,17 +40,17 @@ func (m *metrics) of(i int, res *result) {
 }
 
 // trace tells the span of a request what came of it, and what it had waited for.
-func (r *run) trace(s *step, child *filter.Exchange, err error) {
-	if !child.Span.Recording() {
+func (r *run) trace(q *request) {
+	if !q.Span.Recording() {
 		return
 	}
-	if err != nil {
-		child.Span.Fail(err)
+	if q.err != nil {
+		q.Span.Fail(q.err)
 	}
-	if len(s.after) > 0 {
-		child.Span.Set("cardea.call.after", r.of.namesOf(s.after))
+	if len(q.step.after) > 0 {
+		q.Span.Set("cardea.call.after", r.of.namesOf(q.step.after))
 	}
-	child.Span.End()
+	q.Span.End()
 }
 
 // namesOf are the names of some calls.

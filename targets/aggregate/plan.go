@@ -18,6 +18,7 @@ import (
 // step is one call of the plan.
 type step struct {
 	*call.Call
+	index    int // among the steps
 	name     string
 	key      string // in the answer
 	optional bool
@@ -177,7 +178,7 @@ func (p *planner) step(d *declared) (*step, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &step{Call: made, name: d.name, key: c.As, optional: c.Optional, hide: c.Hide, merge: c.Merge, condition: c.When}
+	s := &step{Call: made, index: len(p.steps), name: d.name, key: c.As, optional: c.Optional, hide: c.Hide, merge: c.Merge, condition: c.When}
 	if s.key == "" {
 		s.key = d.name
 	}

@@ -4,17 +4,21 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
 	"cardea.dev/cardea/filter"
 )
 
-// run is one request that is being answered. A goroutine of its own, the conductor, starts each call once it can be made; each call has a goroutine while it
-// is under way. They use an exchange of their own. Whoever writes the answer waits for one result after the other.
+// run is one request that is being answered. A goroutine of its own, the conductor, starts each request of a call once it can be made. It alone evaluates
+// conditions and templates for that, on an exchange of its own; so does each request, while it is under way, with a goroutine. Whoever writes the answer waits
+// for one result after the other, and has the exchange that the answer is for.
 type run struct {
 	of       *aggregate
-	own      *filter.Exchange
+	id       string
+	own      *filter.Exchange // the conductor's
+	at       scope            // of own
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	due      time.Time // when the calls must have been answered; zero: there is no such time
@@ -22,12 +26,18 @@ type run struct {
 	body     any    // of the client
 	boundary string // of a multipart answer
 
+	calls []progress    // the conductor's
+	under int           // how many requests are under way, for the conductor
+	open  int           // how many calls are, for the conductor
+	ended chan *request // those whose goroutine has ended, for the conductor
+
 	results []result
-	ended   chan int      // calls whose goroutine has ended, for the conductor
 	came    chan int      // calls that have a place in the answer and whose result is there; closed at the end
 	held    []int         // was taken out of came already
 	over    chan struct{} // the conductor has ended, and all calls with it
 	failure error         // why there is no answer; set before over is closed
+	tried   []filter.Attempt
+	last    string // the upstream of the last request
 
 	mu     sync.Mutex
 	shared map[string]*fetched // by request, of those that may be made once for all
@@ -40,12 +50,11 @@ type scope struct {
 	item any
 }
 
-// result is what came of a call. Nobody changes it once ready is closed.
+// result is what came of a call. Nobody changes it once ready is closed, and before that only the conductor does.
 type result struct {
 	part
 	state state
 	err   error // why it failed
-	sent  []*filter.Exchange
 	began time.Time
 	took  time.Duration
 	ready chan struct{}
@@ -60,7 +69,12 @@ const (
 	broken         // it failed
 )
 
-// Progress of a call, which the conductor alone knows.
+// progress is how far a call has come.
+type progress struct {
+	at   int // waiting, running, done
+	loop *loop
+}
+
 const (
 	waiting = iota
 	running
@@ -69,13 +83,17 @@ const (
 
 func newRun(a *aggregate, ex *filter.Exchange, body any) *run {
 	n := len(a.steps)
-	r := &run{of: a, body: body, results: make([]result, n), ended: make(chan int, n), came: make(chan int, n), over: make(chan struct{}), began: time.Now()}
+	r := &run{
+		of: a, id: ex.ID, body: body, calls: make([]progress, n), results: make([]result, n), ended: make(chan *request, n), came: make(chan int, n), over: make(chan struct{}),
+		began: time.Now(),
+	}
 	if a.timeout > 0 {
 		r.due = r.began.Add(a.timeout)
 	}
 	r.ctx, r.cancel = context.WithCancelCause(ex.Context())
-	r.own = ex.Detach(r.ctx)
-	a.at.Set(r.own, &scope{run: r})
+	r.own, r.at.run = ex.Detach(r.ctx), r
+	a.at.Set(r.own, &r.at)
+	a.at.Set(ex, &scope{run: r})
 	for i := range r.results {
 		r.results[i].ready = make(chan struct{})
 	}
@@ -86,95 +104,140 @@ func newRun(a *aggregate, ex *filter.Exchange, body any) *run {
 func (r *run) conduct() {
 	defer close(r.came)
 	defer close(r.over)
-	progress := make([]int8, len(r.results))
-	under := r.start(progress, 0)
-	for under > 0 {
-		i := <-r.ended
-		under--
-		progress[i] = done
-		if r.failure != nil {
-			continue
+	for {
+		for i := r.startable(); i >= 0; i = r.startable() {
+			r.start(i)
 		}
-		if r.failure = r.settle(i); r.failure != nil {
-			r.cancel(r.failure) // and wait for the others
-			continue
+		if r.under == 0 {
+			return
 		}
-		under = r.start(progress, under)
+		r.take(<-r.ended)
 	}
 }
 
-// start starts the calls that wait for nothing any more, as many as may be under way, and returns how many are.
-func (r *run) start(progress []int8, under int) int {
-	for i, s := range r.of.steps {
-		if under >= r.of.parallel {
-			break
-		}
-		if progress[i] == waiting && canStart(s, progress) {
-			progress[i] = running
-			under++
-			go r.carryOut(i)
-		}
+// startable returns a call that waits for nothing any more, while more may be under way; else -1.
+func (r *run) startable() int {
+	if r.failure != nil || r.open >= r.of.parallel {
+		return -1
 	}
-	return under
+	return slices.IndexFunc(r.of.steps, func(s *step) bool {
+		return r.calls[s.index].at == waiting && !slices.ContainsFunc(s.after, func(j int) bool { return r.calls[j].at != done })
+	})
 }
 
-// canStart says whether all that a call needs is there.
-func canStart(s *step, progress []int8) bool {
-	for _, j := range s.after {
-		if progress[j] != done {
-			return false
-		}
-	}
-	return true
-}
-
-// carryOut makes a call, if it is to be made.
-func (r *run) carryOut(i int) {
-	s, res := r.of.steps[i], &r.results[i]
-	res.began = time.Now()
-	defer func() {
-		if v := recover(); v != nil {
-			res.err = r.panicked(v)
-		}
-		if res.err != nil {
-			res.state = broken
-		}
-		res.took = time.Since(res.began)
-		r.ended <- i
-	}()
+// start begins a call, if it is to be made.
+func (r *run) start(i int) {
+	s, res, p := r.of.steps[i], &r.results[i], &r.calls[i]
+	p.at, res.began = running, time.Now()
+	r.open++
+	wanted, err := r.look(s, p)
 	switch {
-	case !s.Wanted(r.own):
+	case err != nil:
+		res.err = err
+	case !wanted:
 		res.state = skipped
-	case s.each != nil:
-		r.loop(s, res)
+	case p.loop != nil:
+		r.turns(s)
+		return
 	default:
-		res.sent = make([]*filter.Exchange, 1)
-		res.part, res.err = r.one(r.ctx, s, r.own, nil, &res.sent[0])
+		if res.err = r.send(r.ctx, s, 0); res.err == nil {
+			return
+		}
 	}
+	r.finish(s)
 }
 
-// one makes one request, and takes its answer. At is the exchange whose values the request has; sent learns of the request's own.
-func (r *run) one(ctx context.Context, s *step, at *filter.Exchange, left *room, sent **filter.Exchange) (p part, err error) {
+// look says whether a call is to be made. Where it is a loop, it readies that.
+func (r *run) look(s *step, p *progress) (wanted bool, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = r.panicked(v)
 		}
 	}()
-	values := make([]any, len(s.sets))
-	for k, lookup := range s.sets {
-		values[k], _ = lookup(at)
+	if !s.Wanted(r.own) {
+		return false, nil
 	}
+	if s.each != nil {
+		p.loop, err = r.newLoop(s)
+	}
+	return true, err
+}
+
+// send makes a request of a call, and a goroutine that sends it. Its error is why there is none.
+func (r *run) send(ctx context.Context, s *step, element int) (err error) {
 	limited := s.Limit(ctx, r.due, r.of.late)
-	req, err := s.Request(limited, at)
-	if err != nil {
-		limited.End()
-		return part{}, s.unable(err)
+	defer func() {
+		if v := recover(); v != nil {
+			err = r.panicked(v)
+		}
+		if err != nil {
+			limited.End()
+		}
+	}()
+	q := &request{step: s, element: element, limited: limited, values: make([]any, len(s.sets))}
+	for k, lookup := range s.sets {
+		q.values[k], _ = lookup(r.own)
 	}
-	child := r.own.Child(req)
-	child.Span = r.own.Span.Child("call " + s.name)
-	*sent = child
-	defer func() { r.trace(s, child, err) }()
-	return r.fetch(s, &request{Exchange: child, limited: limited, values: values, left: left})
+	req, err := s.Request(limited, r.own)
+	if err != nil {
+		return s.unable(err)
+	}
+	q.Exchange = r.own.Child(req)
+	q.Span = r.own.Span.Child("call " + s.name)
+	if l := r.calls[s.index].loop; l != nil {
+		q.left = &l.left
+	}
+	r.under++
+	go r.carryOut(q) // ends with its context
+	return nil
+}
+
+// carryOut sends a request, and takes the answer.
+func (r *run) carryOut(q *request) {
+	defer func() {
+		if v := recover(); v != nil {
+			q.err = r.panicked(v)
+			q.limited.End()
+		}
+		r.trace(q)
+		r.ended <- q
+	}()
+	q.part, q.err = r.fetch(q)
+}
+
+// take takes what a request has brought.
+func (r *run) take(q *request) {
+	r.under--
+	r.tried = append(r.tried, q.Attempts...)
+	if q.Upstream != "" {
+		r.last = q.Upstream
+	}
+	s := q.step
+	switch l := r.calls[s.index].loop; {
+	case r.failure != nil: // which the others have been told
+		q.close()
+	case l != nil:
+		l.under--
+		l.put(s, q.element, q.part, q.err)
+		r.turns(s)
+	default:
+		r.results[s.index].part, r.results[s.index].err = q.part, q.err
+		r.finish(s)
+	}
+}
+
+// finish ends a call.
+func (r *run) finish(s *step) {
+	res := &r.results[s.index]
+	if res.err != nil {
+		res.state = broken
+	}
+	res.took = time.Since(res.began)
+	r.calls[s.index].at = done
+	r.open--
+	if r.failure = r.settle(s.index); r.failure != nil {
+		r.cancel(r.failure) // and wait for the others
+	}
 }
 
 // settle takes note of what a call has brought. Its error is why there is no answer.
@@ -266,14 +329,13 @@ func (r *run) end() {
 	r.cancel(context.Canceled)
 	<-r.over
 	for i := range r.results {
-		if rest := r.results[i].rest; rest != nil {
-			_ = rest.Close()
-		}
+		r.results[i].close()
 	}
 	r.own.Release()
 }
 
+// panicked is the failure of what panics.
 func (r *run) panicked(v any) error {
-	r.of.log.Error("panic while composing an answer", "request_id", r.own.ID, "route", r.own.Route.Name, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	r.of.log.Error("panic while composing an answer", "request_id", r.id, "route", r.of.route, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 	return filter.Reject(filter.InternalError, "").Because(fmt.Errorf("panic: %v", v))
 }

@@ -3,7 +3,6 @@ package aggregate
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,13 +16,8 @@ import (
 )
 
 // write writes the answer, as far as it is there, and waits for the rest.
-func (m *composition) write(ctx context.Context, w *bufio.Writer, r *run) error {
-	switch {
-	case m.kind == "jq" || m.kind == "cel":
-		return m.writeComputed(ctx, w, r)
-	case m.merges:
-		return m.writeMerged(w, r)
-	case m.format == "json":
+func (m *composition) write(w *bufio.Writer, r *run) error {
+	if m.format == "json" {
 		return m.writeObject(w, r)
 	}
 	return m.writeEach(w, r)
