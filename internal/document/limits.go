@@ -13,6 +13,9 @@ type Limits struct {
 	Size  int64 // bytes, 10 MiB by default
 	Depth int   // how deep objects and lists may nest, 512 by default and at most 10,000
 	Held  int64 // bytes of one text or number, and of the names of all objects that are open, Size by default: what is held of a stream
+
+	// Spend is told by Read of about so many bytes which the values take in memory that it makes. An error from it ends the reading. Nil: nobody is told.
+	Spend func(bytes int64) error
 }
 
 // maxDepth is what jsontext can do.
@@ -78,11 +81,12 @@ type scanner struct {
 	depth int
 	names int64   // bytes of the names of all open objects
 	open  []int64 // the same, by depth
+	spender
 }
 
 func newScanner(r io.Reader, l Limits) *scanner {
 	l = l.orDefault()
-	s := &scanner{src: bounded{r: r, size: l.Size, held: l.Held}, depth: l.Depth}
+	s := &scanner{src: bounded{r: r, size: l.Size, held: l.Held}, depth: l.Depth, spender: spender{spend: l.Spend}}
 	s.dec = jsontext.NewDecoder(&s.src)
 	s.src.dec = s.dec
 	return s

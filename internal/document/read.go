@@ -15,7 +15,10 @@ func Read(r io.Reader, l Limits) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return v, s.end()
+	if err := s.end(); err != nil {
+		return v, err
+	}
+	return v, s.settle()
 }
 
 func (s *scanner) value() (any, error) {
@@ -29,7 +32,11 @@ func (s *scanner) value() (any, error) {
 	case '[':
 		return s.list()
 	}
-	return scalar(k, raw)
+	v, err := scalar(k, raw)
+	if err == nil {
+		err = s.add(scalarSize(v, len(raw)))
+	}
+	return v, err
 }
 
 // scalar makes a value of a token's raw form.
@@ -68,6 +75,9 @@ func plain(raw []byte) bool {
 
 func (s *scanner) object() (any, error) {
 	m := map[string]any{}
+	if err := s.add(mapHead); err != nil {
+		return nil, err
+	}
 	for s.dec.PeekKind() != '}' {
 		_, raw, err := s.next()
 		if err != nil {
@@ -80,6 +90,9 @@ func (s *scanner) object() (any, error) {
 		if m[name], err = s.value(); err != nil {
 			return nil, err
 		}
+		if err := s.add(growth(len(m)) + textSize(len(name))); err != nil {
+			return nil, err
+		}
 	}
 	_, _, err := s.next()
 	return m, err
@@ -87,12 +100,19 @@ func (s *scanner) object() (any, error) {
 
 func (s *scanner) list() (any, error) {
 	list := []any{}
+	if err := s.add(listHead); err != nil {
+		return nil, err
+	}
 	for s.dec.PeekKind() != ']' {
 		v, err := s.value()
 		if err != nil {
 			return nil, err
 		}
+		before := cap(list)
 		list = append(list, v)
+		if err := s.add(item * (cap(list) - before)); err != nil {
+			return nil, err
+		}
 	}
 	_, _, err := s.next()
 	return list, err
