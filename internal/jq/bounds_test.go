@@ -275,3 +275,17 @@ func TestNumbersAreComputedAsByTheMachine(t *testing.T) {
 		}
 	}
 }
+
+// TestPartsCount: what is put together by `{…}` and `[…]` is work, too.
+func TestPartsCount(t *testing.T) {
+	for _, source := range []string{`[range(100_000) | {x: .}] | length`, `[range(1000) as $i | [range(1000)]] | length`, `[range(100_000) | {x: .}.x] | length`} {
+		p, err := jq.Compile(strings.ReplaceAll(source, "_", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = p.Within(jq.Bounds{Work: 8 << 20}).Run(t.Context(), nil)
+		if err == nil || !strings.Contains(err.Error(), "makes too much") {
+			t.Errorf("%s: %v", source, err)
+		}
+	}
+}

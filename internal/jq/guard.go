@@ -163,6 +163,7 @@ func (g *guarder) node(node any) {
 		guardIndex(n)
 	case *gojq.Term:
 		guardText(n)
+		guardParts(n)
 	case *gojq.String:
 		for i, q := range n.Queries {
 			if q.Term.Str == nil {
@@ -220,6 +221,19 @@ func guardText(t *gojq.Term) {
 		}
 		*t = gojq.Term{Type: gojq.TermTypeQuery, Query: q, SuffixList: slices.Clone(t.SuffixList)}
 	}
+}
+
+// guardParts counts lists and objects that are put together of parts.
+func guardParts(t *gojq.Term) {
+	switch {
+	case t.Type == gojq.TermTypeArray && t.Array.Query != nil:
+	case t.Type == gojq.TermTypeObject && len(t.Object.KeyVals) > 0:
+	default:
+		return
+	}
+	bare := *t
+	bare.SuffixList = nil
+	*t = gojq.Term{Type: gojq.TermTypeQuery, Query: pipe(term(&bare), call("_cardea_parts")), SuffixList: slices.Clone(t.SuffixList)}
 }
 
 func term(t *gojq.Term) *gojq.Query { return &gojq.Query{Term: t} }

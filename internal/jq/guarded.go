@@ -28,6 +28,7 @@ var guardedCalls = []guarded{
 	{name: "format", native: "format($a)", args: 1, check: writable, after: made},
 	{name: "writable", check: writable},
 	{name: "made", check: func(m *meter, v any, _ []any) error { return m.sum(v) }},
+	{name: "parts", check: func(m *meter, v any, _ []any) error { return m.parts(v) }},
 	{name: "transpose", native: "transpose", check: func(m *meter, v any, _ []any) error { return m.transposed(v) }},
 	{name: "contains", native: "contains($a)", args: 1, check: compares},
 	{name: "inside", native: "inside($a)", args: 1, check: compares},

@@ -22,6 +22,7 @@ const (
 	largeIndex  = 100_000     // from which on it counts as a list that is made
 	itemSize    = 16          // of an element in memory
 	fieldSize   = 48          // of a field in memory
+	objectSize  = 288         // of an object in memory, apart from its fields
 )
 
 // boundError is a bound that was reached.
@@ -81,6 +82,17 @@ func (m *meter) sum(parts ...any) error {
 		}
 	}
 	return m.made(memory)
+}
+
+// parts counts a list or an object that a program has put together.
+func (m *meter) parts(v any) error {
+	switch v := v.(type) {
+	case []any:
+		return m.made(int64(len(v)) * itemSize)
+	case map[string]any:
+		return m.made(objectSize + int64(len(v))*fieldSize)
+	}
+	return nil
 }
 
 func (m *meter) product(l, r any) error {
