@@ -126,18 +126,18 @@ func FieldValue(s string) string {
 }
 
 // ReadBody reads the JSON that a client has sent; nil: nothing. Its errors are for the client.
-func ReadBody(r *http.Request, most int64) (any, error) {
+func ReadBody(r *http.Request, l document.Limits) (any, error) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}
-	if r.ContentLength > most {
+	if r.ContentLength > l.Size {
 		return nil, filter.Reject(filter.BodyTooLarge, "")
 	}
-	v, err := document.Read(r.Body, document.Limits{Size: most})
+	v, err := document.Read(r.Body, l)
 	var wrong *document.Error
 	switch {
 	case errors.As(err, &wrong) && wrong.Kind == document.TooLarge:
-		return nil, filter.Reject(filter.BodyTooLarge, "")
+		return nil, filter.Reject(filter.BodyTooLarge, "").Because(err)
 	case wrong != nil:
 		return nil, filter.Reject(filter.BadRequest, "The body is not JSON: %s.", wrong.Error())
 	case err != nil:

@@ -12,6 +12,7 @@ import (
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/call"
+	"cardea.dev/cardea/internal/document"
 	"cardea.dev/cardea/target"
 )
 
@@ -36,6 +37,8 @@ type aggregate struct {
 	timing           bool // Server-Timing tells how long calls took
 	usesBody         bool
 	maxPart, maxBody int64
+	maxMemory        int64
+	tooLong, full    error // why answers are not held: they are longer than maxPart, or there is no memory left
 	parallel         int
 
 	metrics *metrics
@@ -51,9 +54,10 @@ type field struct {
 func build(env *filter.Env, c *Config) (target.Target, error) {
 	a := &aggregate{
 		route: env.Route.Name, timeout: c.Timeout.Std(), begin: c.Begin, errors: c.Errors, own: c.FailureStatus == "upstream", cookies: c.Cookies == "pass", timing: c.ServerTiming,
-		maxPart: int64(c.MaxPart), maxBody: int64(c.MaxBody), parallel: c.Parallel, at: filter.NewSlot[scope](env), log: env.Log,
+		maxPart: int64(c.MaxPart), maxBody: int64(c.MaxBody), maxMemory: int64(c.MaxMemory), parallel: c.Parallel, at: filter.NewSlot[scope](env), log: env.Log,
 	}
 	a.late = filter.Reject(filter.UpstreamTimeout, "").Because(fmt.Errorf("the calls together took longer than %s", a.timeout))
+	a.tooLong, a.full = longError(a.maxPart), fullError(a.maxMemory)
 	p := &planner{env: env, at: a.at}
 	var err error
 	if a.steps, err = p.plan(c); err != nil {
@@ -78,6 +82,7 @@ func build(env *filter.Env, c *Config) (target.Target, error) {
 	}
 	for _, s := range a.steps {
 		s.kept = s.needed || s.each != nil || a.composed.whole()
+		s.written = !s.hide && !a.composed.computes()
 	}
 	a.usesBody, a.depends = p.uses, p.depends
 	switch {
@@ -94,14 +99,15 @@ func build(env *filter.Env, c *Config) (target.Target, error) {
 
 // Serve makes the calls and answers with what they bring.
 func (a *aggregate) Serve(ex *filter.Exchange) (*http.Response, error) {
-	var given any
+	r := newRun(a, ex)
 	if a.usesBody {
 		var err error
-		if given, err = call.ReadBody(ex.Request, a.maxBody); err != nil {
+		if r.body, err = call.ReadBody(ex.Request, document.Limits{Size: a.maxBody, Spend: r.memory.take}); err != nil {
+			r.cancel(err)
+			r.own.Release()
 			return nil, err
 		}
 	}
-	r := newRun(a, ex, given)
 	go r.conduct() // ends with the calls, which end with the context
 	if err := r.wait(); err != nil {
 		r.end()

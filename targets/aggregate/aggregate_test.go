@@ -109,3 +109,36 @@ func TestIdenticalCallsAreMadeOnce(t *testing.T) {
 		t.Errorf("%d %s, after %d requests", resp.StatusCode, got, asked.Load())
 	}
 }
+
+// TestIdenticalLongCallsAreMadeOnce: those that are held, and those that others wait for, up to max_part.
+func TestIdenticalLongCallsAreMadeOnce(t *testing.T) {
+	var asked atomic.Int64
+	element := `"` + strings.Repeat("x", 1000) + `"`
+	long := "[" + strings.Repeat(element+",", 299) + element + "]"
+	upstreams := services(t, map[string]http.HandlerFunc{
+		"u":    func(w http.ResponseWriter, r *http.Request) { asked.Add(1); says(long)(w, r) },
+		"echo": echo,
+	})
+	for name, test := range map[string]struct {
+		aggregate, want string
+		times           int64
+	}{
+		"all are held":            {`{x: u/x, y: u/x, n: {call: 'echo/{size(x)}/{size(y)}', pick: [asked]}}`, `{"x":L,"y":L,"n":{"asked":"GET /300/300"}}`, 1},
+		"one later":               {`{x: u/x, y: {call: u/x, when: size(x) > 0}}`, `{"x":L,"y":L}`, 1},
+		"one is edited":           {`{x: {call: u/x, hide: true}, y: {call: u/x, pick: ['[0]']}, n: {call: 'echo/{size(x)}', pick: [asked]}}`, `{"y":[` + element + `],"n":{"asked":"GET /300"}}`, 1},
+		"they pass through":       {`{x: u/x, y: u/x, z: u/x}`, `{"x":L,"y":L,"z":L}`, 1},
+		"longer than is held":     {`{x: u/x, y: u/x, max_part: 100KiB}`, `{"x":L,"y":L}`, 2},
+		"more than memory":        {`{x: u/x, y: u/x, max_memory: 256KiB}`, `{"x":L,"y":L}`, 2},
+		"the turns of a loop":     {`{x: {each: '[1, 1, 1, 1]', call: 'u/x'}}`, `{"x":[L,L,L,L]}`, 1},
+		"others are not the same": {`{x: u/x, y: u/y, z: {call: u/x, headers: {x-other: "1"}}}`, `{"x":L,"y":L,"z":L}`, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := gatewaytest.New(t, upstreams+"routes:\n  - match: /\n    aggregate: "+test.aggregate+"\n")
+			asked.Store(0)
+			resp, got := g.Get("/")
+			if want := strings.ReplaceAll(test.want, "L", long); resp.StatusCode != 200 || got != want || asked.Load() != test.times {
+				t.Errorf("%d %.300s, after %d requests", resp.StatusCode, got, asked.Load())
+			}
+		})
+	}
+}

@@ -24,7 +24,7 @@ func (r *run) answer(ex *filter.Exchange) (*http.Response, error) {
 	resp := &http.Response{StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Request: ex.Request, Body: http.NoBody}
 	pending := r.pending() // what ends from here on may be missing in the head
 	r.setHeader(ex, resp.Header)
-	if pending || r.isLong() {
+	if pending || r.isLong() || !r.fits() {
 		r.stream(ex, resp, pending)
 		return resp, nil
 	}
@@ -52,7 +52,7 @@ func (r *run) assemble(ex *filter.Exchange) ([]byte, error) {
 		return m.merge(r)
 	}
 	var b bytes.Buffer
-	b.Grow(r.size())
+	b.Grow(int(r.size()))
 	err := m.write(bufio.NewWriterSize(&b, 512), r)
 	return b.Bytes(), err
 }
@@ -72,13 +72,16 @@ func (r *run) isLong() bool {
 	return slices.ContainsFunc(r.results, func(res result) bool { return res.rest != nil })
 }
 
+// fits says whether there is memory for an answer in one piece. What is computed or merged has taken its own.
+func (r *run) fits() bool { return r.of.composed.whole() || r.memory.take(r.size()) == nil }
+
 // size is about how long an answer is that is there.
-func (r *run) size() int {
+func (r *run) size() int64 {
 	n := 64
 	for i := range r.results {
 		n += len(r.results[i].raw) + len(r.of.steps[i].key) + 8
 	}
-	return n
+	return int64(n)
 }
 
 // tag gives the answer an ETag. It says whether the client has that already.

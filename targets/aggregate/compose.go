@@ -115,6 +115,9 @@ func (m *composition) compute(ex *filter.Exchange, r *run) ([]byte, error) {
 		return nil, notComposed(err)
 	}
 	b, err := document.Append(nil, out)
+	if err == nil {
+		err = r.memory.take(int64(cap(b)))
+	}
 	if err != nil {
 		return nil, notComposed(err)
 	}
@@ -135,7 +138,8 @@ func (m *composition) evaluate(ex *filter.Exchange, r *run) (any, error) {
 			input[s.name] = res.value
 		}
 	}
-	outputs, err := m.jq.Run(r.ctx, input)
+	left := max(r.memory.left.Load(), 1)
+	outputs, err := m.jq.Within(jq.Bounds{Size: min(left, 10<<20), Work: left}).Run(r.ctx, input)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +156,7 @@ func notComposed(cause error) error {
 
 // merge puts fields side by side, or lists one after the other.
 func (m *composition) merge(r *run) ([]byte, error) {
-	all := &merged{collisions: m.collisions, at: map[string]int{}}
+	all := &merged{collisions: m.collisions, at: map[string]int{}, memory: &r.memory}
 	for i, s := range r.of.steps {
 		res := &r.results[i]
 		if s.hide || !res.shown() {
@@ -173,5 +177,9 @@ func (m *composition) merge(r *run) ([]byte, error) {
 			return nil, notComposed(err)
 		}
 	}
-	return all.bytes()
+	b, err := all.bytes()
+	if err != nil {
+		return nil, notComposed(err)
+	}
+	return b, nil
 }

@@ -59,6 +59,11 @@ type Config struct {
 	// pass through. By default 10MiB.
 	MaxPart config.Size `yaml:"max_part" min:"1KiB"`
 
+	// MaxMemory is how much memory one request may take for what it holds: the client's body as calls use it, answers as they came and, where they are looked
+	// into, what they are once read, which is 3 to 20 times as much; and what is made of them. A call that would need more fails, and where the answer
+	// itself would, it is 502. By default 64MiB.
+	MaxMemory config.Size `yaml:"max_memory" min:"256KiB"`
+
 	// MaxBody is how long the client's body may be, where calls use it as `body`. By default 1MiB.
 	MaxBody config.Size `yaml:"max_body"`
 
@@ -69,7 +74,7 @@ type Config struct {
 // Default sets the defaults.
 func (c *Config) Default() {
 	c.Timeout, c.Format, c.FailureStatus, c.Cookies = config.Duration(30*time.Second), "json", "gateway", "drop"
-	c.MaxPart, c.MaxBody, c.Parallel = 10<<20, 1<<20, 16
+	c.MaxPart, c.MaxMemory, c.MaxBody, c.Parallel = 10<<20, 64<<20, 1<<20, 16
 }
 
 // Validate checks what does not go together.

@@ -38,7 +38,7 @@ func (r *run) turns(s *step) {
 		k := l.next
 		l.next++
 		r.at.as, r.at.item = s.each.as, l.list[k]
-		if err := r.send(l.ctx, s, k); err != nil {
+		if err := r.request(l.ctx, s, k); err != nil {
 			l.put(s, k, part{}, err)
 		} else {
 			l.under++
@@ -50,9 +50,10 @@ func (r *run) turns(s *step) {
 	}
 	res := &r.results[s.index]
 	if res.err = context.Cause(l.ctx); res.err == nil {
-		res.part = joined(s, l.parts, l.errs)
+		res.part, res.err = r.joined(s, l)
 	}
 	l.cancel(nil)
+	l.parts = nil // they are in the list
 	r.finish(s)
 }
 
@@ -80,12 +81,17 @@ func (e *each) list(ex *filter.Exchange) ([]any, error) {
 }
 
 // joined is the list of the answers of a loop. What stands in for the call stands in for each that failed.
-func joined(s *step, parts []part, errs []error) part {
+func (r *run) joined(s *step, l *loop) (all part, err error) {
+	parts, errs := l.parts, l.errs
 	size := 2
 	for k := range parts {
 		size += len(parts[k].raw) + len(s.standIn) + 5
 	}
-	all := part{status: http.StatusOK, raw: append(make([]byte, 0, size), '['), there: true}
+	all = part{status: http.StatusOK, there: true, taken: int64(size)}
+	if all.raw, err = r.memory.buffer(all.taken); err != nil {
+		return part{}, err
+	}
+	all.raw = append(all.raw, '[')
 	list := make([]any, len(parts))
 	for k := range parts {
 		if errs[k] != nil {
@@ -98,10 +104,11 @@ func joined(s *step, parts []part, errs []error) part {
 		all.raw = append(all.raw, parts[k].text()...)
 		list[k] = parts[k].value
 		all.heads = append(all.heads, parts[k].heads...)
+		r.memory.give(parts[k].taken)
 	}
 	all.raw = append(all.raw, ']')
 	if s.needed {
 		all.value = list
 	}
-	return all
+	return all, nil
 }

@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
 	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -27,6 +25,7 @@ const endless = 1 << 62
 // part is an answer of a call, or what has come of it.
 type part struct {
 	raw    []byte        // JSON, checked; nil is null
+	taken  int64         // of the memory of the request, for raw alone
 	rest   io.ReadCloser // of a long one, in the place of raw: checked while it is read
 	status int
 	heads  []http.Header // of the answer, or of those of a loop
@@ -58,50 +57,54 @@ type request struct {
 	step    *step
 	element int // of a loop
 	limited *call.Limited
-	values  []any // of the edits
-	left    *room // nil: a part has all room that parts have
+	values  []any    // of the edits
+	left    *room    // nil: a part has all room that parts have
+	memory  *memory  // of the run
+	spent   int64    // of it, for the body, the head and the value
+	from    *fetched // the answer that is shared with others; nil: it is for this one alone
+	first   bool     // it is for this one to send
 }
 
-// fetched is an answer as it came, which several calls may want.
-type fetched struct {
-	done   chan struct{}
-	asked  http.Header // the fields of the request
-	raw    []byte
-	more   io.ReadCloser // what follows raw in a long answer; nil: raw is the whole
-	status int
-	header http.Header
-	err    error
-	cut    bool // whoever asked had no more time, or had left
+// take takes memory, which the request gives back if it fails.
+func (q *request) take(n int64) error {
+	err := q.memory.take(n)
+	if err == nil {
+		q.spent += n
+	}
+	return err
+}
+
+// give gives memory back.
+func (q *request) give(n int64) {
+	q.memory.give(n)
+	q.spent -= n
 }
 
 // fetch sends the request, and takes the answer as the plan wants it.
 func (r *run) fetch(q *request) (part, error) {
 	s := q.step
-	f := r.ask(s, q)
+	f := r.ask(q)
+	q.give(q.spent) // its body was sent
 	if f.err != nil {
-		q.limited.End()
 		return part{}, f.err
 	}
-	p := part{status: f.status, heads: []http.Header{f.header}, there: true}
-	if f.more == nil {
-		q.limited.End()
-		return r.whole(s, q, p, f.raw, nil)
+	if err := q.take(headSize(f.header)); err != nil {
+		f.close()
+		return part{}, err
 	}
-	src := io.MultiReader(bytes.NewReader(f.raw), f.more)
-	if s.kept {
-		p, err := r.whole(s, q, p, nil, src)
-		_ = f.more.Close()
-		if cause := context.Cause(q.limited); err != nil && cause != nil {
+	p := part{status: f.status, heads: []http.Header{f.header}, there: true}
+	if f.more == nil || s.kept {
+		p, err := r.whole(q, p, f)
+		if cause := context.Cause(q.limited); err != nil && f.more != nil && cause != nil {
 			err = cause
 		}
-		q.limited.End()
+		f.close()
 		return p, err
 	}
-	checked := s.checked(q, src, document.Limits{Size: endless, Held: r.of.maxPart})
-	begin, err := readUpTo(checked, spool/2, -1) // what is wrong with its beginning is found while there is time to say so
+	checked := r.checked(q, f.reader(), endless)
+	begin, err := readUpTo(checked, spool/2) // what is wrong with its beginning is found while there is time to say so
 	if err != nil && err != io.EOF {
-		_ = f.more.Close()
-		q.limited.End()
+		f.close()
 		return part{}, broken502(q.limited, err)
 	}
 	q.limited.Lift() // from here on the client's pace counts, and the upstream's time between bytes
@@ -110,44 +113,59 @@ func (r *run) fetch(q *request) (part, error) {
 }
 
 // checked is the answer of a call as it is passed on: edited, and known to be JSON as far as it is read.
-func (s *step) checked(q *request, src io.Reader, limits document.Limits) io.Reader {
-	if s.editor != nil {
-		return s.editor.Reader(src, limits, q.values)
+func (r *run) checked(q *request, src io.Reader, most int64) io.Reader {
+	limits := document.Limits{Size: most, Held: max(spool, min(r.of.maxPart, r.memory.left.Load()/4))}
+	if q.step.editor != nil {
+		return q.step.editor.Reader(src, limits, q.values)
 	}
 	limits.Depth = 10_000 // as deep as jsontext.Value.IsValid goes
 	return document.Check(src, limits)
 }
 
-// whole takes an answer that is held as a whole, whose bytes are there, or come from src.
-func (r *run) whole(s *step, q *request, p part, raw []byte, src io.Reader) (_ part, err error) {
-	if src != nil || s.editor != nil {
-		if src == nil {
-			src = bytes.NewReader(raw)
+// whole takes an answer that is held as a whole.
+func (r *run) whole(q *request, p part, f *fetched) (_ part, err error) {
+	s, raw := q.step, f.raw
+	switch {
+	case s.editor != nil:
+		most := int64(endless)
+		if s.kept {
+			most = r.of.maxPart
 		}
-		if raw, err = io.ReadAll(q.left.bound(s.checked(q, src, document.Limits{Size: r.of.maxPart}))); err != nil {
-			return part{}, err
+		raw, err = r.memory.fill(nil, q.left.bound(r.checked(q, f.reader(), most)), endless)
+		if p.taken = int64(cap(raw)); err == io.EOF {
+			err = nil
 		}
-	} else if err := q.left.take(len(raw)); err != nil {
-		return part{}, err
-	} else if err := r.valid(s, q, raw); err != nil {
+		r.memory.give(f.taken)
+	case f.more != nil:
+		err, p.taken = f.full, f.taken
+	default:
+		p.taken = f.taken
+		if err = q.left.take(len(raw)); err == nil {
+			err = r.valid(q, raw)
+		}
+	}
+	if err == nil && s.needed {
+		p.value, err = document.Read(bytes.NewReader(raw), document.Limits{Size: r.of.maxPart, Spend: q.take})
+	}
+	if err != nil {
+		r.memory.give(p.taken)
 		return part{}, err
 	}
-	if s.needed {
-		if p.value, err = document.Read(bytes.NewReader(raw), document.Limits{Size: r.of.maxPart}); err != nil {
-			return part{}, err // bytes that are no JSON must not get into the answer
-		}
+	if p.raw = bytes.TrimSpace(raw); !s.written {
+		r.memory.give(p.taken)
+		p.raw, p.taken = nil, 0
 	}
-	p.raw = bytes.TrimSpace(raw)
 	return p, nil
 }
 
 // valid says what is wrong with an answer whose bytes are there. Those that are looked into are checked then.
-func (r *run) valid(s *step, q *request, raw []byte) error {
+func (r *run) valid(q *request, raw []byte) error {
+	s := q.step
 	tooLong := s.kept && int64(len(raw)) > r.of.maxPart
 	if s.needed || !tooLong && jsontext.Value(raw).IsValid() {
 		return nil
 	}
-	if _, err := io.Copy(io.Discard, s.checked(q, bytes.NewReader(raw), document.Limits{Size: r.of.maxPart})); err != nil {
+	if _, err := io.Copy(io.Discard, r.checked(q, bytes.NewReader(raw), r.of.maxPart)); err != nil {
 		return err
 	}
 	return &call.FormatError{Reason: "the answer is not JSON"}
@@ -185,92 +203,6 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ask sends a request, or waits for one that is the same. A long answer, and one that failed for want of time, is each call's own.
-func (r *run) ask(s *step, q *request) *fetched {
-	if !s.shares || q.Request.Body != http.NoBody {
-		f := &fetched{}
-		f.send(s, q)
-		return f
-	}
-	key := s.Upstream.Name() + " " + q.Request.URL.RequestURI()
-	r.mu.Lock()
-	f := r.shared[key]
-	mine := f == nil || !maps.EqualFunc(f.asked, q.Request.Header, slices.Equal)
-	if mine {
-		f = &fetched{done: make(chan struct{}), asked: q.Request.Header}
-		if r.shared == nil {
-			r.shared = map[string]*fetched{}
-		}
-		r.shared[key] = f
-	}
-	r.mu.Unlock()
-	if mine {
-		defer close(f.done)
-		f.send(s, q)
-		return f
-	}
-	select {
-	case <-f.done:
-	case <-q.limited.Done():
-		return &fetched{err: context.Cause(q.limited)}
-	}
-	if f.more != nil || f.cut {
-		f = &fetched{}
-		f.send(s, q)
-	}
-	return f
-}
-
-var errUnsent = errors.New("the request could not be sent")
-
-// send sends the request, and reads the beginning of the answer, or all of a short one.
-func (f *fetched) send(s *step, q *request) {
-	f.err = errUnsent // where it panics, nobody must take the answer for an empty one
-	resp, err := s.Send(q.Exchange)
-	if err != nil {
-		f.err, f.cut = err, q.limited.Err() != nil
-		return
-	}
-	f.status, f.header = resp.StatusCode, resp.Header
-	body, err := call.JSON(resp)
-	if err != nil || body == nil {
-		_ = resp.Body.Close()
-		f.raw, f.err = []byte("null"), err
-		return
-	}
-	f.raw, err = readUpTo(body, spool, resp.ContentLength)
-	if f.err = nil; err == nil {
-		f.more = &closing{body, resp.Body}
-		return
-	}
-	_ = resp.Body.Close()
-	if err != io.EOF {
-		f.err, f.cut = broken502(q.limited, err), q.limited.Err() != nil
-	}
-}
-
-// readUpTo reads so much at most. It ends with io.EOF where that was all.
-func readUpTo(r io.Reader, most int, likely int64) ([]byte, error) {
-	size := 4 << 10
-	if likely >= 0 && likely < int64(most) {
-		size = int(likely) + 1
-	}
-	b := make([]byte, 0, size)
-	for {
-		if len(b) == cap(b) {
-			if len(b) >= most {
-				return b, nil
-			}
-			b = slices.Grow(b, min(max(len(b), 4<<10), most-len(b)))
-		}
-		n, err := r.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		if err != nil {
-			return b, err
-		}
-	}
-}
-
 // broken502 is why the rest of an answer does not come.
 func broken502(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
@@ -283,15 +215,6 @@ func broken502(ctx context.Context, err error) error {
 	}
 	return filter.Reject(filter.UpstreamReset, "").Because(err)
 }
-
-// closing is a reader over what is to be closed.
-type closing struct {
-	io.Reader
-	body io.Closer
-}
-
-// Close closes it.
-func (c *closing) Close() error { return c.body.Close() }
 
 // long is an answer that is passed on while it comes.
 type long struct {

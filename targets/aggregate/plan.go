@@ -28,6 +28,7 @@ type step struct {
 	after    []int // indexes of the calls whose answers it needs
 	needed   bool  // its answer is looked into
 	kept     bool  // its answer is held as a whole, however long
+	written  bool  // its bytes have a place in the answer
 	told     bool  // a field of the head tells of it
 	shares   bool  // another call, or another turn of its loop, may ask for the same
 	editor   *document.Editor

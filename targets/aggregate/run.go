@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"sync"
 	"time"
 
 	"cardea.dev/cardea/filter"
@@ -26,10 +25,12 @@ type run struct {
 	body     any    // of the client
 	boundary string // of a multipart answer
 
-	calls []progress    // the conductor's
-	under int           // how many requests are under way, for the conductor
-	open  int           // how many calls are, for the conductor
-	ended chan *request // those whose goroutine has ended, for the conductor
+	// The conductor's own.
+	calls []progress
+	open  int           // how many calls are under way
+	under int           // how many requests are
+	begun []*request    // those that have no goroutine yet
+	ended chan *request // those whose goroutine has ended
 
 	results []result
 	came    chan int      // calls that have a place in the answer and whose result is there; closed at the end
@@ -39,8 +40,8 @@ type run struct {
 	tried   []filter.Attempt
 	last    string // the upstream of the last request
 
-	mu     sync.Mutex
-	shared map[string]*fetched // by request, of those that may be made once for all
+	memory memory
+	shared map[string]*fetched // by request, of those that may be made once for all; the conductor's
 }
 
 // scope is what expressions see: the run, and the element of a loop.
@@ -81,12 +82,14 @@ const (
 	done
 )
 
-func newRun(a *aggregate, ex *filter.Exchange, body any) *run {
+func newRun(a *aggregate, ex *filter.Exchange) *run {
 	n := len(a.steps)
 	r := &run{
-		of: a, id: ex.ID, body: body, calls: make([]progress, n), results: make([]result, n), ended: make(chan *request, n), came: make(chan int, n), over: make(chan struct{}),
+		of: a, id: ex.ID, calls: make([]progress, n), results: make([]result, n), ended: make(chan *request, n), came: make(chan int, n), over: make(chan struct{}),
 		began: time.Now(),
 	}
+	r.memory.full = a.full
+	r.memory.left.Store(a.maxMemory)
 	if a.timeout > 0 {
 		r.due = r.began.Add(a.timeout)
 	}
@@ -108,6 +111,11 @@ func (r *run) conduct() {
 		for i := r.startable(); i >= 0; i = r.startable() {
 			r.start(i)
 		}
+		for _, q := range r.begun { // all that begin at once have found those that are the same
+			go r.carryOut(q) // ends with its context
+		}
+		clear(r.begun)
+		r.begun = r.begun[:0]
 		if r.under == 0 {
 			return
 		}
@@ -140,7 +148,7 @@ func (r *run) start(i int) {
 		r.turns(s)
 		return
 	default:
-		if res.err = r.send(r.ctx, s, 0); res.err == nil {
+		if res.err = r.request(r.ctx, s, 0); res.err == nil {
 			return
 		}
 	}
@@ -163,8 +171,8 @@ func (r *run) look(s *step, p *progress) (wanted bool, err error) {
 	return true, err
 }
 
-// send makes a request of a call, and a goroutine that sends it. Its error is why there is none.
-func (r *run) send(ctx context.Context, s *step, element int) (err error) {
+// request makes a request of a call, which conduct then sends. Its error is why there is none.
+func (r *run) request(ctx context.Context, s *step, element int) (err error) {
 	limited := s.Limit(ctx, r.due, r.of.late)
 	defer func() {
 		if v := recover(); v != nil {
@@ -174,7 +182,7 @@ func (r *run) send(ctx context.Context, s *step, element int) (err error) {
 			limited.End()
 		}
 	}()
-	q := &request{step: s, element: element, limited: limited, values: make([]any, len(s.sets))}
+	q := &request{step: s, element: element, limited: limited, values: make([]any, len(s.sets)), memory: &r.memory}
 	for k, lookup := range s.sets {
 		q.values[k], _ = lookup(r.own)
 	}
@@ -182,13 +190,17 @@ func (r *run) send(ctx context.Context, s *step, element int) (err error) {
 	if err != nil {
 		return s.unable(err)
 	}
+	if err := q.take(req.ContentLength); err != nil {
+		return err
+	}
 	q.Exchange = r.own.Child(req)
 	q.Span = r.own.Span.Child("call " + s.name)
 	if l := r.calls[s.index].loop; l != nil {
 		q.left = &l.left
 	}
+	r.share(q)
 	r.under++
-	go r.carryOut(q) // ends with its context
+	r.begun = append(r.begun, q)
 	return nil
 }
 
@@ -197,6 +209,11 @@ func (r *run) carryOut(q *request) {
 	defer func() {
 		if v := recover(); v != nil {
 			q.err = r.panicked(v)
+		}
+		if q.err != nil {
+			q.give(q.spent)
+		}
+		if q.err != nil || q.rest == nil {
 			q.limited.End()
 		}
 		r.trace(q)

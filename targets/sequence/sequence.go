@@ -15,6 +15,7 @@ import (
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/call"
+	"cardea.dev/cardea/internal/document"
 	"cardea.dev/cardea/internal/jq"
 	"cardea.dev/cardea/internal/pathtemplate"
 	"cardea.dev/cardea/target"
@@ -136,7 +137,7 @@ var (
 // Serve makes the calls one after the other, and undoes what was done where one fails. It returns only once all that has come to an end, also when the
 // client has left: as long as an exchange runs, neither a reload nor the end of the gateway takes away what it needs.
 func (s *sequence) Serve(ex *filter.Exchange) (*http.Response, error) {
-	given, err := call.ReadBody(ex.Request, s.maxBody)
+	given, err := call.ReadBody(ex.Request, document.Limits{Size: s.maxBody})
 	if err != nil {
 		return nil, err
 	}
