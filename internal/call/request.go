@@ -97,8 +97,8 @@ func (n *Call) header(ex *filter.Exchange) (http.Header, error) {
 			h[name] = values[:len(values):len(values)]
 		}
 	}
-	h["Accept"] = []string{"application/json"}
-	h["Accept-Encoding"] = []string{"identity"}
+	accept := []string{"application/json", "identity"}
+	h["Accept"], h["Accept-Encoding"] = accept[:1:1], accept[1:]
 	for _, f := range n.headers {
 		delete(h, f.name)
 		if f.value == nil {

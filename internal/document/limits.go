@@ -79,8 +79,9 @@ type scanner struct {
 	src   bounded
 	dec   *jsontext.Decoder
 	depth int
-	names int64   // bytes of the names of all open objects
-	open  []int64 // the same, by depth
+	names int64      // bytes of the names of all open objects
+	open  []int64    // the same, by depth
+	known [16]string // names that were read, see name
 	spender
 }
 

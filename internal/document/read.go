@@ -83,19 +83,33 @@ func (s *scanner) object() (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		name, err := text(raw)
+		name, err := s.name(raw)
 		if err != nil {
 			return nil, err
 		}
 		if m[name], err = s.value(); err != nil {
 			return nil, err
 		}
-		if err := s.add(growth(len(m)) + textSize(len(name))); err != nil {
+		if err := s.add(growth(len(m))); err != nil {
 			return nil, err
 		}
 	}
 	_, _, err := s.next()
 	return m, err
+}
+
+// name returns what a quoted name says. Those that were there a moment ago are not made again, since the objects of a list mostly have the same.
+func (s *scanner) name(raw []byte) (string, error) {
+	known := &s.known[(len(raw)+int(raw[1])+int(raw[len(raw)-2]))%len(s.known)]
+	if plain(raw) && *known == string(raw[1:len(raw)-1]) {
+		return *known, nil
+	}
+	name, err := text(raw)
+	*known = name
+	if err == nil {
+		err = s.add(textSize(len(name)))
+	}
+	return name, err
 }
 
 func (s *scanner) list() (any, error) {

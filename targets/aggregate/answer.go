@@ -51,9 +51,8 @@ func (r *run) assemble(ex *filter.Exchange) ([]byte, error) {
 	if m.merges {
 		return m.merge(r)
 	}
-	var b bytes.Buffer
-	b.Grow(int(r.size()))
-	err := m.write(bufio.NewWriterSize(&b, 512), r)
+	b := bytes.NewBuffer(make([]byte, 0, r.size()))
+	err := m.write(bufio.NewWriterSize(b, 512), r)
 	return b.Bytes(), err
 }
 

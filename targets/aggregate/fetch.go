@@ -51,7 +51,7 @@ func (p *part) close() {
 
 // request is a request of a call, with what comes of it.
 type request struct {
-	*filter.Exchange // its own
+	filter.Exchange // its own
 	part
 	err     error
 	step    *step

@@ -20,6 +20,7 @@ type step struct {
 	*call.Call
 	index    int // among the steps
 	name     string
+	span     string // the name of its spans
 	key      string // in the answer
 	optional bool
 	hide     bool
@@ -179,7 +180,7 @@ func (p *planner) step(d *declared) (*step, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &step{Call: made, index: len(p.steps), name: d.name, key: c.As, optional: c.Optional, hide: c.Hide, merge: c.Merge, condition: c.When}
+	s := &step{Call: made, index: len(p.steps), name: d.name, span: "call " + d.name, key: c.As, optional: c.Optional, hide: c.Hide, merge: c.Merge, condition: c.When}
 	if s.key == "" {
 		s.key = d.name
 	}

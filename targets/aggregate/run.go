@@ -17,7 +17,7 @@ type run struct {
 	of       *aggregate
 	id       string
 	own      *filter.Exchange // the conductor's
-	at       scope            // of own
+	at, seen scope            // of own, and of the exchange that the answer is for
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	due      time.Time // when the calls must have been answered; zero: there is no such time
@@ -41,7 +41,7 @@ type run struct {
 	last    string // the upstream of the last request
 
 	memory memory
-	shared map[string]*fetched // by request, of those that may be made once for all; the conductor's
+	shared map[asked]*fetched // those that may be made once for all; the conductor's
 }
 
 // scope is what expressions see: the run, and the element of a loop.
@@ -85,7 +85,7 @@ const (
 func newRun(a *aggregate, ex *filter.Exchange) *run {
 	n := len(a.steps)
 	r := &run{
-		of: a, id: ex.ID, calls: make([]progress, n), results: make([]result, n), ended: make(chan *request, n), came: make(chan int, n), over: make(chan struct{}),
+		of: a, id: ex.ID, calls: make([]progress, n), results: make([]result, n), begun: make([]*request, 0, n), ended: make(chan *request, n), came: make(chan int, n), over: make(chan struct{}),
 		began: time.Now(),
 	}
 	r.memory.full = a.full
@@ -96,7 +96,8 @@ func newRun(a *aggregate, ex *filter.Exchange) *run {
 	r.ctx, r.cancel = context.WithCancelCause(ex.Context())
 	r.own, r.at.run = ex.Detach(r.ctx), r
 	a.at.Set(r.own, &r.at)
-	a.at.Set(ex, &scope{run: r})
+	r.seen.run = r
+	a.at.Set(ex, &r.seen)
 	for i := range r.results {
 		r.results[i].ready = make(chan struct{})
 	}
@@ -193,8 +194,8 @@ func (r *run) request(ctx context.Context, s *step, element int) (err error) {
 	if err := q.take(req.ContentLength); err != nil {
 		return err
 	}
-	q.Exchange = r.own.Child(req)
-	q.Span = r.own.Span.Child("call " + s.name)
+	q.Exchange = *r.own.Child(req)
+	q.Span = r.own.Span.Child(s.span)
 	if l := r.calls[s.index].loop; l != nil {
 		q.left = &l.left
 	}

@@ -17,7 +17,7 @@ import (
 // fetched is an answer as it came, which several requests may want.
 type fetched struct {
 	done   chan struct{} // closed once it is there; nil: it is for one request alone
-	asked  http.Header   // the fields of the request
+	fields http.Header   // of the request
 	others atomic.Bool   // there are others that wait for it
 
 	raw    []byte
@@ -29,6 +29,9 @@ type fetched struct {
 	err    error
 	cut    bool // whoever asked had no more time, or had left
 }
+
+// asked is what a request asks for.
+type asked struct{ upstream, path, query string }
 
 // reader reads all of it.
 func (f *fetched) reader() io.Reader {
@@ -50,15 +53,16 @@ func (r *run) share(q *request) {
 	if !q.step.shares || q.Request.Body != http.NoBody {
 		return
 	}
-	key := q.step.Upstream.Name() + " " + q.Request.URL.RequestURI()
-	if f := r.shared[key]; f != nil && maps.EqualFunc(f.asked, q.Request.Header, slices.Equal) {
+	u := q.Request.URL
+	key := asked{q.step.Upstream.Name(), u.EscapedPath(), u.RawQuery}
+	if f := r.shared[key]; f != nil && maps.EqualFunc(f.fields, q.Request.Header, slices.Equal) {
 		f.others.Store(true)
 		q.from = f
 		return
 	}
-	q.from, q.first = &fetched{done: make(chan struct{}), asked: maps.Clone(q.Request.Header)}, true // the upstream adds fields of its own
+	q.from, q.first = &fetched{done: make(chan struct{}), fields: maps.Clone(q.Request.Header)}, true // the upstream adds fields of its own
 	if r.shared == nil {
-		r.shared = map[string]*fetched{}
+		r.shared = map[asked]*fetched{}
 	}
 	r.shared[key] = q.from
 }
@@ -91,7 +95,7 @@ var errUnsent = errors.New("the request could not be sent")
 // fill sends a request, and reads the beginning of the answer, or all of one that is short or held.
 func (r *run) fill(f *fetched, q *request) {
 	f.err = errUnsent // where it panics, nobody must take the answer for an empty one
-	resp, err := q.step.Send(q.Exchange)
+	resp, err := q.step.Send(&q.Exchange)
 	if err != nil {
 		f.err, f.cut = err, q.limited.Err() != nil
 		return
