@@ -124,6 +124,9 @@ func (m *composition) compute(ex *filter.Exchange, r *run) ([]byte, error) {
 	return b, nil
 }
 
+// maxOutput is how long what a program makes may be.
+const maxOutput = 10 << 20
+
 func (m *composition) evaluate(ex *filter.Exchange, r *run) (any, error) {
 	if m.kind == "cel" {
 		v, ok := m.cel(ex)
@@ -139,7 +142,7 @@ func (m *composition) evaluate(ex *filter.Exchange, r *run) (any, error) {
 		}
 	}
 	left := max(r.memory.left.Load(), 1)
-	outputs, err := m.jq.Within(jq.Bounds{Size: min(left, 10<<20), Work: left}).Run(r.ctx, input)
+	outputs, err := m.jq.Within(jq.Bounds{Size: min(left, maxOutput), Work: left}).Run(r.ctx, input)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/document"
 )
 
 // loop is a call that is made for each element of a list, some at a time. It is the conductor's.
@@ -13,12 +14,14 @@ type loop struct {
 	list   []any
 	parts  []part
 	errs   []error
-	next   int // the element whose turn it is
-	under  int // how many requests are under way
-	left   room
+	next   int             // the element whose turn it is
+	under  int             // how many requests are under way
+	left   memory          // for the answers of all turns
 	ctx    context.Context // ends with the first that fails, unless the call is optional
 	cancel context.CancelCauseFunc
 }
+
+var errTogether = &document.Error{Kind: document.TooLarge, Offset: -1, Reason: "the answers together are longer than `max_part`"}
 
 func (r *run) newLoop(s *step) (*loop, error) {
 	list, err := s.each.list(r.own)
@@ -26,7 +29,8 @@ func (r *run) newLoop(s *step) (*loop, error) {
 		return nil, s.unable(err)
 	}
 	l := &loop{list: list, parts: make([]part, len(list)), errs: make([]error, len(list))}
-	l.left.Store(r.of.maxPart)
+	l.left.full = errTogether
+	l.left.left.Store(r.of.maxPart)
 	l.ctx, l.cancel = context.WithCancelCause(r.ctx)
 	return l, nil
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"sync"
-	"sync/atomic"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -58,8 +57,8 @@ type request struct {
 	element int // of a loop
 	limited *call.Limited
 	values  []any    // of the edits
-	left    *room    // nil: a part has all room that parts have
 	memory  *memory  // of the run
+	left    *memory  // of a loop, for the answers of all turns; nil: it is none
 	spent   int64    // of it, for the body, the head and the value
 	from    *fetched // the answer that is shared with others; nil: it is for this one alone
 	first   bool     // it is for this one to send
@@ -140,7 +139,7 @@ func (r *run) whole(q *request, p part, f *fetched) (_ part, err error) {
 		err, p.taken = f.full, f.taken
 	default:
 		p.taken = f.taken
-		if err = q.left.take(len(raw)); err == nil {
+		if err = q.left.take(int64(len(raw))); err == nil {
 			err = r.valid(q, raw)
 		}
 	}
@@ -169,38 +168,6 @@ func (r *run) valid(q *request, raw []byte) error {
 		return err
 	}
 	return &call.FormatError{Reason: "the answer is not JSON"}
-}
-
-// room is how many bytes the answers of a loop may still have, together.
-type room struct{ atomic.Int64 }
-
-// bound returns a reader that fails once there is no room left.
-func (l *room) bound(r io.Reader) io.Reader {
-	if l == nil {
-		return r
-	}
-	return &bounded{r, l}
-}
-
-// take takes so much of the room.
-func (l *room) take(n int) error {
-	if l == nil || l.Add(-int64(n)) >= 0 {
-		return nil
-	}
-	return &document.Error{Kind: document.TooLarge, Offset: -1, Reason: "the answers together are longer than `max_part`"}
-}
-
-type bounded struct {
-	io.Reader
-	left *room
-}
-
-func (b *bounded) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
-	if full := b.left.take(n); full != nil {
-		return 0, full
-	}
-	return n, err
 }
 
 // broken502 is why the rest of an answer does not come.

@@ -9,7 +9,7 @@ import (
 	"cardea.dev/cardea/internal/document"
 )
 
-// memory is what a request may still hold, in bytes: all that work for it take of the same.
+// memory is what may still be held, in bytes: all that work for a request, or for a loop, take of the same. Nil has no end.
 type memory struct {
 	left atomic.Int64
 	full error // it says that nothing is left
@@ -22,7 +22,7 @@ func fullError(most int64) error {
 
 // take takes so much.
 func (m *memory) take(n int64) error {
-	if m.left.Add(-n) >= 0 {
+	if m == nil || m.left.Add(-n) >= 0 {
 		return nil
 	}
 	m.left.Add(n)
@@ -68,6 +68,22 @@ func (m *memory) fill(b []byte, src io.Reader, most int64) ([]byte, error) {
 			return b, err
 		}
 	}
+}
+
+// bound returns a reader that takes what it reads.
+func (m *memory) bound(r io.Reader) io.Reader { return &bounded{r, m} }
+
+type bounded struct {
+	io.Reader
+	memory *memory
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if full := b.memory.take(int64(n)); full != nil {
+		return 0, full
+	}
+	return n, err
 }
 
 // headSize is about what the fields of an answer take.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
@@ -78,6 +79,20 @@ func TestTracesAndMetrics(t *testing.T) {
 	})
 	if !waited || second.GetStatus().GetCode() != trace.Status_STATUS_CODE_ERROR || byName["call third"] != nil {
 		t.Errorf("%v; %v", second, byName["call third"])
+	}
+}
+
+// TestTracedCallsAreMadeOnce: what a trace adds to a request does not make it another one.
+func TestTracedCallsAreMadeOnce(t *testing.T) {
+	c := httptest.NewServer(&spans{})
+	t.Cleanup(c.Close)
+	var asked atomic.Int64
+	g := gatewaytest.New(t, "tracing: "+c.URL+"\n"+services(t, map[string]http.HandlerFunc{"u": func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		says(`{"id":7}`)(w, r)
+	}})+"routes:\n  - {match: /, aggregate: {a: u, b: {call: u, when: a.id == 7}}}\n")
+	if resp, body := g.Get("/"); resp.StatusCode != 200 || body != `{"a":{"id":7},"b":{"id":7}}` || asked.Load() != 1 {
+		t.Errorf("%d %s, after %d requests", resp.StatusCode, body, asked.Load())
 	}
 }
 
