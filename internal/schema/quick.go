@@ -24,20 +24,24 @@ func is(ok bool) verdict {
 	return fails
 }
 
-// maxQuick is how deep schemas and values are looked into.
-const maxQuick = 500
+// What a quick look goes to, before it leaves the value to the check whose effort is bounded.
+const (
+	maxQuick = 500     // how deep schemas and values are looked into
+	maxLooks = 500_000 // at values by schemas; with alternatives within alternatives there can be any number
+)
 
 // quick says whether a value fits a schema, by the keywords that most schemas are made of. Unlike the compiler's own check it says nothing of what is wrong,
 // and so has no places to keep, and it takes small integers for what they are.
 func quick(s *jsonschema.Schema, v any) verdict {
-	l := look{left: maxQuick}
+	l := look{left: maxQuick, looks: maxLooks}
 	return l.at(s, v)
 }
 
 // look is a quick look at a value.
 type look struct {
 	left  int  // how much deeper it may go
-	ended bool // it was too deep: a schema may refer to itself, so that there is no end to what could be tried
+	looks int  // how many more there may be
+	ended bool // it was too much: a schema may refer to itself, so that there is no end to what could be tried
 }
 
 // at looks at a value by a schema.
@@ -45,10 +49,11 @@ func (l *look) at(s *jsonschema.Schema, v any) verdict {
 	if s.Bool != nil {
 		return is(*s.Bool)
 	}
-	if l.ended = l.ended || l.left == 0; l.ended || isRare(s) {
+	if l.ended = l.ended || l.left == 0 || l.looks == 0; l.ended || isRare(s) {
 		return unsure
 	}
 	l.left--
+	l.looks--
 	found := l.all(s, v)
 	l.left++
 	return found
