@@ -175,8 +175,9 @@ const (
 // drain reads the rest of an answer if it is short, so that the connection can be used again.
 func (x *call) drain() {
 	if n := x.response.ContentLength; n >= 0 && n <= drained {
-		guard := time.AfterFunc(drainTime, func() { _ = x.rc.Close() })
-		_, _ = io.CopyN(io.Discard, x.rc, n+1)
+		rc := x.rc // not that of another try, when the guard is late
+		guard := time.AfterFunc(drainTime, func() { _ = rc.Close() })
+		_, _ = io.CopyN(io.Discard, rc, n+1)
 		guard.Stop()
 	}
 	_ = x.rc.Close()
