@@ -28,12 +28,12 @@ import (
 
 // TestExamplesAreRight compiles each YAML block of the manual. Whole configurations must compile without a warning. Fragments, which
 // a comment marks, are put into a whole one: <!-- fragment: root -->, route, routes or upstream. Those marked <!-- wrong --> must be
-// refused.
+// refused. <!-- file: name --> marks a file that others name.
 func TestExamplesAreRight(t *testing.T) {
 	dir := folder(t)
 	for _, d := range manual(t) {
 		for _, b := range d.blocks {
-			if b.language != "yaml" {
+			if b.language != "yaml" || strings.HasPrefix(b.mark, "file: ") {
 				continue
 			}
 			where := fmt.Sprintf("%s:%d", d.path, b.line)
@@ -165,6 +165,13 @@ func folder(t *testing.T) string {
 		geoiptest.Write(t, filepath.Join(dir, name+".mmdb"), name, map[string]geoiptest.Record{
 			"127.0.0.0/8": {Country: "DE", System: 64500}, "192.0.2.0/24": {Country: "FR", System: 64501},
 		})
+	}
+	for _, d := range manual(t) {
+		for _, b := range d.blocks {
+			if name, is := strings.CutPrefix(b.mark, "file: "); is {
+				files[name] = b.text + "\n"
+			}
+		}
 	}
 	for name, text := range files {
 		path := filepath.Join(dir, name)

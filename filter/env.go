@@ -26,6 +26,9 @@ type Env struct {
 	// Upstream returns the upstream with a name, or an error that says which there are.
 	Upstream func(name string) (Upstream, error)
 
+	// OpenAPI returns the name of the file with the OpenAPI document of an upstream, relative to Dir, or "". It may be nil, as where nothing is known.
+	OpenAPI func(upstream string) string
+
 	// Store is the URL of the Redis or Valkey that gateways share, or "". Policies with a store of their own in their settings use that one.
 	Store config.Secret
 
@@ -107,6 +110,9 @@ type Expressions interface {
 	// Any compiles what Value takes; its result stays what it is, as JSON has it, rather than a text.
 	Any(source string) (Lookup, error)
 
+	// Shape is what is known of what Any gives; nil: nothing. The error is that of Any.
+	Shape(source string) (Shape, error)
+
 	// Names lists what a condition or another CEL expression looks at, each as Value takes it: "jwt.role", "identity.groups",
 	// `header["x-user"]`. It is empty for one that does not compile.
 	Names(condition string) []string
@@ -114,6 +120,9 @@ type Expressions interface {
 	// With returns expressions that know more names, each a value that a function gives for an exchange: `order.lines[0].sku` is a part of
 	// what `order` is. To CEL they are of any type, and null where there is none. A name that means something already is an error.
 	With(names map[string]Lookup) (Expressions, error)
+
+	// Known returns expressions that know shapes of names of With: a member that what a name stands for cannot have is an error of what is compiled.
+	Known(shapes map[string]Shape) Expressions
 }
 
 // Lookup is a value as of JSON, taken from an exchange: nil, a bool, a text, a number, []any, map[string]any. False means that there is none.

@@ -86,7 +86,7 @@ type loaded struct {
 func (p *policy) open(env *filter.Env, c *Config) error {
 	opts := openapi.Options{Formats: c.Formats == "assert", Strip: c.ReadOnly == pass, SkipPatterns: c.Patterns == "skip"}
 	own, err := filter.Once(env, fmt.Sprintf("validate:%s:%s:%v", env.Dir, c.OpenAPI, opts), func() (*loaded, error) {
-		document, err := shared(env, c.OpenAPI, opts)
+		document, err := openapi.Shared(env, c.OpenAPI, opts)
 		return &loaded{document: document}, err
 	})
 	if err != nil {
@@ -123,34 +123,4 @@ func meant(err error, name string, known []string) string {
 		return fmt.Sprintf("%v; did you mean %q?", err, near)
 	}
 	return err.Error()
-}
-
-// shared loads a document once for all routes that name it, as long as its files stay as they are.
-func shared(env *filter.Env, name string, opts openapi.Options) (*openapi.Document, error) {
-	files, file, err := schema.Open(env.Dir, name)
-	if err != nil {
-		return nil, err
-	}
-	env.Reads(name)
-	sum, err := files.Sum(file)
-	if err != nil {
-		return nil, err
-	}
-	load := func() (*openapi.Document, error) {
-		files, file, err := schema.Open(env.Dir, name)
-		if err != nil {
-			return nil, err
-		}
-		document, err := openapi.Open(files, file, opts)
-		env.Reads(files.Names()...)
-		return document, err
-	}
-	key := fmt.Sprintf("validate:%s:%s:%x:%v", env.Dir, name, sum, opts)
-	for generation := range 8 { // the files that it refers to may have changed, too
-		document, err := filter.Keep(env, fmt.Sprintf("%s:%d", key, generation), load)
-		if err != nil || document.Current() {
-			return document, err
-		}
-	}
-	return load()
 }

@@ -58,8 +58,10 @@ func (c *Config) Default() { c.Forward = []string{"*"} }
 type Call struct {
 	Method   string
 	Upstream filter.Upstream
-	Text     string   // as it was written, without the method
-	Refers   []string // names of earlier answers that it needs, in the order of Scope.Names
+	Text     string // as it was written, without the method
+	// Operation is that of the upstream's OpenAPI document, by its id or its method and path; "" where it is not known.
+	Operation string
+	Refers    []string // names of earlier answers that it needs, in the order of Scope.Names
 
 	path, query pathtemplate.Pieces
 	asks        bool // it has a query, perhaps an empty one
@@ -92,10 +94,7 @@ type Scope struct {
 
 // New readies a call. Its errors are placed at the fields of Config.
 func New(s Scope, c *Config) (*Call, error) {
-	n := &Call{timeout: c.Timeout.Std(), status: c.Status, contentType: c.ContentType}
-	if len(n.status) == 0 {
-		n.status = []config.StatusRange{{From: 200, To: 299}}
-	}
+	n := &Call{timeout: c.Timeout.Std(), status: accepted(c), contentType: c.ContentType}
 	r := reader{scope: s}
 	if err := n.readLine(&r, c.Call); err != nil {
 		return nil, config.FieldErrorf("call", "%w", err)
@@ -114,6 +113,9 @@ func New(s Scope, c *Config) (*Call, error) {
 		r.note(c.When)
 		n.when = when
 	}
+	if err := n.check(&r, c); err != nil {
+		return nil, err
+	}
 	for _, name := range s.Names {
 		if r.refers[name] {
 			n.Refers = append(n.Refers, name)
@@ -122,33 +124,43 @@ func New(s Scope, c *Config) (*Call, error) {
 	return n, nil
 }
 
-// readLine reads method, upstream and path.
-func (n *Call) readLine(r *reader, line string) (err error) {
-	n.Method, n.Text = http.MethodGet, strings.TrimSpace(line)
-	if first, rest, found := strings.Cut(n.Text, " "); found && !strings.ContainsAny(first, "/{") {
-		n.Method, n.Text = first, strings.TrimSpace(rest)
+// readLine reads method, upstream and path of a call.
+func (n *Call) readLine(r *reader, line string) error {
+	method, name, path, err := readLine(line)
+	if err != nil {
+		return err
 	}
-	if n.Method != strings.ToUpper(n.Method) || !httpguts.ValidHeaderFieldName(n.Method) {
-		return fmt.Errorf("%q is no method; a call is written as GET upstream/path", n.Method)
-	}
-	if n.Method == http.MethodConnect || n.Method == http.MethodTrace {
-		return fmt.Errorf("%s cannot be called", n.Method)
-	}
-	name, path := n.Text, "/"
-	if end := strings.IndexAny(n.Text, "/?"); end >= 0 {
-		name, path = n.Text[:end], n.Text[end:]
-	}
-	if path[0] == '?' {
-		path = "/" + path
-	}
-	if strings.Contains(name, "{") {
-		return fmt.Errorf("the upstream must be a name, and is %q; a call is written as GET upstream/path", name)
-	}
+	n.Method, n.Text = method, strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), method+" "))
 	if n.Upstream, err = r.scope.Env.Upstream(name); err != nil {
 		return fmt.Errorf("%w (a call is written as GET upstream/path)", err)
 	}
 	n.path, n.query, n.asks, err = pathtemplate.New(r.scope.Env, path, r.own)
 	return err
+}
+
+// readLine takes a line apart.
+func readLine(line string) (method, name, path string, err error) {
+	method, text := http.MethodGet, strings.TrimSpace(line)
+	if first, rest, found := strings.Cut(text, " "); found && !strings.ContainsAny(first, "/{") {
+		method, text = first, strings.TrimSpace(rest)
+	}
+	if method != strings.ToUpper(method) || !httpguts.ValidHeaderFieldName(method) {
+		return "", "", "", fmt.Errorf("%q is no method; a call is written as GET upstream/path", method)
+	}
+	if method == http.MethodConnect || method == http.MethodTrace {
+		return "", "", "", fmt.Errorf("%s cannot be called", method)
+	}
+	name, path = text, "/"
+	if end := strings.IndexAny(text, "/?"); end >= 0 {
+		name, path = text[:end], text[end:]
+	}
+	if path[0] == '?' {
+		path = "/" + path
+	}
+	if strings.Contains(name, "{") {
+		return "", "", "", fmt.Errorf("the upstream must be a name, and is %q; a call is written as GET upstream/path", name)
+	}
+	return method, name, path, nil
 }
 
 // readFields reads which fields requests have.

@@ -61,6 +61,7 @@ func Build(cfg *config.Config, o Options) (snapshot *engine.Snapshot, warnings c
 	c.buildTracer(snapshot)
 	c.buildRoutes(snapshot)
 	snapshot.Unmatched = c.unmatched()
+	c.watchOpenAPI()
 	c.unusedUpstreams()
 	c.unusedCaches()
 	c.checkEmpty(snapshot)
@@ -140,7 +141,7 @@ func (c *compiler) kinds() {
 func (c *compiler) env(route *filter.Route) *filter.Env {
 	return &filter.Env{
 		Route: route, Dir: c.Dir, Log: c.Log, Metrics: c.Metrics, Expr: c.expr, Keeper: c.scope,
-		Upstream: c.upstream, Store: c.store, Cache: c.cache, Consumers: c.consumers, Offline: c.Offline, Watch: c.Watch,
+		Upstream: c.upstream, OpenAPI: c.openAPI, Store: c.store, Cache: c.cache, Consumers: c.consumers, Offline: c.Offline, Watch: c.Watch,
 	}
 }
 
@@ -222,6 +223,9 @@ func (c *compiler) buildUpstreams() {
 		errs := c.foundBelow(node.Path())
 		if len(errs) == 0 {
 			cluster, err := upstream.Kept(name, &settings, c.upstreamEnv())
+			if err == nil {
+				err = c.checkOpenAPI(settings.OpenAPI)
+			}
 			if err == nil {
 				c.upstreams[name] = cluster
 				continue

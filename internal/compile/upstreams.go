@@ -1,7 +1,12 @@
 package compile
 
 import (
+	"maps"
+	"slices"
+
+	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/internal/engine"
+	"cardea.dev/cardea/internal/openapi"
 	"cardea.dev/cardea/internal/upstream"
 )
 
@@ -15,4 +20,37 @@ var _ engine.Upstream = clusterView{}
 
 func (c *compiler) upstreamEnv() upstream.Env {
 	return upstream.Env{Log: c.Log, Metrics: c.Metrics, Expr: c.expr, Keeper: c.scope, Dir: c.Dir}
+}
+
+// openAPI is the document of an upstream that is not wrong.
+func (c *compiler) openAPI(name string) string {
+	if c.broken[name] {
+		return ""
+	}
+	return c.cfg.Upstreams[name].OpenAPI
+}
+
+// watchOpenAPI has the files watched that the documents of upstreams refer to. Which these are is known once all routes have asked.
+func (c *compiler) watchOpenAPI() {
+	env := c.env(nil)
+	for _, name := range slices.Sorted(maps.Keys(c.cfg.Upstreams)) {
+		document := c.openAPI(name)
+		if document == "" {
+			continue
+		}
+		if d, err := openapi.ForCalls(env, document); err == nil {
+			env.Reads(d.Files()...)
+		}
+	}
+}
+
+// checkOpenAPI reads the document of an upstream, for those who ask what is known by it.
+func (c *compiler) checkOpenAPI(name string) error {
+	if name == "" {
+		return nil
+	}
+	if _, err := openapi.ForCalls(c.env(nil), name); err != nil {
+		return config.FieldErrorf("openapi", "%w", err)
+	}
+	return nil
 }

@@ -11,7 +11,7 @@ import (
 // used are the files that a configuration names and that only a reload reads again, as they are when it is loaded.
 type used map[string]watch.Digest
 
-// newUsed notes what consumers are read from, and what the servers of upstreams and of certificate authorities are trusted by. The configuration may be
+// newUsed notes what consumers are read from, what the servers of upstreams and of certificate authorities are trusted by, and what is known of services. The configuration may be
 // nil. Policies and targets note theirs.
 func newUsed(cfg *config.Config, dir string) used {
 	u := used{}
@@ -20,7 +20,7 @@ func newUsed(cfg *config.Config, dir string) used {
 	}
 	names := append([]string(nil), cfg.ConsumerFiles...)
 	for _, upstream := range cfg.Upstreams {
-		names = append(names, upstream.TLS.CA)
+		names = append(names, upstream.TLS.CA, upstream.OpenAPI)
 	}
 	for _, l := range cfg.Listen {
 		if l.Secure() && l.TLS.ACME != nil {

@@ -16,6 +16,7 @@ type Expressions struct {
 	env       *cel.Env
 	variables map[string]filter.Value
 	more      map[string]filter.Lookup // further names
+	shapes    map[string]filter.Shape  // of those of which something is known
 	addresses *addressTexts
 	pool      activations
 
@@ -64,7 +65,9 @@ func (e *Expressions) Value(source string) (filter.Value, error) {
 	if v, ok := e.variable(name); ok {
 		return v, nil
 	}
-	if part, ok := e.part(name); ok {
+	if part, ok, err := e.part(name); err != nil {
+		return nil, err
+	} else if ok {
 		return func(ex *filter.Exchange) (string, bool) {
 			v, ok := part(ex)
 			if !ok {

@@ -35,7 +35,7 @@ func (e *Expressions) with(names map[string]filter.Lookup) (*Expressions, error)
 	if err != nil {
 		return nil, fmt.Errorf("cannot add names to the CEL environment: %w", err)
 	}
-	return &Expressions{env: env, variables: e.variables, more: more, addresses: e.addresses, programs: map[string]*program{}}, nil
+	return &Expressions{env: env, variables: e.variables, more: more, shapes: e.shapes, addresses: e.addresses, programs: map[string]*program{}}, nil
 }
 
 // free says why a name cannot be given to something.
@@ -66,8 +66,8 @@ func (e *Expressions) Any(source string) (filter.Lookup, error) {
 	if v, ok := e.variable(name); ok {
 		return asAny(v), nil
 	}
-	if part, ok := e.part(name); ok {
-		return part, nil
+	if part, ok, err := e.part(name); ok || err != nil {
+		return part, err
 	}
 	if err := e.unknownVariable(source, name); err != nil {
 		return nil, err
@@ -96,56 +96,74 @@ func (p *program) any(ex *filter.Exchange) (v any, ok bool) {
 }
 
 // part returns what takes a part out of one of the further names: "order.lines[0].sku". Numbers in it stay as they are, unlike in CEL.
-func (e *Expressions) part(source string) (filter.Lookup, bool) {
-	end := strings.IndexAny(source, ".[")
-	if end < 0 {
-		end = len(source)
-	}
-	whole := e.more[source[:end]]
-	if whole == nil {
-		return nil, false
-	}
-	steps, ok := partSteps(source[end:])
+func (e *Expressions) part(source string) (filter.Lookup, bool, error) {
+	whole, steps, ok := e.partOf(source)
 	if !ok {
-		return nil, false
+		return nil, false, nil
+	}
+	if _, err := e.checkPart(source, steps); err != nil {
+		return nil, false, err
 	}
 	return func(ex *filter.Exchange) (any, bool) {
 		v, ok := whole(ex)
 		for i := 0; ok && i < len(steps); i++ {
-			v, ok = step(v, steps[i])
+			v, ok = step(v, steps[i].to)
 		}
 		return v, ok && v != nil
-	}, true
+	}, true, nil
 }
 
-// partSteps reads the names and indexes that lead to a part: texts and ints.
-func partSteps(source string) (steps []any, ok bool) {
-	for source != "" {
-		switch source[0] {
+// partOf returns one of the further names, and the steps that lead to a part of it.
+func (e *Expressions) partOf(source string) (whole filter.Lookup, steps []partStep, ok bool) {
+	end := strings.IndexAny(source, ".[")
+	if end < 0 {
+		end = len(source)
+	}
+	if whole = e.more[source[:end]]; whole == nil {
+		return nil, nil, false
+	}
+	steps, ok = partSteps(source, end)
+	return whole, steps, ok
+}
+
+// partStep is a name or an index that leads to a part.
+type partStep struct {
+	to                 any // a text or an int
+	before, begin, end int // where the step begins in the source, and what it names
+}
+
+// partSteps reads the names and indexes that lead to a part, from an offset on.
+func partSteps(source string, at int) (steps []partStep, ok bool) {
+	for at < len(source) {
+		rest := source[at:]
+		switch rest[0] {
 		case '.':
-			end := strings.IndexAny(source[1:], ".[") + 1
+			end := strings.IndexAny(rest[1:], ".[") + 1
 			if end == 0 {
-				end = len(source)
+				end = len(rest)
 			}
-			name := source[1:end]
+			name := rest[1:end]
 			if !isName(name, "") || name[0] >= '0' && name[0] <= '9' {
 				return nil, false
 			}
-			steps, source = append(steps, name), source[end:]
+			steps = append(steps, partStep{name, at, at + 1, at + end})
+			at += end
 		case '[':
-			end := strings.IndexByte(source, ']')
+			end := strings.IndexByte(rest, ']')
 			if end < 0 {
 				return nil, false
 			}
-			key := source[1:end]
+			s := partStep{nil, at, at + 1, at + end}
+			key := rest[1:end]
 			if i, err := strconv.Atoi(key); err == nil && i >= 0 {
-				steps = append(steps, i)
+				s.to = i
 			} else if name, err := strconv.Unquote(key); err == nil && key[0] == '"' {
-				steps = append(steps, name)
+				s.to = name
 			} else {
 				return nil, false
 			}
-			source = source[end+1:]
+			steps = append(steps, s)
+			at += end + 1
 		default:
 			return nil, false
 		}

@@ -78,6 +78,15 @@ func (r Routed) With(names map[string]filter.Lookup) (filter.Expressions, error)
 	return r, nil
 }
 
+// Known returns expressions that know shapes of further names.
+func (r Routed) Known(shapes map[string]filter.Shape) filter.Expressions {
+	r.all = r.all.known(shapes)
+	return r
+}
+
+// Shape is what is known of what an expression gives.
+func (r Routed) Shape(source string) (filter.Shape, error) { return r.all.Shape(source) }
+
 // Template compiles a text with values in braces.
 func (r Routed) Template(source string) (filter.Template, error) {
 	parts, err := r.Parts(source, nil)
@@ -97,7 +106,7 @@ func (r Routed) Names(condition string) []string { return r.all.Names(condition)
 
 // checkAny checks what is no variable.
 func (r Routed) checkAny(source string) error {
-	if _, ok := r.all.part(strings.TrimSpace(source)); ok {
+	if _, _, ok := r.all.partOf(strings.TrimSpace(source)); ok {
 		return nil
 	}
 	return r.checkProgram(source)

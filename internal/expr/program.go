@@ -28,7 +28,8 @@ type program struct {
 	bounded    bool        // its cost is limited while it runs, because it could be high
 	parameters []reference // those of the path that it asks for
 	names      []string    // what it looks at
-	late       string      // the first name in it of what there is only after the match
+	shape      filter.Shape
+	late       string // the first name in it of what there is only after the match
 	run        cel.Program
 	pool       *activations
 	addresses  *addressTexts
@@ -36,7 +37,7 @@ type program struct {
 }
 
 // compile parses, checks and plans an expression.
-func (e *Expressions) compile(source string) (*program, error) {
+func (e *Expressions) compile(source string) (_ *program, err error) {
 	if strings.TrimSpace(source) == "" {
 		return nil, wholeError(source, "the expression is empty", "")
 	}
@@ -51,6 +52,9 @@ func (e *Expressions) compile(source string) (*program, error) {
 	p := &program{source: source, output: checked.OutputType(), bounded: mayBeDear(checked.NativeRep()), pool: &e.pool, addresses: e.addresses, more: e.more}
 	p.parameters, p.late = references(source, checked), lateName(checked)
 	p.names = e.namesIn(checked.NativeRep())
+	if p.shape, err = e.shapeOf(source, checked.NativeRep()); err != nil {
+		return nil, err
+	}
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if p.bounded {
 		options = append(options, cel.CostLimit(costLimit), cel.InterruptCheckFrequency(interruptEvery))

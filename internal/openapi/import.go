@@ -83,7 +83,7 @@ func (w *writer) write() string {
 		w.out.WriteString("\nupstreams:\n")
 	}
 	for _, u := range w.upstreams {
-		fmt.Fprintf(&w.out, "  %s: %s%s\n", u.name, quoted(u.origin), u.note)
+		fmt.Fprintf(&w.out, "  %s:\n    endpoints: %s%s\n    openapi: %s\n", u.name, quoted(u.origin), u.note, quoted(w.name))
 	}
 	if w.routes.Len() == 0 || len(w.document.Operations()) == 0 {
 		return w.out.String() + "\n" + w.routes.String() + "routes: []\n"

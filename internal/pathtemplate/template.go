@@ -126,6 +126,22 @@ func (ps Pieces) Check() error {
 	return nil
 }
 
+// Pattern is the path or query with something in the place of each value. It is false where a value may be more than a part of a segment or parameter.
+func (ps Pieces) Pattern(hole string) (string, bool) {
+	var b strings.Builder
+	for _, p := range ps {
+		switch {
+		case p.value == nil:
+			b.WriteString(p.text)
+		case p.escape == segments || p.escape == whole:
+			return "", false
+		default:
+			b.WriteString(hole)
+		}
+	}
+	return b.String(), true
+}
+
 // Join makes the path or query for an exchange, in a buffer that may be nil. It fails when a value is missing, or cannot stand where it should.
 func (ps Pieces) Join(ex *filter.Exchange, b []byte) (string, error) {
 	if len(ps) == 1 && ps[0].value == nil {

@@ -137,6 +137,9 @@ func (a *aggregate) Explain(*filter.Exchange) string {
 // describe says what a call does.
 func (a *aggregate) describe(s *step) string {
 	text := fmt.Sprintf("%s (%s %s", s.name, s.Method, s.Text)
+	if s.Operation != "" {
+		text += ", which is " + s.Operation
+	}
 	if s.each != nil {
 		text += ", for each of " + s.each.source
 	}

@@ -8,6 +8,7 @@ import (
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/document"
 	"cardea.dev/cardea/internal/jq"
+	"cardea.dev/cardea/internal/shape"
 )
 
 // composition says how one answer is made of several.
@@ -30,7 +31,10 @@ func (p *planner) composition(c *Config, steps []*step) (*composition, error) {
 	var err error
 	switch m.kind {
 	case "jq":
-		if m.jq, err = jq.Compile(c.Compose.JQ); err != nil {
+		if m.jq, err = jq.Compile(c.Compose.JQ); err == nil {
+			err = shape.Object(p.shapes).Reads(c.Compose.JQ)
+		}
+		if err != nil {
 			return nil, config.FieldErrorf("compose.jq", "%w", err)
 		}
 		for _, s := range steps {

@@ -13,6 +13,7 @@ import (
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/call"
 	"cardea.dev/cardea/internal/document"
+	"cardea.dev/cardea/internal/shape"
 )
 
 // step is one call of the plan.
@@ -80,6 +81,8 @@ type planner struct {
 	uses  bool // the client's body is used
 
 	depends depends
+	shapes  map[string]*shape.Shape // what is known of the calls' answers
+	wrong   [][]error               // by call: edits that do not fit that
 }
 
 // plan readies the calls, and puts errors at their places.
@@ -93,6 +96,9 @@ func (p *planner) plan(c *Config) (steps []*step, err error) {
 	var errs []error
 	for i := range p.calls {
 		s, err := p.step(&p.calls[i])
+		if err == nil {
+			err = errors.Join(p.wrong[i]...)
+		}
 		if err != nil {
 			errs = append(errs, p.calls[i].node.Locate(err))
 		}
@@ -137,7 +143,39 @@ func (p *planner) know() error {
 	mine := *p.env
 	mine.Expr = expressions
 	p.env = &mine
+	p.knowShapes()
 	return nil
+}
+
+// knowShapes lets expressions know what is known of the calls' answers, and of the elements of loops.
+func (p *planner) knowShapes() {
+	p.shapes, p.wrong = map[string]*shape.Shape{}, make([][]error, len(p.calls))
+	for i, d := range p.calls {
+		var s *shape.Shape
+		s, p.wrong[i] = call.Answer(p.env, &d.call.Config, &d.call.Edits)
+		var standIn any
+		if !d.call.Default.IsZero() && d.call.Default.Decode(&standIn) == nil {
+			s = shape.Either(s, shape.Of(standIn))
+		}
+		if d.call.Each != nil {
+			s = shape.List(s)
+		}
+		p.shapes[d.name] = s
+	}
+	shapes := call.Shapes(p.shapes)
+	p.env.Expr = p.env.Expr.Known(shapes)
+	elements := map[string]filter.Shape{}
+	for _, d := range p.calls {
+		if d.call.Each == nil {
+			continue
+		}
+		if s, err := call.Loops(p.env, d.call.Each.In); err == nil && s != nil {
+			elements[d.call.Each.As] = s
+		}
+	}
+	if len(elements) > 0 {
+		p.env.Expr = p.env.Expr.Known(elements)
+	}
 }
 
 // lookup is a value of the run that an exchange belongs to.
@@ -222,6 +260,9 @@ func (p *planner) each(s *step, c *Each) (*each, error) {
 	}
 	in, err := p.env.Expr.Any(c.In)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := call.Loops(p.env, c.In); err != nil {
 		return nil, err
 	}
 	names := p.env.Expr.Names(c.In)

@@ -10,6 +10,7 @@ import (
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/call"
+	"cardea.dev/cardea/internal/shape"
 )
 
 // step is one call of the sequence.
@@ -55,6 +56,8 @@ type planner struct {
 	env   *filter.Env // its expressions know the names
 	names []string
 	at    filter.Slot[run]
+
+	shapes map[string]*shape.Shape // what is known of the steps' answers
 }
 
 // plan readies the steps, and puts errors at their places.
@@ -67,14 +70,22 @@ func (p *planner) plan(c *Config) ([]*step, error) {
 	if err := p.know(); err != nil {
 		return nil, err
 	}
-	steps := make([]*step, len(written))
+	all := make([]Step, len(written))
+	p.shapes = map[string]*shape.Shape{}
 	for i, d := range written {
-		var s Step
-		if err := d.node.Decode(&s); err != nil {
+		if err := d.node.Decode(&all[i]); err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		made, err := p.step(i, &s)
+		p.shapes[d.name], _ = call.Answer(p.env, &all[i].Config, nil)
+	}
+	p.env.Expr = p.env.Expr.Known(call.Shapes(p.shapes))
+	steps := make([]*step, len(written))
+	for i, d := range written {
+		if all[i].Call == "" {
+			continue // it could not be read
+		}
+		made, err := p.step(i, &all[i])
 		if err != nil {
 			errs = append(errs, d.node.Locate(err))
 			continue

@@ -18,6 +18,7 @@ import (
 	"cardea.dev/cardea/internal/document"
 	"cardea.dev/cardea/internal/jq"
 	"cardea.dev/cardea/internal/pathtemplate"
+	"cardea.dev/cardea/internal/shape"
 	"cardea.dev/cardea/target"
 )
 
@@ -91,7 +92,10 @@ func (s *sequence) readAnswer(p *planner, c *Config) (err error) {
 		}
 	}
 	if c.Compose != "" {
-		if s.compose, err = jq.Compile(c.Compose); err != nil {
+		if s.compose, err = jq.Compile(c.Compose); err == nil {
+			err = shape.Object(p.shapes).Reads(c.Compose)
+		}
+		if err != nil {
 			return config.FieldErrorf("compose", "%w", err)
 		}
 	}
@@ -184,6 +188,9 @@ func (s *sequence) Explain(ex *filter.Exchange) string {
 			word = "calls "
 		}
 		fmt.Fprintf(&b, "%s%s (%s %s", word, st.name, st.Method, st.Text)
+		if st.Operation != "" {
+			b.WriteString(", which is " + st.Operation)
+		}
 		for k, u := range st.undone {
 			word := " and "
 			if k == 0 {

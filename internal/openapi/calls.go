@@ -1,0 +1,212 @@
+package openapi
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cardea.dev/cardea/config"
+)
+
+// Hole stands in paths and queries for a value that is not known yet. In a path it stays within its segment.
+const Hole = "\x00"
+
+// fit says whether a path is one of an operation.
+type fit int
+
+const (
+	none fit = iota
+	perhaps
+	sure
+)
+
+// Asked finds the operation that a call is for: of its path some values are not known yet. It is nil where it cannot be said for sure which it is. The
+// error is that there is none, and which is meant, perhaps.
+func (d *Document) Asked(method, path string) (*Operation, error) {
+	if !slices.Contains(methods[:], strings.ToLower(method)) || len(d.operations) == 0 {
+		return nil, nil
+	}
+	segments := segmentsOf(path)
+	var allow []string
+	for _, based := range []bool{true, false} { // the service may be reached without the path of its servers
+		a := asked{method: method}
+		for _, o := range d.operations {
+			a.take(o, o.fits(segments, based))
+		}
+		if a.best != nil || a.perhaps {
+			return a.operation(), nil
+		}
+		allow = append(allow, a.allow...)
+	}
+	return nil, d.notAsked(method, path, allow)
+}
+
+// asked gathers the operations that a call may be for.
+type asked struct {
+	method  string
+	best    *Operation
+	twice   bool // another one fits as well as the best
+	perhaps bool // another one may be meant
+	allow   []string
+}
+
+func (a *asked) take(o *Operation, f fit) {
+	switch {
+	case f == none:
+	case o.Method != a.method && (a.method != "HEAD" || o.Method != "GET"):
+		if f == sure {
+			a.allow = append(a.allow, o.Method+" "+o.Path)
+		}
+	case f == perhaps:
+		a.perhaps = true
+	case a.best == nil:
+		a.best = o
+	case o.Method == a.best.Method && o.template.literals == a.best.template.literals:
+		a.twice = true
+	case (&finder{method: a.method}).better(o, a.best):
+		a.best, a.twice = o, false
+	}
+}
+
+func (a *asked) operation() *Operation {
+	if a.twice {
+		return nil
+	}
+	return a.best
+}
+
+// segmentsOf takes a path apart. A slash at the end makes no difference.
+func segmentsOf(path string) []string {
+	return strings.Split(strings.Trim(path, "/"), "/")
+}
+
+// fits says whether a path of which some values are not known is one of the operation.
+func (o *Operation) fits(path []string, based bool) fit {
+	below, query := o.Path, false
+	if end := strings.IndexAny(below, "?#"); end >= 0 {
+		below, query = below[:end], true
+	}
+	bases := []string{""}
+	if based {
+		bases = o.bases
+	}
+	best := none
+	for _, base := range bases {
+		t, err := parseTemplate("/" + strings.Trim(base+below, "/"))
+		if err != nil {
+			return perhaps
+		}
+		best = max(best, t.fits(path, o))
+	}
+	if query || strings.ContainsAny(strings.Join(bases, ""), "{}%") {
+		return min(best, perhaps) // operations that differ by their query, and bases that are not known
+	}
+	return best
+}
+
+func (t *template) fits(path []string, o *Operation) fit {
+	n := len(t.segments)
+	if len(path) < n || len(path) > n && !o.long(t.segments[n-1]) {
+		return none
+	}
+	best := sure
+	for i, pieces := range t.segments {
+		best = min(best, fitsSegment(pieces, path[i]))
+	}
+	if len(path) > n {
+		best = min(best, perhaps)
+	}
+	return best
+}
+
+// long says whether the last segment of a template is a parameter that may have slashes, as many documents mean it.
+func (o *Operation) long(pieces []piece) bool {
+	if len(pieces) == 0 || !pieces[len(pieces)-1].param {
+		return false
+	}
+	name := pieces[len(pieces)-1].text
+	plain := strings.ToLower(strings.Trim(name, "*+"))
+	if plain != strings.ToLower(name) || strings.HasSuffix(plain, "path") || slices.Contains([]string{"file", "key", "ref", "proxy", "rest", "splat"}, plain) {
+		return true
+	}
+	for _, w := range o.written() {
+		if w.own["in"] == "path" && w.own["name"] == name {
+			return w.own["x-multi-segment"] == true || w.own["allowReserved"] == true
+		}
+	}
+	return false
+}
+
+// fitsSegment says whether a segment is one of a template. A value does not count as a text that stands there.
+func fitsSegment(pieces []piece, segment string) fit {
+	if !strings.Contains(segment, Hole) {
+		if _, ok := matchSegment(pieces, segment, nil); ok {
+			return sure
+		}
+		return none
+	}
+	before, _, _ := strings.Cut(segment, Hole)
+	after := segment[strings.LastIndex(segment, Hole)+1:]
+	var first, last string
+	if literal, is := literalOf(pieces); is {
+		if len(literal) > len(before)+len(after) && strings.HasPrefix(literal, before) && strings.HasSuffix(literal, after) {
+			return perhaps
+		}
+		return none
+	}
+	if !pieces[0].param {
+		first = pieces[0].text
+	}
+	if end := pieces[len(pieces)-1]; !end.param {
+		last = end.text
+	}
+	if (strings.HasPrefix(before, first) || strings.HasPrefix(first, before)) && (strings.HasSuffix(after, last) || strings.HasSuffix(last, after)) {
+		return sure
+	}
+	return none
+}
+
+// maxNamed is how many operations an error names.
+const maxNamed = 5
+
+// notAsked says that there is no such operation, and which there are.
+func (d *Document) notAsked(method, path string, allow []string) error {
+	wanted := method + " " + strings.ReplaceAll(path, Hole, "{}")
+	if len(allow) > 0 {
+		return fmt.Errorf("%s has no operation %s; there %s %s", d.root.File, shown(wanted), are(allow), listed(allow))
+	}
+	names := map[string]string{}
+	var known, all []string
+	for _, o := range d.operations {
+		all = append(all, o.Method+" "+o.Path)
+		for _, base := range append([]string{""}, o.bases...) {
+			name := anonymous(o.Method + " " + base + o.Path)
+			if names[name] == "" {
+				known = append(known, name)
+			}
+			names[name] = o.Method + " " + base + o.Path
+		}
+	}
+	if near := config.Suggest(wanted, known); near != "" {
+		return fmt.Errorf("%s has no operation %s; did you mean %s?", d.root.File, shown(wanted), names[near])
+	}
+	return fmt.Errorf("%s has no operation %s; there %s %s", d.root.File, shown(wanted), are(all), listed(all))
+}
+
+// shown writes values that are not known so that it is seen what they are.
+func shown(path string) string { return strings.ReplaceAll(path, "{}", "{…}") }
+
+func are(names []string) string {
+	if len(names) == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+// listed lists some of several names.
+func listed(names []string) string {
+	if len(names) > maxNamed {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNamed], ", "), len(names)-maxNamed)
+	}
+	return strings.Join(names, ", ")
+}

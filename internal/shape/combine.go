@@ -1,0 +1,165 @@
+package shape
+
+import "slices"
+
+// both is the shape of what has two shapes at once. Members of either are members.
+func both(a, b *Shape) *Shape {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	s := &Shape{of: a.of, kinds: a.kinds & b.kinds, told: a.told || b.told, open: a.open || b.open, spared: a.spared || b.spared}
+	switch {
+	case !a.open:
+		s.rest = b.rest
+	case !b.open:
+		s.rest = a.rest
+	}
+	s.members = map[string]member{}
+	for name, m := range a.members {
+		s.members[name] = m.and(b, name)
+	}
+	for name, m := range b.members {
+		if _, twice := a.members[name]; !twice {
+			s.members[name] = m.and(a, name)
+		}
+	}
+	s.element = joined(a.element, b.element, both)
+	s.required = union(a.required, b.required)
+	return s
+}
+
+// and is a member of what has two shapes at once. Where only some objects of one have it, it is in others as the other shape says.
+func (m member) and(other *Shape, name string) member {
+	n, is := other.members[name]
+	switch {
+	case !is && other.rest == nil:
+		return m
+	case !is:
+		n = member{other.rest, true}
+	}
+	together := joined(m.lazy, n.lazy, both)
+	switch {
+	case m.partly && n.partly:
+		return member{func() *Shape { return one(one(m.lazy(), n.lazy()), together()) }, true}
+	case m.partly:
+		return member{func() *Shape { return one(n.lazy(), together()) }, false}
+	case n.partly:
+		return member{func() *Shape { return one(m.lazy(), together()) }, false}
+	}
+	return member{together, false}
+}
+
+// Either is the shape of what has one of two shapes.
+func Either(a, b *Shape) *Shape { return useful(either(a, b)) }
+
+// either is the shape of what has one of several shapes. A nil one among them is anything.
+func either(shapes ...*Shape) *Shape {
+	s := settled(shapes[0])
+	for i, next := range shapes {
+		switch {
+		case s == nil || next == nil:
+			return nil
+		case i > 0:
+			s = one(s, next)
+		}
+	}
+	return s
+}
+
+// one is the shape of what has one of two shapes.
+func one(a, b *Shape) *Shape {
+	if a == nil || b == nil {
+		return nil
+	}
+	a, b = settled(a), settled(b)
+	s := &Shape{of: a.of, kinds: a.kinds | b.kinds, told: true, open: a.open || b.open, spared: a.spared || b.spared}
+	switch { // of members that neither names
+	case !a.open:
+		s.rest = b.rest
+	case !b.open:
+		s.rest = a.rest
+	}
+	s.members = map[string]member{}
+	for name, m := range a.members {
+		s.members[name] = m.or(b, name)
+	}
+	for name, m := range b.members {
+		s.members[name] = m.or(a, name)
+	}
+	switch {
+	case a.kinds&list == 0:
+		s.element = b.element
+	case b.kinds&list == 0:
+		s.element = a.element
+	case a.element != nil && b.element != nil:
+		s.element = joined(a.element, b.element, one)
+	}
+	switch {
+	case a.kinds&object == 0:
+		s.required = b.required
+	case b.kinds&object == 0:
+		s.required = a.required
+	default:
+		s.required = slices.DeleteFunc(slices.Clone(a.required), func(name string) bool { return !slices.Contains(b.required, name) })
+	}
+	return s
+}
+
+// or is a member of what has its shape, or another.
+func (m member) or(other *Shape, name string) member {
+	n, is := other.members[name]
+	switch {
+	case is:
+		return member{joined(m.lazy, n.lazy, one), m.partly || n.partly}
+	case other.open: // it may be something else there
+		return member{unknown, true}
+	}
+	return member{m.lazy, true}
+}
+
+// joined joins what one or both of two know.
+func joined(a, b lazy, join func(a, b *Shape) *Shape) lazy {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return func() *Shape { return useful(join(a(), b())) }
+}
+
+func union(a, b []string) []string {
+	u := slices.Clone(a)
+	for _, name := range b {
+		if !slices.Contains(u, name) {
+			u = append(u, name)
+		}
+	}
+	return u
+}
+
+// settled is a shape of which nothing more will be said: objects of which nobody says which members they have are
+// open.
+func settled(s *Shape) *Shape {
+	if s == nil || s.kinds&object == 0 || s.open || s.told {
+		return s
+	}
+	own := *s
+	own.open = true
+	return &own
+}
+
+// useful is a settled shape, or nil where it says nothing, or contradicts itself.
+func useful(s *Shape) *Shape {
+	s = settled(s)
+	switch {
+	case s == nil || s.kinds&^null == 0:
+		return nil
+	case s.kinds == all && s.open && len(s.members) == 0 && s.rest == nil && s.element == nil && !s.spared:
+		return nil
+	}
+	return s
+}

@@ -1,0 +1,296 @@
+package shape
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/internal/document"
+)
+
+// Edit checks field operations, whose paths are right, against what is known of documents, and returns what is known of them afterwards. Errors stand at the
+// fields of the operations.
+func (s *Shape) Edit(e *document.Edits) (*Shape, []error) {
+	if s == nil {
+		return nil, nil
+	}
+	d := &edited{shape: s}
+	if e.Select != "" {
+		d.selects(e.Select)
+	}
+	if len(e.Pick) > 0 {
+		d.pick(e.Pick)
+	}
+	for i, path := range e.Drop {
+		d.change(fmt.Sprintf("drop[%d]", i), path, func(parent *Shape, name string) *Shape { return parent.with(name, nil) })
+	}
+	for _, path := range slices.Sorted(maps.Keys(e.Mask)) {
+		d.change(fmt.Sprintf("mask[%q]", path), path, func(parent *Shape, name string) *Shape { return parent.with(name, unknown) })
+	}
+	d.rename(e.Rename)
+	for i, path := range e.Flatten {
+		d.change(fmt.Sprintf("flatten[%d]", i), path, (*Shape).lifted)
+	}
+	for _, path := range slices.Sorted(maps.Keys(e.Set)) {
+		d.set(path)
+	}
+	return useful(d.shape), d.errs
+}
+
+// edited is a shape as operations leave it.
+type edited struct {
+	shape *Shape
+	errs  []error
+}
+
+func (d *edited) wrong(field string, at document.Path, err error) {
+	where := at.String()
+	if where == "" {
+		where = "the document"
+	}
+	d.errs = append(d.errs, config.FieldErrorf(field, "%s %w", where, err))
+}
+
+// parse reads a path, which was read before.
+func parse(path string) document.Path {
+	p, err := document.ParsePath(path)
+	if err != nil {
+		return nil
+	}
+	return p
+}
+
+// step goes a step of a path on.
+func (s *Shape) step(to document.Step) (*Shape, error) {
+	if to.List {
+		return s.each()
+	}
+	return s.member(to.Name)
+}
+
+// selects makes what is at a path the whole.
+func (d *edited) selects(path string) {
+	at, many := d.shape, false
+	p := parse(path)
+	for i, step := range p {
+		next, err := at.step(step)
+		if err != nil {
+			d.wrong("select", p[:i], err)
+			d.shape = nil
+			return
+		}
+		at, many = next, many || step.List && step.Index < 0
+	}
+	if d.shape = at; many {
+		d.shape = List(at)
+	}
+}
+
+// pick keeps what is at paths, and what leads there.
+func (d *edited) pick(paths []string) {
+	var kept *Shape
+	for i, path := range paths {
+		p := parse(path)
+		one, err := d.shape.only(p, nil)
+		if err != nil {
+			d.wrong(fmt.Sprintf("pick[%d]", i), err.at, err.error)
+			continue
+		}
+		if kept = join(kept, one); kept == nil {
+			break
+		}
+	}
+	d.shape = kept
+}
+
+// join is the shape of what is picked by two paths.
+func join(a, b *Shape) *Shape {
+	if a == nil {
+		return b
+	}
+	if b == nil {
+		return a
+	}
+	s := both(a, b)
+	s.kinds = a.kinds | b.kinds
+	return s
+}
+
+// pathError says where on a path something is wrong.
+type pathError struct {
+	at document.Path
+	error
+}
+
+// only is the shape with nothing but what is at a path.
+func (s *Shape) only(p, at document.Path) (*Shape, *pathError) {
+	if len(p) == 0 || s == nil {
+		return s, nil
+	}
+	next, err := s.step(p[0])
+	if err != nil {
+		return nil, &pathError{at, err}
+	}
+	below, wrong := next.only(p[1:], append(slices.Clip(at), p[0]))
+	if wrong != nil {
+		return nil, wrong
+	}
+	own := &Shape{of: s.of, told: true, members: map[string]member{}}
+	if p[0].List {
+		own.kinds, own.element = list, func() *Shape { return below }
+	} else {
+		own.kinds, own.members[p[0].Name] = object, member{lazy: func() *Shape { return below }}
+	}
+	return own, nil
+}
+
+// change has the object changed in which the last name of a path is.
+func (d *edited) change(field, path string, change func(parent *Shape, name string) *Shape) {
+	p := parse(path)
+	changed, wrong := d.shape.changed(p, nil, change)
+	if wrong != nil {
+		d.wrong(field, wrong.at, wrong.error)
+		return
+	}
+	d.shape = changed
+}
+
+func (s *Shape) changed(p, at document.Path, change func(parent *Shape, name string) *Shape) (*Shape, *pathError) {
+	if len(p) == 0 || s == nil {
+		return s, nil
+	}
+	step := p[0]
+	next, err := s.step(step)
+	if err != nil {
+		return nil, &pathError{at, err}
+	}
+	if len(p) == 1 {
+		if step.List {
+			return s, nil
+		}
+		return change(s, step.Name), nil
+	}
+	below, wrong := next.changed(p[1:], append(slices.Clip(at), step), change)
+	switch {
+	case wrong != nil:
+		return nil, wrong
+	case !step.List:
+		return s.with(step.Name, func() *Shape { return below }), nil
+	case step.Index < 0:
+		return s.withElement(func() *Shape { return below }), nil
+	}
+	return s.withElement(nil), nil // it is another shape than that of the others
+}
+
+// with is the shape with a member, or, where that is nil, without.
+func (s *Shape) with(name string, m lazy) *Shape {
+	own := *s
+	own.members = maps.Clone(s.members)
+	if own.members == nil {
+		own.members = map[string]member{}
+	}
+	if own.members[name] = (member{lazy: m}); m == nil {
+		delete(own.members, name)
+	}
+	return &own
+}
+
+func (s *Shape) withElement(element lazy) *Shape {
+	own := *s
+	own.element = element
+	return &own
+}
+
+// lifted is the shape with the members of one of its members.
+func (s *Shape) lifted(name string) *Shape {
+	m, err := s.member(name)
+	if err != nil || m == nil {
+		own := *s
+		own.open, own.rest = true, nil
+		return &own
+	}
+	own := s
+	if m.kinds&^null == object {
+		own = s.with(name, nil)
+	}
+	if m.kinds&object == 0 {
+		return own
+	}
+	for inner, v := range m.members {
+		own = own.with(inner, v.lazy)
+	}
+	more := *own
+	if m.open {
+		more.open, more.rest = true, nil
+	}
+	return &more
+}
+
+// rename gives members new names. The paths are those before, so what is deeper comes first. Where a name was taken before, nothing is known of it.
+func (d *edited) rename(names map[string]string) {
+	paths := slices.SortedFunc(maps.Keys(names), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(parse(b)), len(parse(a))), cmp.Compare(a, b))
+	})
+	taken := slices.Collect(maps.Values(names))
+	for _, path := range paths {
+		to := names[path]
+		d.change(fmt.Sprintf("rename[%q]", path), path, func(parent *Shape, name string) *Shape {
+			m := parent.members[name].lazy
+			if _, is := parent.members[to]; is || m == nil {
+				m = unknown
+			}
+			if !slices.Contains(taken, name) {
+				parent = parent.with(name, nil)
+			}
+			return parent.with(to, m)
+		})
+	}
+}
+
+// set sets a value, which can be anything. Objects are made where there are none; lists are not.
+func (d *edited) set(path string) {
+	p := parse(path)
+	at := d.shape
+	for i, step := range p {
+		if step.List || slices.ContainsFunc(p[i:], func(s document.Step) bool { return s.List }) {
+			next, err := at.step(step)
+			if err != nil {
+				d.wrong(fmt.Sprintf("set[%q]", path), p[:i], err)
+				return
+			}
+			at = next
+			continue
+		}
+		if at != nil && at.kinds&(object|null) == 0 {
+			d.wrong(fmt.Sprintf("set[%q]", path), p[:i], fmt.Errorf("is %s, in which nothing can be set%s", at.kinds, at.by()))
+			return
+		}
+		next, err := at.member(step.Name)
+		if err != nil {
+			break
+		}
+		at = next
+	}
+	d.shape = d.shape.made(p)
+}
+
+// made is the shape with something at a path.
+func (s *Shape) made(p document.Path) *Shape {
+	if s == nil {
+		return nil
+	}
+	step := p[0]
+	if step.List {
+		below := unknown
+		if element, err := s.each(); err == nil && step.Index < 0 && len(p) > 1 {
+			below = func() *Shape { return element.made(p[1:]) }
+		}
+		return s.withElement(below)
+	}
+	if m := s.members[step.Name].lazy; m != nil && len(p) > 1 {
+		return s.with(step.Name, func() *Shape { return m().made(p[1:]) })
+	}
+	return s.with(step.Name, unknown)
+}

@@ -1,0 +1,263 @@
+package shape_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/document"
+	"cardea.dev/cardea/internal/schema"
+	"cardea.dev/cardea/internal/shape"
+)
+
+// described is the shape that a schema, written as JSON, has. It may refer to "#/$defs".
+func described(t testing.TB, text string) *shape.Shape {
+	t.Helper()
+	doc, err := schema.Decode([]byte(text), schema.Bounds{})
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	files, err := schema.NewFiles(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	files.Add("s.json", doc)
+	return shape.FromSchema(files, schema.Location{File: "s.json"}, "")
+}
+
+// walked follows a path of names, and "[]" for elements.
+func walked(s *shape.Shape, path string) error {
+	at := shape.Known(s)
+	for name := range strings.FieldsSeq(path) {
+		if at == nil {
+			return nil
+		}
+		var err error
+		var next filter.Shape
+		if name == "[]" {
+			next, err = at.Element()
+		} else {
+			next, err = at.Member(name)
+		}
+		if err != nil {
+			return err
+		}
+		at = next
+	}
+	return nil
+}
+
+const (
+	user  = `{"type": "object", "properties": {"name": {"type": "string"}, "tags": {"type": "array", "items": {"type": "string"}}, "boss": {"$ref": "#"}}}`
+	named = `"$defs": {
+		"a": {"type": "object", "properties": {"x": {"type": "string"}, "in": {"type": "object", "properties": {"p": {}}}}},
+		"b": {"type": "object", "properties": {"y": {"type": "array", "items": {"$ref": "#/$defs/a"}}, "in": {"type": "object", "properties": {"q": {}}}}},
+		"loop": {"allOf": [{"$ref": "#/$defs/loop"}]},
+		"free": {"type": "object"}
+	}`
+)
+
+// TestMembers: what is known by schemas, and what is left open.
+func TestMembers(t *testing.T) {
+	for _, test := range []struct{ schema, good, bad string }{
+		{user, "name, tags [], boss boss name", "nme, name x, tags x, name [], boss boss nme, tags [] x, []"},
+		{`{}`, "x, [], x y", ""},
+		{`true`, "x", ""},
+		{`{"type": "object"}`, "x, x y", "[]"},
+		{`{"properties": {"a": {}}}`, "a, a b, []", "b"},
+		{`{"type": "object", "properties": {"a": {}}, "additionalProperties": true}`, "a, b", ""},
+		{`{"type": "object", "properties": {"a": {}}, "additionalProperties": {}}`, "a, b c", ""},
+		{`{"type": "object", "properties": {"a": {}}, "additionalProperties": false}`, "a", "b"},
+		{`{"type": "object", "additionalProperties": false}`, "a", ""},
+		{`{"type": "object", "additionalProperties": {"type": "object", "properties": {"c": {"type": "string"}}}}`, "x c", "x d, x c e"},
+		{`{"type": "object", "properties": {"a": {"type": "number"}}, "additionalProperties": {"type": "string"}}`, "a, b", "a x, b x"},
+		{`{"type": "object", "properties": {"a": {}}, "patternProperties": {"^x-": {}}}`, "a, b", ""},
+		{`{"type": "object", "properties": {"a": {}}, "required": ["b"]}`, "a, b, b c", "c"},
+		{`{"type": "object", "properties": {"a": {}}, "not": {"required": ["b"]}}`, "a, b", ""},
+		{`{"type": "object", "properties": {"a": {}}, "unevaluatedProperties": false}`, "a", "b"},
+		{`{"type": "object", "properties": {"a": {}}, "if": {"required": ["a"]}, "then": {"properties": {"b": {}}}}`, "b, c", ""},
+		{`{"type": "object", "properties": {"a": {}}, "x-kubernetes-preserve-unknown-fields": true}`, "b", ""},
+		{`{"type": ["object", "null"], "properties": {"a": {"type": ["string", "null"]}}}`, "a", "b, a x"},
+		{`{"nullable": true, "type": "object", "properties": {"a": {}}}`, "a", "b"},
+		{`{"type": "null"}`, "a, []", ""},
+		{`{"type": "thing", "properties": {"a": {}}}`, "a", "b"},
+		{`{"type": "array"}`, "[], [] x", "x"},
+		{`{"type": "array", "prefixItems": [{"type": "string"}], "items": {"type": "number"}}`, "[] x", ""},
+		{`{"type": "array", "items": [{"type": "string"}]}`, "[] x", ""},
+		{`{"items": {"type": "string"}}`, "[], x", "[] x"},
+		{`{"$ref": "#/$defs/a", ` + named + `}`, "x, in p", "y, in q"},
+		{`{"$ref": "#/$defs/none", ` + named + `}`, "x, y, z", ""},
+		{`{"$ref": "#anchor"}`, "x", ""},
+		{`{"$ref": "https://example.com/x.json"}`, "x", ""},
+		{`{"$ref": "other.json"}`, "x", ""},
+		{`{"$ref": "#/$defs/a", "properties": {"z": {}}, ` + named + `}`, "x, z", "y"},
+		{`{"$ref": "#/$defs/loop", ` + named + `}`, "x", ""},
+		{`{"allOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/b"}], ` + named + `}`, "x, y [] x, in p, in q", "z, y [] z, in r"},
+		{`{"allOf": [{"$ref": "#/$defs/a"}, {"description": "x"}], ` + named + `}`, "x", "z"},
+		{`{"allOf": [{"$ref": "#/$defs/a"}, {"required": ["x"]}], ` + named + `}`, "x", "z"},
+		{`{"allOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/free"}], ` + named + `}`, "x, z", ""},
+		{`{"allOf": [{"$ref": "#/$defs/a"}], "type": "object", "properties": {"z": {}}, ` + named + `}`, "x, z", "y"},
+		{`{"oneOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/b"}], ` + named + `}`, "x, y, in p, in q", "z, in r"},
+		{`{"oneOf": [{"$ref": "#/$defs/a"}, {"type": "string"}], ` + named + `}`, "x", "z, []"},
+		{`{"oneOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/free"}], ` + named + `}`, "x, z, x y", ""},
+		{`{"oneOf": [{"$ref": "#/$defs/a"}, {"type": "array", "items": {"$ref": "#/$defs/b"}}], ` + named + `}`, "x, [] y", "y, [] x"},
+		{`{"anyOf": [{"$ref": "#/$defs/a"}, {}], ` + named + `}`, "x, z", ""},
+		{`{"anyOf": [{"$ref": "#/$defs/a"}], ` + named + `}`, "x", "z"},
+		{`{"type": "object", "properties": {"a": {}, "b": {}}, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]}`, "a, b", "c"},
+		{`{"type": "object", "properties": {"a": {}}, "oneOf": [{"properties": {"b": {}}}, {"properties": {"c": {}}}]}`, "a, b, c", "d"},
+		{`{"type": "object", "properties": {"kind": {}}, "discriminator": {"propertyName": "kind"}}`, "kind, meow", ""},
+		{`{"oneOf": [{"$ref": "#/$defs/a"}], "discriminator": {"propertyName": "kind"}, ` + named + `}`, "x, kind", "meow"},
+		{`{"allOf": [{"type": "object"}, {"type": "string"}]}`, "x", ""},
+		{`{"enum": ["a", "b"]}`, "x", ""},
+		{`{"const": {"a": 1}}`, "a", ""},
+	} {
+		s := described(t, test.schema)
+		for path := range strings.SplitSeq(test.good, ", ") {
+			if err := walked(s, path); err != nil {
+				t.Errorf("%s\n%q %v", test.schema, path, err)
+			}
+		}
+		for path := range strings.SplitSeq(test.bad, ", ") {
+			if path != "" && walked(s, path) == nil {
+				t.Errorf("%s\n%q is right", test.schema, path)
+			}
+		}
+	}
+}
+
+// TestDeepCombinations end, and leave open what is too much.
+func TestDeepCombinations(t *testing.T) {
+	s := described(t, `{"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}]}}}`)
+	if err := walked(s, "x y"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestEdits: what operations refer to, and what is known after them.
+func TestEdits(t *testing.T) {
+	const doc = `{"type": "object", "properties": {
+		"id": {"type": "integer"}, "name": {"type": "string"},
+		"at": {"type": "object", "properties": {"city": {"type": "string"}, "zip": {"type": "string"}}},
+		"lines": {"type": "array", "items": {"type": "object", "properties": {"sku": {}, "n": {"type": "integer"}}}},
+		"free": {"type": "object"}
+	}}`
+	for _, test := range []struct{ edits, wrong, good, bad string }{
+		{`{select: at}`, "", "city", "id"},
+		{`{select: "lines[].sku"}`, "", "[], [] x", "sku"},
+		{`{select: "lines[0]"}`, "", "sku", "id"},
+		{`{select: att}`, "select", "", ""},
+		{`{select: at, pick: [id]}`, "pick[0]", "", ""},
+		{`{pick: [id, at.city, "lines[].sku"]}`, "", "id, at city, lines [] sku", "name, at zip, lines [] n, free"},
+		{`{pick: [at.city, at.zip, free.x]}`, "", "at city, at zip, free x", "id, free y, at x"},
+		{`{pick: [idd, at.ciity]}`, "pick[0] pick[1]", "", ""},
+		{`{pick: ["lines.sku"]}`, "pick[0]", "", ""},
+		{`{pick: ["at[].city"]}`, "pick[0]", "", ""},
+		{`{drop: [id, at.city, "lines[].n"]}`, "", "name, at zip, lines [] sku", "id, at city, lines [] n"},
+		{`{drop: [idd]}`, "drop[0]", "", ""},
+		{`{drop: ["lines[0].n"]}`, "", "lines [] n, lines [] x", ""},
+		{`{drop: [free.x]}`, "", "free x", ""},
+		{`{mask: {name: 2}}`, "", "name", ""},
+		{`{mask: {nme: 2}}`, `mask["nme"]`, "", ""},
+		{`{rename: {name: label, at.city: town}}`, "", "label, at town", "name, at city"},
+		{`{rename: {at: place, at.city: town}}`, "", "place town, place zip", "at, place city"},
+		{`{rename: {id: name, name: id}}`, "", "id, name, id x", "label"},
+		{`{rename: {nme: x}}`, `rename["nme"]`, "", ""},
+		{`{flatten: [at]}`, "", "city, zip, id", "at"},
+		{`{flatten: [free]}`, "", "anything", ""},
+		{`{flatten: [name]}`, "", "name", "x"},
+		{`{flatten: [att]}`, "flatten[0]", "", ""},
+		{`{set: {kind: x, at.street: y, new.a.b: z}}`, "", "kind, at street, at city, new a b, new x", "at x, nw"},
+		{`{set: {"lines[].x": 1}}`, "", "lines [] x, lines [] sku", "lines [] y"},
+		{`{set: {"lines[0]": 1}}`, "", "lines [] y", ""},
+		{`{set: {"lins[].x": 1}}`, `set["lins[].x"]`, "", ""},
+		{`{set: {name.x: 1}}`, `set["name.x"]`, "", ""},
+		{`{set: {at: 1}}`, "", "at x", ""},
+		{`{pick: [id], rename: {name: x}}`, `rename["name"]`, "", ""},
+		{`{pick: [id], set: {name: x}}`, "", "id, name", "at"},
+	} {
+		e := edits(t, test.edits)
+		after, errs := described(t, doc).Edit(e)
+		var wrong []string
+		for _, err := range errs {
+			wrong = append(wrong, fieldOf(t, err))
+		}
+		if got := strings.Join(wrong, " "); got != test.wrong {
+			t.Errorf("%s: wrong is %q: %v", test.edits, got, errs)
+		}
+		if test.wrong != "" {
+			continue
+		}
+		for path := range strings.SplitSeq(test.good, ", ") {
+			if err := walked(after, path); err != nil {
+				t.Errorf("%s\n%q %v", test.edits, path, err)
+			}
+		}
+		for path := range strings.SplitSeq(test.bad, ", ") {
+			if path != "" && walked(after, path) == nil {
+				t.Errorf("%s\n%q is right", test.edits, path)
+			}
+		}
+	}
+}
+
+// TestPrograms: what a jq program reads.
+func TestPrograms(t *testing.T) {
+	s := shape.Object(map[string]*shape.Shape{"user": described(t, user), "orders": shape.List(described(t, user)), "other": nil})
+	for program, want := range map[string]string{
+		`{a: .user.name, b: [.orders[].tags[]], c: .other.x}`: "",
+		`.orders | map(.name)`:                                "",
+		`.user[]`:                                             "",
+		`.user.nme`:                                           `.user has no member "nme"; did you mean "name"? (there are boss, name, tags) at line 1, column 7`,
+		`.orders | map(.nme)`:                                 `.orders[] has no member "nme"; did you mean "name"? (there are boss, name, tags) at line 1, column 16`,
+		`.usr`:                                                `the input has no member "usr"; did you mean "user"? (there are orders, other, user) at line 1, column 2`,
+		`.user.name[]`:                                        `.user.name has nothing to go through: it is a text`,
+		`.orders.name`:                                        `.orders has no members: it is a list at line 1, column 9`,
+		`.user[0]`:                                            `.user is no list: it is an object`,
+		`.user.nme // .user.name`:                             "",
+		`.user | select(has("x"))`:                            "",
+	} {
+		got := ""
+		if err := s.Reads(program); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%s: %s", program, got)
+		}
+	}
+}
+
+// TestBodies: what a configuration may send.
+func TestBodies(t *testing.T) {
+	const doc = `{"type": "object", "required": ["name", "id", "kind"], "properties": {
+		"id": {"type": "integer", "readOnly": true}, "name": {"type": "string"}, "n": {"type": "number"}, "kind": {"default": "x"},
+		"tags": {"type": "array", "items": {"type": "string"}}, "at": {"oneOf": [{"type": "string"}, {"type": "object", "required": ["x"], "properties": {"x": {}}}]}
+	}}`
+	for body, want := range map[string]string{
+		`{"name": "x"}`:                        "",
+		`{"name": "{x}", "n": "{x}"}`:          "",
+		`{"name": null, "tags": []}`:           "",
+		`{"name": "x", "at": {"x": 1}}`:        "",
+		`{"name": "x", "at": "somewhere"}`:     "",
+		`{}`:                                   `body: the member "name" is missing, which is required`,
+		`{"name": "x", "nn": 1}`:               `body["nn"]: the body has no member "nn"; there are at, id, kind, n, name, tags`,
+		`{"name": 1}`:                          `body["name"]: it is a number, and should be a text`,
+		`{"name": "x", "n": "1"}`:              `body["n"]: it is a text, and should be a number`,
+		`{"name": "x", "tags": ["x", 1]}`:      `body["tags"][1]: it is a number, and should be a text`,
+		`{"name": "x", "at": {}}`:              `body["at"]: the member "x" is missing, which is required`,
+		`{"name": "x", "at": {"x": 1, "y":1}}`: `body["at"]["y"]: the body has no member "y"; there are x`,
+		`[]`:                                   `body: it is a list, and should be an object`,
+	} {
+		v, err := document.Read(strings.NewReader(body), document.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, err := range described(t, doc).Accepts("body", v, func(s string) bool { return s != "{x}" }) {
+			got = append(got, placed(t, err))
+		}
+		if slices.Sort(got); strings.Join(got, "\n") != want {
+			t.Errorf("%s: %s", body, strings.Join(got, "\n"))
+		}
+	}
+}
