@@ -1,6 +1,7 @@
 package jq
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -41,7 +42,39 @@ func Reads(source string) []Read {
 	r := &readsFinder{source: source, own: map[string]bool{}, asked: map[string]bool{}}
 	r.look(reflect.ValueOf(q))
 	r.query(q, &way{})
+	r.missing = r.ends()
+	r.found = nil
+	r.query(q, &way{})
 	return r.found
+}
+
+// ends are the ways that are gone quietly, to their ends.
+func (r *readsFinder) ends() map[string]bool {
+	ends, through := map[string]bool{}, map[string]bool{}
+	for _, w := range r.expected {
+		for i := range w {
+			through[key(w[:i])] = true
+		}
+		ends[key(w)] = true
+	}
+	maps.DeleteFunc(ends, func(w string, _ bool) bool { return through[w] })
+	return ends
+}
+
+// key is a text that differs where ways do.
+func key(w []Step) string {
+	var b []byte
+	for _, s := range w {
+		switch {
+		case s.Each:
+			b = append(b, "[]"...)
+		case s.List:
+			b = append(b, "[0]"...)
+		default:
+			b = strconv.AppendQuote(b, s.Name)
+		}
+	}
+	return string(b)
 }
 
 // way is where a value stands in the input. A nil one is not known.
@@ -54,6 +87,9 @@ type readsFinder struct {
 	asked  map[string]bool // names that may be missing
 	quiet  int             // what is found does not count
 	found  []Read
+
+	expected [][]Step        // ways that are gone quietly
+	missing  map[string]bool // where it is expected that nothing is, perhaps, by key
 }
 
 // look finds the functions that a program defines, and the names that it asks for by has.
@@ -112,7 +148,12 @@ func (r *readsFinder) to(from *way, s Step) *way {
 		return nil
 	}
 	next := &way{append(slices.Clip(from.steps), s)}
-	if r.quiet == 0 {
+	switch {
+	case r.missing[key(next.steps)]:
+		return nil
+	case r.quiet > 0:
+		r.expected = append(r.expected, next.steps)
+	default:
 		r.found = append(r.found, Read{next.steps, r.source})
 	}
 	return next

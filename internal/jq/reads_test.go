@@ -56,6 +56,9 @@ func TestReads(t *testing.T) {
 		{`with_entries(.value)`, ``},
 		{`path(.a)`, ``},
 		{`input.a`, ``},
+		{`if .a.b? then .a.b.c else .a.d end`, `.a .a.d`},
+		{`.a[] | select(.b? != null) | .b, .c`, `.a .a[] .a[].c`},
+		{`(.a.b // 1) + .a.c + .d.b`, `.a .a.c .d .d.b`},
 		{`syntax error (`, ``},
 	} {
 		var got []string

@@ -160,10 +160,17 @@ func fitsSegment(pieces []piece, segment string) fit {
 	if end := pieces[len(pieces)-1]; !end.param {
 		last = end.text
 	}
-	if (strings.HasPrefix(before, first) || strings.HasPrefix(first, before)) && (strings.HasSuffix(after, last) || strings.HasSuffix(last, after)) {
-		return sure
+	if !strings.HasPrefix(before, first) && !strings.HasPrefix(first, before) || !strings.HasSuffix(after, last) && !strings.HasSuffix(last, after) {
+		return none
 	}
-	return none
+	for _, p := range pieces {
+		if _, rest, there := strings.Cut(segment, p.text); there && !p.param {
+			segment = rest
+		} else if !p.param {
+			return perhaps // the value may have it
+		}
+	}
+	return sure
 }
 
 // maxNamed is how many operations an error names.

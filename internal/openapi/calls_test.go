@@ -32,7 +32,9 @@ func TestAsked(t *testing.T) {
 		{"GET /users/*/orders/*", "getOrder"},
 		{"GET /files/*.json", "getFile"},
 		{"GET /files/a.*", "getFile"},
-		{"GET /files/*", "getFile"},
+		{"GET /files/*", "unknown"}, // the value may have the point, or not
+		{"GET /compare/*", "compare"},
+		{"GET /compare/a..b", "compareTwo"},
 		{"GET /raw/docs/a/b", "unknown"}, // {path} may have slashes
 		{"GET /raw/docs", "getRaw"},
 		{"GET /contents/a/b", "unknown"}, // x-multi-segment

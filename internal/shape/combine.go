@@ -52,8 +52,10 @@ func (m member) and(other *Shape, name string) member {
 	return member{together, false}
 }
 
-// Either is the shape of what has one of two shapes.
-func Either(a, b *Shape) *Shape { return useful(either(a, b)) }
+// Either is the shape of what has one of several shapes.
+func Either(a *Shape, others ...*Shape) *Shape {
+	return useful(either(append([]*Shape{a}, others...)...))
+}
 
 // either is the shape of what has one of several shapes. A nil one among them is anything.
 func either(shapes ...*Shape) *Shape {
@@ -90,9 +92,9 @@ func one(a, b *Shape) *Shape {
 		s.members[name] = m.or(a, name)
 	}
 	switch {
-	case a.kinds&list == 0:
-		s.element = b.element
-	case b.kinds&list == 0:
+	case a.kinds&list == 0, a.empty:
+		s.element, s.empty = b.element, b.empty
+	case b.kinds&list == 0, b.empty:
 		s.element = a.element
 	case a.element != nil && b.element != nil:
 		s.element = joined(a.element, b.element, one)

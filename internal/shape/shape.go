@@ -19,6 +19,7 @@ type Shape struct {
 	open     bool // they may have others
 	rest     lazy // of other members; nil: nothing is known
 	element  lazy // of lists; nil: nothing is known
+	empty    bool // lists have no elements
 	required []string
 	spared   bool // a client need not send it, although it is required
 }

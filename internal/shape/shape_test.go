@@ -261,3 +261,34 @@ func TestBodies(t *testing.T) {
 		}
 	}
 }
+
+// TestStandIns: what stands in for an answer that is not there can be referred to as well, and opens nothing.
+func TestStandIns(t *testing.T) {
+	for _, test := range []struct {
+		standIn   any
+		good, bad string
+	}{
+		{nil, "name, boss name", "nme"},
+		{map[string]any{}, "name, boss name", "nme"},
+		{map[string]any{"missing": true, "boss": map[string]any{"why": "x"}}, "name, missing, boss name, boss why", "nme, missing x, boss nme"},
+		{[]any{}, "name", "nme"},
+		{[]any{map[string]any{"a": 1.0}, map[string]any{"b": "x"}}, "name, [] a, [] b", "nme, [] c, [] b x"},
+		{"none", "name", "nme"},
+	} {
+		s := shape.Either(described(t, user), shape.Of(test.standIn))
+		for path := range strings.SplitSeq(test.good, ", ") {
+			if err := walked(s, path); err != nil {
+				t.Errorf("%v: %q %v", test.standIn, path, err)
+			}
+		}
+		for path := range strings.SplitSeq(test.bad, ", ") {
+			if walked(s, path) == nil {
+				t.Errorf("%v: %q is right", test.standIn, path)
+			}
+		}
+	}
+	loop := shape.Either(shape.List(described(t, user)), shape.Of([]any{}))
+	if walked(loop, "[] name") != nil || walked(loop, "[] nme") == nil {
+		t.Error("an empty list in the place of a list opens its elements")
+	}
+}

@@ -10,31 +10,28 @@ import (
 	"cardea.dev/cardea/internal/jq"
 )
 
-// Of is the shape of a value that is written in a configuration. Texts in it may be templates, which can be anything.
+// Of is the shape of a value that is known.
 func Of(v any) *Shape {
+	s := &Shape{kinds: kindOf(v)}
 	switch v := v.(type) {
 	case map[string]any:
-		s := &Shape{kinds: object, told: len(v) > 0, members: map[string]member{}}
+		s.told, s.members = true, map[string]member{}
 		for name, m := range v {
-			s.members[name] = member{lazy: func() *Shape { return Of(m) }}
+			s.members[name] = member{lazy: func() *Shape { return useful(Of(m)) }}
 		}
-		return settled(s)
 	case []any:
-		s := &Shape{kinds: list}
-		if len(v) > 0 {
-			s.element = func() *Shape {
-				elements := make([]*Shape, len(v))
-				for i := range v {
-					elements[i] = Of(v[i])
-				}
-				return useful(either(elements...))
-			}
+		if s.empty = len(v) == 0; s.empty {
+			return s
 		}
-		return s
-	case string, nil:
-		return nil
+		s.element = func() *Shape {
+			elements := make([]*Shape, len(v))
+			for i := range v {
+				elements[i] = Of(v[i])
+			}
+			return useful(either(elements...))
+		}
 	}
-	return &Shape{kinds: kindOf(v)}
+	return s
 }
 
 // kindOf is the kind of a value.

@@ -96,10 +96,7 @@ func (p *planner) plan(c *Config) (steps []*step, err error) {
 	var errs []error
 	for i := range p.calls {
 		s, err := p.step(&p.calls[i])
-		if err == nil {
-			err = errors.Join(p.wrong[i]...)
-		}
-		if err != nil {
+		if err = errors.Join(append(p.wrong[i], err)...); err != nil {
 			errs = append(errs, p.calls[i].node.Locate(err))
 		}
 		p.steps = append(p.steps, s)
@@ -153,12 +150,14 @@ func (p *planner) knowShapes() {
 	for i, d := range p.calls {
 		var s *shape.Shape
 		s, p.wrong[i] = call.Answer(p.env, &d.call.Config, &d.call.Edits)
-		var standIn any
-		if !d.call.Default.IsZero() && d.call.Default.Decode(&standIn) == nil {
-			s = shape.Either(s, shape.Of(standIn))
+		var standsIn []*shape.Shape
+		var v any
+		if !d.call.Default.IsZero() && d.call.Default.Decode(&v) == nil {
+			standsIn = append(standsIn, shape.Of(v))
 		}
+		s = shape.Either(s, standsIn...)
 		if d.call.Each != nil {
-			s = shape.List(s)
+			s = shape.Either(shape.List(s), standsIn...) // in the place of one of the answers, or of all
 		}
 		p.shapes[d.name] = s
 	}
