@@ -77,14 +77,21 @@ func (a *asked) operation() *Operation {
 
 // segmentsOf takes a path apart. A slash at the end makes no difference.
 func segmentsOf(path string) []string {
-	return strings.Split(strings.Trim(path, "/"), "/")
+	if path = strings.Trim(path, "/"); path == "" {
+		return nil
+	}
+	return strings.Split(path, "/")
 }
 
 // fits says whether a path of which some values are not known is one of the operation.
 func (o *Operation) fits(path []string, based bool) fit {
-	below, query := o.Path, false
-	if end := strings.IndexAny(below, "?#"); end >= 0 {
-		below, query = below[:end], true
+	t, doubt := o.template, false
+	if end := strings.IndexAny(o.Path, "?#"); end >= 0 { // operations that differ by their query
+		var err error
+		if t, err = parseTemplate(o.Path[:end]); err != nil {
+			return perhaps
+		}
+		doubt = true
 	}
 	bases := []string{""}
 	if based {
@@ -92,31 +99,42 @@ func (o *Operation) fits(path []string, based bool) fit {
 	}
 	best := none
 	for _, base := range bases {
-		t, err := parseTemplate("/" + strings.Trim(base+below, "/"))
-		if err != nil {
-			return perhaps
-		}
-		best = max(best, t.fits(path, o))
+		best = max(best, t.fits(path, base, o))
+		doubt = doubt || strings.ContainsAny(base, "{}%") // it is not known
 	}
-	if query || strings.ContainsAny(strings.Join(bases, ""), "{}%") {
-		return min(best, perhaps) // operations that differ by their query, and bases that are not known
+	if doubt {
+		return min(best, perhaps)
 	}
 	return best
 }
 
-func (t *template) fits(path []string, o *Operation) fit {
-	n := len(t.segments)
-	if len(path) < n || len(path) > n && !o.long(t.segments[n-1]) {
+// fits says whether a path is one of the template, below a base.
+func (t *template) fits(path []string, base string, o *Operation) fit {
+	segments, n := t.segments, strings.Count(base, "/")
+	if last := len(segments) - 1; len(segments[last]) == 0 {
+		segments = segments[:last]
+	}
+	if len(path) < n+len(segments) || len(path) > n+len(segments) && len(segments) == 0 {
 		return none
 	}
 	best := sure
-	for i, pieces := range t.segments {
-		best = min(best, fitsSegment(pieces, path[i]))
+	for i, pieces := range segments {
+		if best = min(best, fitsSegment(pieces, path[n+i])); best == none {
+			return none
+		}
 	}
-	if len(path) > n {
-		best = min(best, perhaps)
+	for i := range n {
+		_, base, _ = strings.Cut(base, "/")
+		text, _, _ := strings.Cut(base, "/")
+		best = min(best, fitsSegment([]piece{{text: text}}, path[i]))
 	}
-	return best
+	if len(path) == n+len(segments) {
+		return best
+	}
+	if o.long(segments[len(segments)-1]) {
+		return min(best, perhaps)
+	}
+	return none
 }
 
 // long says whether the last segment of a template is a parameter that may have slashes, as many documents mean it.
@@ -139,7 +157,10 @@ func (o *Operation) long(pieces []piece) bool {
 
 // fitsSegment says whether a segment is one of a template. A value does not count as a text that stands there.
 func fitsSegment(pieces []piece, segment string) fit {
-	if !strings.Contains(segment, Hole) {
+	if strings.IndexByte(segment, Hole[0]) < 0 {
+		if len(pieces) == 1 && !pieces[0].param && segment != pieces[0].text && strings.IndexByte(segment, '%') < 0 && strings.IndexByte(pieces[0].text, '%') < 0 {
+			return none
+		}
 		if _, ok := matchSegment(pieces, segment, nil); ok {
 			return sure
 		}
