@@ -1,11 +1,14 @@
 package shape
 
-import "slices"
+import (
+	"slices"
+	"sync"
+)
 
 // both is the shape of what has two shapes at once. Members of either are members.
 func both(a, b *Shape) *Shape {
 	switch {
-	case a == nil:
+	case a == nil || a == b:
 		return b
 	case b == nil:
 		return a
@@ -43,11 +46,11 @@ func (m member) and(other *Shape, name string) member {
 	together := joined(m.lazy, n.lazy, both)
 	switch {
 	case m.partly && n.partly:
-		return member{func() *Shape { return one(one(m.lazy(), n.lazy()), together()) }, true}
+		return member{sync.OnceValue(func() *Shape { return one(one(m.lazy(), n.lazy()), together()) }), true}
 	case m.partly:
-		return member{func() *Shape { return one(n.lazy(), together()) }, false}
+		return member{sync.OnceValue(func() *Shape { return one(n.lazy(), together()) }), false}
 	case n.partly:
-		return member{func() *Shape { return one(m.lazy(), together()) }, false}
+		return member{sync.OnceValue(func() *Shape { return one(m.lazy(), together()) }), false}
 	}
 	return member{together, false}
 }
@@ -73,8 +76,11 @@ func either(shapes ...*Shape) *Shape {
 
 // one is the shape of what has one of two shapes.
 func one(a, b *Shape) *Shape {
-	if a == nil || b == nil {
+	switch {
+	case a == nil || b == nil:
 		return nil
+	case a == b:
+		return a
 	}
 	a, b = settled(a), settled(b)
 	s := &Shape{of: a.of, kinds: a.kinds | b.kinds, told: true, open: a.open || b.open, spared: a.spared || b.spared}
@@ -130,7 +136,7 @@ func joined(a, b lazy, join func(a, b *Shape) *Shape) lazy {
 	case b == nil:
 		return a
 	}
-	return func() *Shape { return useful(join(a(), b())) }
+	return sync.OnceValue(func() *Shape { return useful(join(a(), b())) })
 }
 
 func union(a, b []string) []string {

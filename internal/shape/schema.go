@@ -3,14 +3,15 @@ package shape
 import (
 	"slices"
 	"strconv"
+	"sync"
 
 	"cardea.dev/cardea/internal/schema"
 )
 
 // FromSchema is the shape of values that a schema describes, as it is written. Of says what the schema is of, for errors.
 func FromSchema(files *schema.Files, at schema.Location, of string) *Shape {
-	r := &reader{files: files, of: of, left: maxSchemas}
-	return useful(r.schema(at, 0))
+	all := &schemas{files: files, of: of, seen: map[schema.Location]lazy{}}
+	return all.shape(at)()
 }
 
 // Bounds of what is followed for one value. Beyond them all is open.
@@ -19,21 +20,38 @@ const (
 	maxDepth   = 40
 )
 
-// reader reads the schemas that tell of one value.
-type reader struct {
+// schemas makes shapes of the schemas of a document, each once, since they refer to themselves and to each other.
+type schemas struct {
 	files *schema.Files
 	of    string
-	left  int
+
+	mu   sync.Mutex
+	seen map[schema.Location]lazy
+}
+
+// shape is the shape of a schema, once it is asked for.
+func (s *schemas) shape(at schema.Location) lazy {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.seen[at]
+	if known == nil {
+		known = sync.OnceValue(func() *Shape {
+			r := &reader{schemas: s, left: maxSchemas}
+			return useful(r.schema(at, 0))
+		})
+		s.seen[at] = known
+	}
+	return known
+}
+
+// reader reads the schemas that tell of one value.
+type reader struct {
+	*schemas
+	left int
 }
 
 // anything is the shape of values of which nothing is said, and of which nothing can be known.
 func (r *reader) anything() *Shape { return &Shape{of: r.of, kinds: all, open: true} }
-
-// below is the shape of a part of the value, once it is asked for.
-func (r *reader) below(at schema.Location) lazy {
-	files, of := r.files, r.of
-	return func() *Shape { return FromSchema(files, at, of) }
-}
 
 // schema reads a schema. What it returns is not settled: it may stand beside others.
 func (r *reader) schema(at schema.Location, depth int) *Shape {
@@ -89,7 +107,7 @@ func (r *reader) own(at schema.Location, o map[string]any) *Shape {
 	s := &Shape{of: r.of, kinds: kindsOf(o), members: map[string]member{}}
 	properties, _ := o["properties"].(map[string]any)
 	for name := range properties {
-		s.members[name] = member{lazy: r.below(at.At("properties", name))}
+		s.members[name] = member{lazy: r.shape(at.At("properties", name))}
 	}
 	if len(properties) > 0 {
 		s.told = true
@@ -114,7 +132,7 @@ func (r *reader) own(at schema.Location, o map[string]any) *Shape {
 		}
 	}
 	if _, is := o["items"].(map[string]any); is && o["prefixItems"] == nil {
-		s.element = r.below(at.At("items"))
+		s.element = r.shape(at.At("items"))
 		s.kinds |= list
 	}
 	s.open = s.open || s.kinds&^null == object && isBare(o)
@@ -132,7 +150,7 @@ func (r *reader) rest(at schema.Location, o map[string]any, s *Shape) {
 			s.open = s.open || v
 		case map[string]any:
 			if s.open = true; len(v) > 0 && o["patternProperties"] == nil {
-				s.rest = r.below(at.At(key))
+				s.rest = r.shape(at.At(key))
 			}
 		}
 	}

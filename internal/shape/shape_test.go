@@ -1,6 +1,7 @@
 package shape_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -131,6 +132,26 @@ func TestDeepCombinations(t *testing.T) {
 	s := described(t, `{"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}]}}}`)
 	if err := walked(s, "x y"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestLongWays through schemas that refer to each other in many ways take no more than a step each.
+func TestLongWays(t *testing.T) {
+	var branches, defs []string
+	for i := range 10 {
+		branches = append(branches, fmt.Sprintf(`{"$ref": "#/$defs/d%d"}`, i))
+	}
+	any := fmt.Sprintf(`{"anyOf": [%s]}`, strings.Join(branches, ","))
+	for i := range 10 {
+		defs = append(defs, fmt.Sprintf(`"d%d": {"type": "object", "properties": {"next": %s, "list": {"type": "array", "items": %s}, "n%d": {}}, "allOf": [{"properties": {"next": %s}}]}`, i, any, any, i, any))
+	}
+	s := described(t, fmt.Sprintf(`{"$ref": "#/$defs/d0", "$defs": {%s}}`, strings.Join(defs, ",")))
+	way := strings.Repeat("next list [] ", 16)
+	if err := walked(s, way+"n7"); err != nil {
+		t.Error(err)
+	}
+	if walked(s, way+"x7") == nil {
+		t.Error("nothing is known any more")
 	}
 }
 
