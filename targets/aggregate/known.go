@@ -6,7 +6,7 @@ import (
 	"cardea.dev/cardea/internal/shape"
 )
 
-// knowShapes lets expressions know what is known of the calls' answers, and of the elements of loops.
+// knowShapes lets expressions know what is known of the calls' answers.
 func (p *planner) knowShapes() {
 	p.shapes, p.wrong = map[string]*shape.Shape{}, make([][]error, len(p.calls))
 	for i, d := range p.calls {
@@ -23,18 +23,22 @@ func (p *planner) knowShapes() {
 		}
 		p.shapes[d.name] = s
 	}
-	shapes := call.Shapes(p.shapes)
-	p.env.Expr = p.env.Expr.Known(shapes)
-	elements := map[string]filter.Shape{}
-	for _, d := range p.calls {
-		if d.call.Each == nil {
-			continue
-		}
-		if s, err := call.Loops(p.env, d.call.Each.In); err == nil && s != nil {
-			elements[d.call.Each.As] = s
-		}
+	p.env.Expr = p.env.Expr.Known(call.Shapes(p.shapes))
+}
+
+// inLoop lets expressions know what is known of the elements that a call loops over, until after is called. Loops may call their elements alike.
+func (p *planner) inLoop(c *Each) (after func()) {
+	all := p.env
+	after = func() { p.env = all }
+	if c == nil {
+		return after
 	}
-	if len(elements) > 0 {
-		p.env.Expr = p.env.Expr.Known(elements)
+	element, err := call.Loops(p.env, c.In)
+	if err != nil || element == nil {
+		return after // what is wrong is said of the loop
 	}
+	own := *p.env
+	own.Expr = own.Expr.Known(map[string]filter.Shape{c.As: element})
+	p.env = &own
+	return after
 }

@@ -180,6 +180,7 @@ func (p *planner) scopeOf() call.Scope {
 // step readies a call.
 func (p *planner) step(d *declared) (*step, error) {
 	c := &d.call
+	defer p.inLoop(c.Each)()
 	made, err := call.New(p.scopeOf(), &c.Config)
 	if err != nil {
 		return nil, err
