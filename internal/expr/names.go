@@ -24,13 +24,29 @@ func (e *Expressions) namesIn(checked *ast.AST) (found []string) {
 		known[n.name] = true
 	}
 	for _, e := range ast.MatchDescendants(ast.NavigateAST(checked), func(e ast.NavigableExpr) bool {
-		return e.Kind() == ast.IdentKind && known[e.AsIdent()]
+		return e.Kind() == ast.IdentKind && known[e.AsIdent()] && !isBound(e)
 	}) {
 		if name := withFields(e); !slices.Contains(found, name) {
 			found = append(found, name)
 		}
 	}
 	return found
+}
+
+// isBound says whether a name is that of a loop around it: of the element, as o in orders.filter(o, o.total > 1).
+func isBound(e ast.NavigableExpr) bool {
+	name, below := e.AsIdent(), e
+	for parent, ok := e.Parent(); ok; parent, ok = parent.Parent() {
+		if parent.Kind() == ast.ComprehensionKind {
+			loop := parent.AsComprehension()
+			inside := below.ID() != loop.IterRange().ID() && below.ID() != loop.AccuInit().ID()
+			if inside && (name == loop.IterVar() || name == loop.IterVar2() || name == loop.AccuVar()) {
+				return true
+			}
+		}
+		below = parent
+	}
+	return false
 }
 
 // withFields adds to a name the fields and written keys that are taken of it.
