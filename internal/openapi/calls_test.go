@@ -1,6 +1,8 @@
 package openapi
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -172,5 +174,43 @@ func TestRequestsOfCalls(t *testing.T) {
 		if known != test.known || required != test.required {
 			t.Errorf("%s %s: known %v, required %v", test.operation, test.kind, known, required)
 		}
+	}
+}
+
+// TestOddDocumentsOfCalls: what is not as it should be is not known, and breaks nothing.
+func TestOddDocumentsOfCalls(t *testing.T) {
+	for _, operation := range []string{
+		`{}`, `{responses: null}`, `{responses: []}`, `{responses: {"200": null}}`, `{responses: {"200": {content: x}}}`, `{responses: {2x: {}, "99999999999999999999": {}}}`,
+		`{responses: {"200": {content: {application/json: null}}}}`, `{responses: {"200": {content: {application/json: {schema: null}}}}}`,
+		`{responses: {"200": {content: {application/json: {schema: x}}}}}`, `{responses: {"200": {$ref: "#/none"}}}`, `{responses: {"200": {$ref: "#/paths/~1a/get/responses/200"}}}`,
+		`{responses: {"200": {content: {application/json: {schema: {type: [], properties: [], required: {}, allOf: x, oneOf: [null, 1], items: [], enum: 1}}}}}}`,
+		`{responses: {"200": {content: {application/json: {schema: {properties: {x: null, y: 1}, required: [1, null], discriminator: {}, additionalProperties: []}}}}}}`,
+		`{responses: {"200": {content: {application/json: {schema: {$ref: 1}}}}}}`, `{responses: {"200": {content: {application/json: {schema: {$ref: "%ZZ"}}}}}}`,
+		`{parameters: [null]}`, `{parameters: [{in: query}]}`, `{parameters: [{in: query, name: x, required: true, schema: x}]}`, `{parameters: [{$ref: "#/none"}]}`, `{parameters: {}}`,
+		`{requestBody: null}`, `{requestBody: []}`, `{requestBody: {$ref: "#/none"}}`, `{requestBody: {required: yes, content: {application/json: []}}}`,
+	} {
+		dir := t.TempDir()
+		text := "openapi: 3.1.0\npaths: {/a: {get: " + operation + "}}\n"
+		if err := os.WriteFile(filepath.Join(dir, "odd.yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d, err := Load(dir, "odd.yaml", Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := d.Asked("GET", "/a")
+		if err != nil || o == nil {
+			t.Fatalf("%s: %v", operation, err)
+		}
+		s := shapes.Known(o.Answer([]config.StatusRange{{From: 200, To: 299}}))
+		for _, name := range []string{"x", "y", "[]"} {
+			if s != nil {
+				_, _ = s.Member(name)
+				_, _ = s.Element()
+			}
+		}
+		body, _ := o.Request("")
+		_ = body.Accepts("body", map[string]any{"x": []any{1.0, nil, "x"}}, func(string) bool { return true })
+		_ = o.CheckQuery("x=1&y")
 	}
 }
