@@ -155,7 +155,7 @@ func folder(t *testing.T) string {
 		"var/log/cardea/README":   "",
 		"run/cardea/README":       "",
 	}
-	for _, name := range []string{"redis", "oidc-cookie", "oidc-cookie-next"} {
+	for _, name := range []string{"redis", "oidc-cookie", "oidc-cookie-next", "sequences"} {
 		files["run/secrets/"+name] = "0123456789abcdef0123456789abcdef\n"
 	}
 	for _, name := range []string{"example", "gateway"} {

@@ -67,6 +67,8 @@ const (
 	ResponseInvalid       Code = "response_invalid"
 	SequenceFailed        Code = "sequence_failed"
 	IdempotencyConflict   Code = "idempotency_conflict"
+	SequenceUnknown       Code = "sequence_unknown"
+	SequenceUnavailable   Code = "sequence_unavailable"
 )
 
 // Source is whose fault an error is.
@@ -135,6 +137,8 @@ var codes = [...]CodeInfo{
 	{Code: ClientClosed, Status: 499, Source: FromClient, Level: slog.LevelInfo, Title: "Client closed the request", Detail: "The client left before the answer."},
 	{Code: InternalError, Status: 500, Source: FromGateway, Level: slog.LevelError, Title: "Internal error", Detail: "The gateway could not handle the request."},
 	{Code: LimitsUnavailable, Status: 503, Source: FromGateway, Level: slog.LevelError, Title: "Service unavailable", Detail: "Limits cannot be checked at the moment."},
+	{Code: SequenceUnknown, Status: 503, Source: FromGateway, Level: slog.LevelError, Title: "Service unavailable", Detail: "A request with the same key was broken off, and nobody knows what it has done."},
+	{Code: SequenceUnavailable, Status: 503, Source: FromGateway, Level: slog.LevelError, Title: "Service unavailable", Detail: "The gateway cannot find out at the moment whether this was done before."},
 	{Code: Overloaded, Status: 503, Source: FromGateway, Level: slog.LevelWarn, Title: "Service unavailable", Detail: "The gateway has too much to do. Try again later."},
 	{Code: FaultInjected, Status: 503, Source: FromGateway, Level: slog.LevelInfo, Title: "Fault injected", Detail: "This failure was made on purpose, for a test."},
 	{Code: AuthUnavailable, Status: 503, Source: FromGateway, Level: slog.LevelError, Title: "Service unavailable", Detail: "The credentials cannot be checked at the moment."},

@@ -136,7 +136,7 @@ func (r *run) failed(why error) error {
 		}
 	case errors.Is(why, errLate), errors.As(why, &known) && known.HTTPStatus() == http.StatusGatewayTimeout:
 		e.Status = http.StatusGatewayTimeout
-	case errors.Is(why, errEnding):
+	case errors.Is(why, errEnding), errors.Is(why, errLost):
 		e.Status = http.StatusServiceUnavailable
 	}
 	return e.With(Told, r.told())
@@ -176,6 +176,8 @@ func (r *run) detail(why error) string {
 	var b strings.Builder
 	var status *call.StatusError
 	switch {
+	case errors.Is(why, errLost):
+		b.WriteString("The gateway has lost touch with what it shares with others.")
 	case r.at == len(r.results):
 		b.WriteString("The answers of the steps do not make one.")
 	case r.results[r.at].state == waiting && errors.Is(why, errLate):

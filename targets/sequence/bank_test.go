@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,7 +17,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
+	if text := os.Getenv(childEnv); text != "" {
+		os.Exit(child(text))
+	}
+	// The library of Redis asks again who is in a cluster after some seconds, closed or not, and ends then.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"), goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
 }
 
 // shop is a bank of three services with a state: orders, reservations and charges. They know requests again by their keys.
@@ -30,6 +36,7 @@ type shop struct {
 	barred  map[string]bool // keys that were undone before they came
 	calls   []string        // as they came: "POST orders key"
 	fault   func(service string, r *http.Request, key string) string
+	body    string      // of the last call
 	arrived chan string // tells of calls, if there is one
 }
 
@@ -59,6 +66,7 @@ func (s *shop) serve(name string, w http.ResponseWriter, r *http.Request) {
 	key := r.Header.Get("Idempotency-Key")
 	b, _ := io.ReadAll(r.Body)
 	s.mu.Lock()
+	s.body = string(b)
 	s.calls = append(s.calls, r.Method+" "+name+r.URL.Path+" "+key)
 	fault, arrived := s.fault, s.arrived
 	s.mu.Unlock()
@@ -70,6 +78,13 @@ func (s *shop) serve(name string, w http.ResponseWriter, r *http.Request) {
 		how = fault(name, r, key)
 	}
 	s.answer(name, how, w, r, key, b)
+}
+
+// last is the body of the last call.
+func (s *shop) last() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.body
 }
 
 // answer does what is asked for, unless a fault comes first.

@@ -2,6 +2,7 @@ package sequence
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"cardea.dev/cardea/config"
@@ -38,6 +39,26 @@ type Config struct {
 	// RequireKey refuses requests without a key with 400. By default they are taken.
 	RequireKey bool `yaml:"require_key"`
 
+	// Store is the Redis or Valkey in which gateways share keys: "redis://host:6379"; or "local": keys are those of this gateway alone, in memory. By default the
+	// configuration's `store`, or else "local".
+	Store config.Secret `yaml:"store"`
+
+	// Secret is what is encrypted with that the store keeps of requests and answers: a text of at least 32 characters that nobody can guess, or a list of such.
+	// The first one encrypts, all decrypt. With it there is a journal in the store, by which other gateways undo what one has begun that ended in the middle, and
+	// the answers of requests with a key are kept for an hour. By default none: the store knows keys, and the names of steps.
+	Secret []config.Secret `yaml:"secret"`
+
+	// Lease is how long the store waits for a sign of life of the gateway that makes the steps. After that others take the sequence for abandoned. By default
+	// 10s.
+	Lease config.Duration `yaml:"lease" min:"1s" max:"10m"`
+
+	// StoreTimeout is how long a request waits for the store before OnStoreFailure holds. By default 1s.
+	StoreTimeout config.Duration `yaml:"store_timeout" min:"1ms"`
+
+	// OnStoreFailure is what becomes of requests that come while the store cannot be asked: "deny" (503 sequence_unavailable), or "local": keys are those of
+	// this gateway alone, and there is no journal. By default "deny".
+	OnStoreFailure string `yaml:"on_store_failure" enum:"deny,local"`
+
 	// Answer is the step whose answer is that of the whole. By default the answer is an object with a key for each step that was made.
 	Answer string `yaml:"answer"`
 
@@ -68,17 +89,29 @@ type Config struct {
 func (c *Config) Default() {
 	c.Timeout, c.Abandoned, c.Status, c.FailureStatus = config.Duration(30*time.Second), "undo", 200, "gateway"
 	c.MaxBody, c.MaxPart = 1<<20, 1<<20
+	c.Lease, c.StoreTimeout, c.OnStoreFailure = config.Duration(10*time.Second), config.Duration(time.Second), "deny"
 	c.Undo.Default()
 }
 
 // Validate checks what does not go together.
 func (c *Config) Validate() error {
 	errs := call.CheckDeclared("steps", "step", "order: POST orders/orders", c.Steps, c.More)
+	for i, secret := range c.Secret {
+		if len(secret.Reveal()) < minSecret {
+			errs = append(errs, config.FieldErrorf(fmt.Sprintf("secret[%d]", i), "the secret has %d characters, and must have %d at least; make one with: openssl rand -base64 32", len(secret.Reveal()), minSecret))
+		}
+	}
+	if c.StoreTimeout >= c.Lease {
+		errs = append(errs, config.FieldErrorf("store_timeout", "it is not shorter than the lease, %s", c.Lease))
+	}
 	if c.Answer != "" && c.Compose != "" {
 		errs = append(errs, config.FieldErrorf("compose", "one of `answer` and `compose` makes the answer"))
 	}
 	return errors.Join(errs...)
 }
+
+// minSecret is how long a secret must be at least.
+const minSecret = 32
 
 // Undo bounds each call that undoes. It goes on when the client has left, when the time of the whole is over, and when the gateway is about to end. The
 // short form is Within.

@@ -32,15 +32,24 @@
 // tries of a call have the same one. On one gateway, a key that is under way, or whose sequence was undone within the last hour, is refused with 409; one whose sequence was done
 // makes the calls again, for services that know them by their keys, and undoes nothing when one fails.
 //
+// # Gateways that share keys
+//
+// With a store, a Redis or Valkey, keys are those of all gateways, and a sequence has a lease there that is renewed. With a secret, the store has a journal, from which another gateway undoes
+// what one has begun that ended in the middle, and the answers. A store that cannot be asked has requests refused with 503.
+//
 // # Explain
 //
-// It lists the steps and what undoes them.
+// It lists the steps, what undoes them, and what is shared with other gateways.
 //
 // # Metrics
 //
 //	cardea_sequence_requests_total{route,result}               done, undone, stuck (something could not be undone), or failed (all was done before with
-//	                                                           the same key, and is not undone)
+//	                                                           the same key, and is not undone), replayed (the answer was kept), unsure (all was done,
+//	                                                           and the store could not be told)
 //	cardea_sequence_steps_total{route,step,result}             done, failed, unknown, skipped
 //	cardea_sequence_undone_total{route,step,result}            undone, stuck
 //	cardea_sequence_step_duration_seconds{route,step}          until the answer of the step was there
+//	cardea_sequence_recovered_total{route,result}              what became of sequences whose gateway ended in the middle: undone, stuck, nothing, or
+//	                                                           unknown
+//	cardea_sequence_store_failures_total                       how often the store failed, or did not answer in time
 package sequence

@@ -133,7 +133,7 @@ func TestMemoryOfKeys(t *testing.T) {
 	use := func(n int, how ending) (again bool, err error) {
 		again, release, err := k.claim(id{byte(n), byte(n >> 8), byte(n >> 16), 1})
 		if err == nil {
-			release(how)
+			release(how, "")
 		}
 		return again, err
 	}

@@ -2,6 +2,7 @@ package sequence
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,8 +25,9 @@ type kept struct {
 
 // end is how the sequence with a key has ended.
 type end struct {
-	how ending
-	at  time.Time
+	how  ending
+	at   time.Time
+	told string // of its steps
 }
 
 // ending is a way to end.
@@ -35,6 +37,7 @@ const (
 	nothing   ending = iota // it has not done anything
 	complete                // all was done
 	wasUndone               // it failed, and what it had done was undone, as far as that could be
+	isLost                  // its gateway ended in the middle, and nobody can say what is to be undone
 )
 
 // How long, and how many, keys are remembered.
@@ -76,30 +79,44 @@ func (k *kept) Close() error {
 	return nil
 }
 
+// used is the answer to a request whose key is that of a sequence that was undone.
+func used(told string) error {
+	undone := "what it had done was undone"
+	if strings.Contains(told, "state=stuck") {
+		undone = "not all that it had done could be undone"
+	}
+	return filter.Reject(filter.IdempotencyConflict, "A request with the same key has failed, and %s. To try again, use another key.", undone).With(Told, told)
+}
+
+// underWay is the answer to a request whose key is in use.
+func underWay() error {
+	return filter.Reject(filter.IdempotencyConflict, "A request with the same key is under way.").With("Retry-After", "1")
+}
+
 // claim takes a key for as long as a sequence is under way. An empty one is nobody else's. Again says that all was done with it before. Keys whose sequence was
 // undone are used up: services that know requests again would answer with what is there no more.
-func (k *kept) claim(key id) (again bool, release func(ending), err error) {
+func (k *kept) claim(key id) (again bool, release func(how ending, told string), err error) {
 	if key == (id{}) {
-		return false, func(ending) {}, nil
+		return false, func(ending, string) {}, nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if _, busy := k.busy[key]; busy {
-		return false, nil, filter.Reject(filter.IdempotencyConflict, "A request with the same key is under way.").With("Retry-After", "1")
+		return false, nil, underWay()
 	}
 	last := k.ends[key]
 	if k.now().Sub(last.at) >= memory {
 		last = end{}
 	}
 	if last.how == wasUndone {
-		return false, nil, filter.Reject(filter.IdempotencyConflict, "A request with the same key has failed, and what it had done was undone. To try again, use another key.")
+		return false, nil, used(last.told)
 	}
 	k.busy[key] = struct{}{}
-	return last.how == complete, func(how ending) { k.release(key, how) }, nil
+	return last.how == complete, func(how ending, told string) { k.release(key, how, told) }, nil
 }
 
 // release gives a key back, and remembers how its sequence has ended.
-func (k *kept) release(key id, how ending) {
+func (k *kept) release(key id, how ending, told string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.busy, key)
@@ -110,7 +127,7 @@ func (k *kept) release(key id, how ending) {
 	if _, known := k.ends[key]; !known {
 		k.oldest = append(k.oldest, key)
 	}
-	k.ends[key] = end{how, now}
+	k.ends[key] = end{how, now, told}
 	gone := 0
 	for gone < len(k.oldest) && (len(k.oldest)-gone > maxKeys || now.Sub(k.ends[k.oldest[gone]].at) >= memory) {
 		delete(k.ends, k.oldest[gone])

@@ -9,6 +9,7 @@ import (
 // metrics count sequences and their steps.
 type metrics struct {
 	done, undoneAll, left, again prometheus.Counter
+	replayed, unsure             prometheus.Counter
 	steps                        []map[state]prometheus.Counter
 	seconds                      []prometheus.Observer
 	undone, stuck                []prometheus.Counter // of each step
@@ -22,7 +23,7 @@ func newMetrics(env *filter.Env, steps []*step) *metrics {
 	seconds := env.Metrics.Histogram("sequence_step_duration_seconds", "Time until the answer of a step was there.", prometheus.DefBuckets, "route", "step")
 	m := &metrics{
 		done: all.WithLabelValues(route, "done"), undoneAll: all.WithLabelValues(route, "undone"), left: all.WithLabelValues(route, "stuck"),
-		again: all.WithLabelValues(route, "failed"),
+		again: all.WithLabelValues(route, "failed"), replayed: all.WithLabelValues(route, "replayed"), unsure: all.WithLabelValues(route, "unsure"),
 	}
 	for _, s := range steps {
 		results := map[state]prometheus.Counter{}

@@ -23,9 +23,11 @@ type run struct {
 	cancel context.CancelCauseFunc
 	stops  []func() // what else the context needs
 	client context.Context
+	life   context.Context // of undoing
 
 	body    any    // of the client
 	id      id     // of the client's key
+	hold    *hold  // of the key in the store, or of what has none but a journal; nil: the store does not know of it
 	base    string // of the keys of the calls
 	now     int    // the step whose call, or undoing, is being made; -1: none
 	results []result
@@ -67,7 +69,7 @@ func (s state) String() string {
 }
 
 func newRun(s *sequence, ex *filter.Exchange, given any) *run {
-	r := &run{of: s, body: given, results: make([]result, len(s.steps)), now: -1, at: len(s.steps), client: ex.Context()}
+	r := &run{of: s, body: given, results: make([]result, len(s.steps)), now: -1, at: len(s.steps), client: ex.Context(), life: context.Background()}
 	ctx := s.kept.ctx
 	if s.timeout > 0 {
 		limited, stop := context.WithTimeoutCause(ctx, s.timeout, errLate)
@@ -82,6 +84,9 @@ func newRun(s *sequence, ex *filter.Exchange, given any) *run {
 // end gives everything back, and tells the exchange what was tried for it.
 func (r *run) end(ex *filter.Exchange) {
 	r.cancel(context.Canceled)
+	if r.hold != nil {
+		r.hold.stop()
+	}
 	for _, stop := range r.stops {
 		stop()
 	}
@@ -108,6 +113,9 @@ func (r *run) forward() (b []byte, err error) {
 			r.results[i].state = skipped
 			r.of.metrics.steps[i][skipped].Inc()
 			continue
+		}
+		if err := r.announce(i); err != nil {
+			return nil, err
 		}
 		if err := r.make(r.ctx, i); err != nil {
 			return nil, err

@@ -30,7 +30,11 @@ type sequence struct {
 	steps []*step
 	at    filter.Slot[run]
 	kept  *kept
+	env   *filter.Env
 	route string
+
+	shared *shared // nil: keys are this gateway's alone
+	shares string  // what is shared, for Explain
 
 	timeout  time.Duration
 	undo     Undo
@@ -61,7 +65,7 @@ type field struct {
 
 func build(env *filter.Env, c *Config) (target.Target, error) {
 	s := &sequence{
-		at: filter.NewSlot[run](env), route: env.Route.Name, timeout: c.Timeout.Std(), undo: c.Undo, finish: c.Abandoned == "finish",
+		at: filter.NewSlot[run](env), env: env, route: env.Route.Name, timeout: c.Timeout.Std(), undo: c.Undo, finish: c.Abandoned == "finish",
 		own: c.FailureStatus == "upstream", maxBody: int64(c.MaxBody), maxPart: int64(c.MaxPart), require: c.RequireKey, answer: -1, status: c.Status, log: env.Log,
 	}
 	p := &planner{env: env, at: s.at}
@@ -81,6 +85,9 @@ func build(env *filter.Env, c *Config) (target.Target, error) {
 		return nil, err
 	}
 	s.metrics = newMetrics(env, s.steps)
+	if err := s.share(env, c); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -159,23 +166,40 @@ func (s *sequence) Serve(ex *filter.Exchange) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	how := nothing
-	defer func() { release(how) }()
+	how, told := nothing, ""
+	defer func() { release(how, told) }()
+	resp, again, err := r.claim(ex, again)
+	if resp != nil {
+		s.metrics.replayed.Inc()
+	}
+	if resp != nil || err != nil {
+		return resp, err
+	}
 	defer r.watch()()
 	b, err := r.forward()
+	if err == nil {
+		resp, err = r.commit(ex, b)
+	}
 	switch {
 	case err == nil:
 		how = complete
 		s.metrics.done.Inc()
-		return r.respond(ex, b), nil
+		return resp, nil
+	case errors.Is(err, errUnsure):
+		s.metrics.unsure.Inc()
+		return nil, r.unsure()
 	case again: // to undo a part of what was done before would leave the rest
 		how = complete
+		r.settle(how)
 		s.metrics.again.Inc()
 		return nil, r.failedAgain(err)
 	case r.touched():
 		how = wasUndone
 	}
+	r.prepare()
 	r.undo()
+	told = r.told()
+	r.settle(how)
 	return nil, r.failed(err)
 }
 
@@ -202,6 +226,9 @@ func (s *sequence) Explain(ex *filter.Exchange) string {
 			b.WriteString(", which nothing undoes")
 		}
 		b.WriteString(")")
+	}
+	if s.shares != "" {
+		b.WriteString("; " + s.shares)
 	}
 	if s.require && s.template == nil && ex.Request.Header[keyField] == nil {
 		b.WriteString("; refused with 400: the request has no " + keyField)

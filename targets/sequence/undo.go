@@ -28,6 +28,9 @@ func (r *run) undo() {
 	for i := len(r.results) - 1; i >= 0; i-- {
 		r.now = i
 		r.undoStep(i)
+		if r.life.Err() != nil { // another gateway goes on
+			return
+		}
 		switch res := &r.results[i]; res.state {
 		case undone:
 			r.of.metrics.undone[i].Inc()
@@ -152,7 +155,7 @@ func (r *run) undoBy(i int, u *undoing, direction string) error {
 // persist makes a call until it succeeds, fails for good, or its bounds are reached.
 func (r *run) persist(try func(ctx context.Context) error) error {
 	bounds := &r.of.undo
-	whole, stop := context.WithTimeout(context.Background(), bounds.Within.Std())
+	whole, stop := context.WithTimeout(r.life, bounds.Within.Std())
 	defer stop()
 	backoff := bounds.Backoff.Std()
 	for tries := 0; ; tries++ {

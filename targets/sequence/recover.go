@@ -1,0 +1,140 @@
+package sequence
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	random "math/rand/v2"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+const (
+	lookedAt = 100 // abandoned sequences that are looked at together
+	maxTaken = 20  // how often a sequence may be taken: one that ends gateways must not end them all
+)
+
+// rouse has the gateway look for abandoned sequences.
+func (k *shared) rouse() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// watch looks for abandoned sequences now and then, and undoes them.
+func (k *shared) watch(s *sequence) {
+	for {
+		every := k.lease / 3
+		wait := time.NewTimer(every/2 + random.N(every)) // gateways do not come all at once
+		select {
+		case <-k.life.Done():
+			wait.Stop()
+			return
+		case <-k.wake:
+			wait.Stop()
+		case <-wait.C:
+		}
+		if !k.store.outage.Down() {
+			k.look(s)
+		}
+	}
+}
+
+// look takes what was abandoned.
+func (k *shared) look(s *sequence) {
+	ctx, cancel := context.WithTimeout(k.life, k.lease)
+	ids, err := k.store.ask(ctx, k.store.scripts.list, []string{k.index()}, fmt.Sprint(lookedAt))
+	cancel()
+	if err != nil {
+		return
+	}
+	for _, id := range ids {
+		select {
+		case k.places <- struct{}{}:
+		case <-k.life.Done():
+			return
+		}
+		k.group.Go(func() {
+			defer func() { <-k.places }()
+			k.take(s, id)
+		})
+	}
+}
+
+// take takes one abandoned sequence, unless somebody else does, and undoes it.
+func (k *shared) take(s *sequence, id string) {
+	h := &hold{of: k, id: id, token: rand.Text(), keyed: true, cancel: func(error) {}}
+	ctx, cancel := context.WithTimeout(k.life, k.lease)
+	defer cancel()
+	h.until = time.Now().Add(k.lease)
+	digest := k.digest
+	if k.sealer == nil {
+		digest = "" // it can read no journal
+	}
+	answer, err := k.store.ask(ctx, k.store.scripts.take, k.keys(id), h.token, milliseconds(k.lease), digest, id, milliseconds(memory), fmt.Sprint(maxTaken))
+	if err != nil || len(answer) == 0 || answer[0] == "none" {
+		return
+	}
+	if answer[0] == "lost" && len(answer) > 1 {
+		k.tellLost(s, id, answer[1], "there is no journal of it, or that of other steps")
+		return
+	}
+	fields := map[string]string{}
+	for i := 1; i+1 < len(answer); i += 2 {
+		fields[answer[i]] = answer[i+1]
+	}
+	h.start()
+	switch err := k.undo(s, h, fields); {
+	case errors.Is(err, errSealed): // another gateway may have the secret
+		h.stop()
+		s.log.Warn("a sequence was abandoned, and its journal is sealed with a secret that is not here", "route", s.route, "idempotency_keys", id[:32]+"-*", "steps", fields["p"])
+	case err != nil:
+		k.tellLost(s, id, fields["p"], err.Error())
+		_ = h.finish(isLost, fields["p"], "", k.lease)
+	}
+}
+
+// tellLost tells operators of a sequence that nobody can undo.
+func (k *shared) tellLost(s *sequence, id, progress, why string) {
+	k.recovered["unknown"].Inc()
+	s.log.Error("a sequence was abandoned, and cannot be undone", "route", s.route, "idempotency_keys", id[:32]+"-*", "steps", progress, "error", why)
+}
+
+// undo undoes a sequence as the gateway would have that ran it. An error means that it cannot be said what is to be undone.
+func (k *shared) undo(s *sequence, h *hold, fields map[string]string) (err error) {
+	r, ex, err := s.reopen(k.life, h.id, fields)
+	if err != nil {
+		return err
+	}
+	defer r.end(ex)
+	defer func() {
+		if v := recover(); v != nil {
+			s.log.Error("panic in a sequence", "request_id", ex.ID, "route", s.route, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
+	how, result := nothing, "nothing"
+	if r.touched() {
+		s.log.Warn("a sequence was abandoned in the middle, and is undone", "request_id", ex.ID, "route", s.route, "steps", fields["p"])
+		how, result = wasUndone, "undone"
+	}
+	r.undo()
+	if k.life.Err() != nil {
+		h.yield()
+		return nil
+	}
+	if strings.Contains(r.told(), "state=stuck") {
+		result = "stuck"
+	}
+	if err := h.finish(how, r.told(), "", k.lease); err != nil {
+		return nil // somebody else does all again
+	}
+	k.recovered[result].Inc()
+	if how == wasUndone {
+		s.log.Warn("an abandoned sequence has ended", "request_id", ex.ID, "route", s.route, "steps", r.told())
+	}
+	return nil
+}

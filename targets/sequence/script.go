@@ -1,0 +1,104 @@
+package sequence
+
+import "github.com/redis/rueidis"
+
+// The scripts, each of which is one step to the store. A record is a hash: s(tate): running, complete, undone, or lost; t(oken) of the gateway that has it, and
+// l(ease), until when; f(ingerprint) of the request; p(rogress) by the names of steps; c(omplete before); d(igest) of the steps; h(ead) and n0, n1, …, the
+// journal; a(nswer). Records that run are in a sorted set, by when to look at them. Their keys have a part in braces, for clusters: they are those of one route.
+const (
+	clock = `local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function ms(n) return string.format('%.0f', n) end
+`
+
+	// claiming begins a record, unless there is one that says otherwise. KEYS: record, set. ARGV: token, fingerprint, lease, life, digest, head, id, progress.
+	claiming = clock + `local r = redis.call('HMGET', KEYS[1], 's', 'f', 'l', 'c', 'p', 't')
+local s, again = r[1], '0'
+if r[6] == ARGV[1] then again = r[4]
+elseif s then
+  if r[2] ~= ARGV[2] then return {'other'} end
+  if s == 'undone' or s == 'lost' then return {s, r[5]} end
+  if s == 'complete' then
+    local answer = redis.call('HGET', KEYS[1], 'a')
+    if answer then return {'kept', answer} end
+    again = '1'
+  elseif tonumber(r[3]) > now then return {'busy'}
+  elseif r[4] == '1' then again = '1'
+  else return {'abandoned'} end
+end
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 's', 'running', 't', ARGV[1], 'f', ARGV[2], 'l', ms(now + ARGV[3]), 'c', again, 'p', ARGV[8], 'd', ARGV[5])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+if again == '1' then return {'again'} end
+if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'h', ARGV[6]) end
+redis.call('ZADD', KEYS[2], ms(now + ARGV[3]), ARGV[7])
+redis.call('PEXPIRE', KEYS[2], ARGV[4])
+return {'new'}`
+
+	// noting renews the lease, and sets fields. KEYS: record. ARGV: token, lease, then names and values.
+	noting = clock + `local r = redis.call('HMGET', KEYS[1], 's', 't')
+if r[1] ~= 'running' or r[2] ~= ARGV[1] then return {'gone'} end
+redis.call('HSET', KEYS[1], 'l', ms(now + ARGV[2]), unpack(ARGV, 3))
+return {'ok'}`
+
+	// finishing says how a record has ended. It may be said twice. KEYS: record, set. ARGV: token, state or "nothing", life, progress, answer, id.
+	finishing = `local r = redis.call('HMGET', KEYS[1], 's', 't', 'f', 'd')
+if r[2] ~= ARGV[1] then return {r[1] and 'gone' or 'none'} end
+if r[1] == ARGV[2] then return {'ok'} end
+if r[1] ~= 'running' then return {'gone'} end
+redis.call('DEL', KEYS[1])
+redis.call('ZREM', KEYS[2], ARGV[6])
+if ARGV[2] == 'nothing' then return {'ok'} end
+redis.call('HSET', KEYS[1], 's', ARGV[2], 't', ARGV[1], 'f', r[3], 'd', r[4], 'p', ARGV[4])
+if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'a', ARGV[5]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return {'ok'}`
+
+	// yielding has others take a record at once. KEYS: record, set. ARGV: token, id.
+	yielding = `local r = redis.call('HMGET', KEYS[1], 's', 't')
+if r[1] ~= 'running' or r[2] ~= ARGV[1] then return {'gone'} end
+redis.call('HSET', KEYS[1], 'l', '0')
+redis.call('ZADD', KEYS[2], '0', ARGV[2])
+return {'ok'}`
+
+	// listing lists the ids to look at. KEYS: set. ARGV: how many.
+	listing = clock + `return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ms(now), 'LIMIT', '0', ARGV[1])`
+
+	// taking takes a record whose lease is over, with its journal. One without a journal, or with that of other steps of which no gateway has taken it in
+	// time, is lost: there is nobody who can undo it. KEYS: record, set. ARGV: token, lease, digest, id, life of what is lost, how often it may be taken.
+	taking = clock + `local r = redis.call('HMGET', KEYS[1], 's', 'l', 'd', 'p', 'c', 'k', 'f')
+if r[1] ~= 'running' or r[5] == '1' then
+  redis.call('ZREM', KEYS[2], ARGV[4])
+  return {'none'}
+end
+local lease = tonumber(r[2])
+if lease > now then
+  redis.call('ZADD', KEYS[2], ms(lease), ARGV[4])
+  return {'none'}
+end
+local journal, foreign = redis.call('HEXISTS', KEYS[1], 'h') == 1, r[3] ~= ARGV[3]
+if journal and foreign and lease + 10 * ARGV[2] > now then return {'none'} end
+if not journal or foreign or tonumber(r[6] or '0') >= tonumber(ARGV[6]) then
+  redis.call('DEL', KEYS[1])
+  redis.call('ZREM', KEYS[2], ARGV[4])
+  redis.call('HSET', KEYS[1], 's', 'lost', 't', ARGV[1], 'f', r[7], 'd', r[3], 'p', r[4])
+  redis.call('PEXPIRE', KEYS[1], ARGV[5])
+  return {'lost', r[4]}
+end
+redis.call('HSET', KEYS[1], 't', ARGV[1], 'l', ms(now + ARGV[2]))
+redis.call('HINCRBY', KEYS[1], 'k', '1')
+redis.call('ZADD', KEYS[2], ms(now + ARGV[2]), ARGV[4])
+local all = redis.call('HGETALL', KEYS[1])
+table.insert(all, 1, 'taken')
+return all`
+)
+
+// scripts are those of a store.
+type scripts struct{ claim, note, finish, yield, list, take *rueidis.Lua }
+
+func newScripts() scripts {
+	return scripts{
+		rueidis.NewLuaScript(claiming), rueidis.NewLuaScript(noting), rueidis.NewLuaScript(finishing), rueidis.NewLuaScript(yielding), rueidis.NewLuaScript(listing),
+		rueidis.NewLuaScript(taking),
+	}
+}
