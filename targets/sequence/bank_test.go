@@ -48,7 +48,7 @@ type thing struct {
 	Deleted bool   `json:"-"`
 }
 
-func newShop(t *testing.T) *shop {
+func newShop(t testing.TB) *shop {
 	t.Helper()
 	s := &shop{urls: map[string]string{}, things: map[string]map[string]*thing{}, byKey: map[string]*thing{}, barred: map[string]bool{}}
 	for _, name := range []string{"orders", "stock", "payments"} {

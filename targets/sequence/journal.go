@@ -3,6 +3,7 @@ package sequence
 import (
 	"bytes"
 	"context"
+	"encoding/gob"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -27,7 +28,8 @@ type head struct {
 	Header   http.Header
 	Params   []param
 	Client   netip.Addr
-	Identity *filter.Identity
+	Identity *filter.Identity // without its claims
+	Claims   []byte           // JSON
 	Priority filter.Priority
 	Original filter.Original
 	Start    time.Time
@@ -61,7 +63,7 @@ func (r *run) head(k *shared, name string) (string, error) {
 	ex := r.own
 	h := head{
 		ID: ex.ID, Base: r.base, Keyed: r.id != (id{}), Method: ex.Request.Method, URL: ex.Request.URL.String(), Host: ex.Request.Host, Header: ex.Request.Header,
-		Client: ex.Client, Identity: ex.Identity, Priority: ex.Priority, Original: ex.Original, Start: ex.Start,
+		Client: ex.Client, Priority: ex.Priority, Original: ex.Original, Start: ex.Start,
 	}
 	if l, ok := ex.Params.(interface {
 		Len() int
@@ -78,11 +80,32 @@ func (r *run) head(k *shared, name string) (string, error) {
 			return "", fmt.Errorf("cannot read the body: %w", err)
 		}
 	}
-	b, err := json.Marshal(&h)
-	if err != nil {
+	if ex.Identity != nil {
+		who := *ex.Identity
+		if h.Claims, err = json.Marshal(who.Claims); err != nil {
+			return "", fmt.Errorf("cannot read the claims of the caller: %w", err)
+		}
+		who.Claims, h.Identity = nil, &who
+	}
+	return k.pack(&h, name, "h")
+}
+
+// pack encodes and seals a field of a record. Texts need not be of UTF-8: fields of HTTP are not always.
+func (k *shared) pack(v any, name, field string) (string, error) {
+	var b bytes.Buffer
+	if err := gob.NewEncoder(&b).Encode(v); err != nil {
 		return "", fmt.Errorf("cannot write the journal: %w", err)
 	}
-	return k.sealer.seal(b, k.record(name)+" h"), nil
+	return k.sealer.seal(b.Bytes(), k.record(name)+" "+field), nil
+}
+
+// unpack reads a field of a record.
+func (k *shared) unpack(sealed, name, field string, into any) error {
+	b, err := k.sealer.open(sealed, k.record(name)+" "+field)
+	if err != nil {
+		return err
+	}
+	return gob.NewDecoder(bytes.NewReader(b)).Decode(into)
 }
 
 // entry is what the journal has of a step.
@@ -103,11 +126,7 @@ func (res *result) seal(k *shared, id string, i int) (string, error) {
 	if res.err != nil {
 		e.Err = res.err.Error()
 	}
-	b, err := json.Marshal(&e)
-	if err != nil {
-		return "", fmt.Errorf("cannot write the journal: %w", err)
-	}
-	return k.sealer.seal(b, k.record(id)+" "+fieldOf(i)), nil
+	return k.pack(&e, id, fieldOf(i))
 }
 
 // noted is an error that the journal has.
@@ -119,7 +138,7 @@ func (e noted) Error() string { return string(e) }
 // reopen makes a run of what the journal has, whose steps can be undone as if they had been made here. Its end must be called.
 func (s *sequence) reopen(ctx context.Context, id string, fields map[string]string) (*run, *filter.Exchange, error) {
 	var h head
-	if err := s.shared.unseal(fields["h"], id, "h", &h); err != nil {
+	if err := s.shared.unpack(fields["h"], id, "h", &h); err != nil {
 		return nil, nil, fmt.Errorf("cannot read the journal: %w", err)
 	}
 	ex, body, err := h.exchange(ctx, s.env)
@@ -134,7 +153,7 @@ func (s *sequence) reopen(ctx context.Context, id string, fields map[string]stri
 			continue
 		}
 		var e entry
-		err := s.shared.unseal(sealed, id, fieldOf(i), &e)
+		err := s.shared.unpack(sealed, id, fieldOf(i), &e)
 		if err == nil {
 			err = r.results[i].restore(s.steps[i], &e)
 		}
@@ -144,17 +163,6 @@ func (s *sequence) reopen(ctx context.Context, id string, fields map[string]stri
 		}
 	}
 	return r, ex, nil
-}
-
-// unseal reads a field of the journal.
-func (k *shared) unseal(sealed, id, field string, into any) error {
-	b, err := k.sealer.open(sealed, k.record(id)+" "+field)
-	if err != nil {
-		return err
-	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	return d.Decode(into)
 }
 
 // restore is what is known of a step.
@@ -199,7 +207,9 @@ func (h *head) exchange(ctx context.Context, env *filter.Env) (*filter.Exchange,
 		ID: h.ID, Start: h.Start,
 	}
 	if h.Identity != nil {
-		h.Identity.Claims, _ = numbers(h.Identity.Claims).(map[string]any)
+		if h.Identity.Claims, err = h.claims(); err != nil {
+			return nil, nil, err
+		}
 	}
 	ex.Prepare(env.Slots())
 	var body any
@@ -207,6 +217,15 @@ func (h *head) exchange(ctx context.Context, env *filter.Env) (*filter.Exchange,
 		body, err = reread(h.Body)
 	}
 	return ex, body, err
+}
+
+// claims are the claims of the caller.
+func (h *head) claims() (claims map[string]any, err error) {
+	d := json.NewDecoder(bytes.NewReader(h.Claims))
+	d.UseNumber()
+	err = d.Decode(&claims)
+	numbers(claims)
+	return claims, err
 }
 
 // numbers makes the numbers of claims what they are elsewhere: int64, or else float64.
@@ -242,18 +261,13 @@ const Replayed = "Idempotency-Replayed"
 
 // sealAnswer seals an answer.
 func sealAnswer(k *shared, id string, resp *http.Response, b []byte) (string, error) {
-	a := answered{resp.StatusCode, resp.Header, b}
-	text, err := json.Marshal(&a)
-	if err != nil {
-		return "", fmt.Errorf("cannot keep the answer: %w", err)
-	}
-	return k.sealer.seal(text, k.record(id)+" a"), nil
+	return k.pack(&answered{resp.StatusCode, resp.Header, b}, id, "a")
 }
 
 // keptAnswer is the answer that was given before.
 func keptAnswer(ex *filter.Exchange, k *shared, id, sealed string) (*http.Response, error) {
 	var a answered
-	if err := k.unseal(sealed, id, "a", &a); err != nil {
+	if err := k.unpack(sealed, id, "a", &a); err != nil {
 		return nil, unknownFor(err, "All was done at an earlier request with the same key, but its answer cannot be read.")
 	}
 	a.Header.Set(Replayed, "true")
