@@ -3,7 +3,9 @@ package sequence_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -131,7 +133,7 @@ func TestRandomDeaths(t *testing.T) {
 	s.fault = nil
 	s.mu.Unlock()
 	waitFor(t, func() bool { return !strings.Contains(r.Must("KEYS", "*"), ":open") })
-	s.agrees(t, ends)
+	s.agrees(t, f, client, ends)
 }
 
 // insist asks until there is an answer that stays.
@@ -147,8 +149,8 @@ func (s *shop) insist(t *testing.T, f *farm, client *http.Client, key string) bo
 	return bought{key: key}
 }
 
-// agrees compares what is there with what was told.
-func (s *shop) agrees(t *testing.T, ends <-chan bought) {
+// agrees compares what is there with what was told, and with what is told once more.
+func (s *shop) agrees(t *testing.T, f *farm, client *http.Client, ends <-chan bought) {
 	t.Helper()
 	live := map[string]int{} // by order
 	for _, name := range []string{"orders", "stock", "payments"} {
@@ -168,6 +170,10 @@ func (s *shop) agrees(t *testing.T, ends <-chan bought) {
 	statuses, told := map[int]int{}, 0
 	for b := range ends {
 		statuses[b.status]++
+		again := s.insist(t, f, client, b.key)
+		if b.status == 200 && (again.status != 200 || again.body != b.body) || b.status != 200 && again.status != 409 && !strings.Contains(b.body, "Nothing had been done") {
+			t.Errorf("%s was told %d %s, and once more %d %s", b.key, b.status, b.body, again.status, again.body)
+		}
 		var answer struct {
 			Order struct{ ID string }
 		}
@@ -184,5 +190,72 @@ func (s *shop) agrees(t *testing.T, ends <-chan bought) {
 	t.Logf("%d orders, %d told; statuses %v; calls that undo: %s", len(live), told, statuses, s.count("DELETE"))
 	if told != len(live) {
 		t.Errorf("%d orders are there, and %d were told", len(live), told)
+	}
+}
+
+// forgetful passes on what is asked of a store, and loses some of its answers, with the connection.
+func forgetful(t *testing.T, to string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	t.Cleanup(all.Wait)
+	t.Cleanup(func() { _ = l.Close() })
+	all.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", to)
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			shut := func() { _ = client.Close(); _ = server.Close() }
+			all.Go(func() { defer shut(); _, _ = io.Copy(server, client) })
+			all.Go(func() {
+				defer shut()
+				b := make([]byte, 1<<16)
+				for first := true; ; first = false {
+					n, err := server.Read(b)
+					if err != nil || !first && rand.N(6) == 0 {
+						return
+					}
+					if _, err := client.Write(b[:n]); err != nil {
+						return
+					}
+				}
+			})
+		}
+	})
+	return "redis://" + l.Addr().String()
+}
+
+// TestAnswersOfTheStoreAreLost: whether it has done what was asked is not known then.
+func TestAnswersOfTheStoreAreLost(t *testing.T) {
+	s, r := newShop(t), durable(t)
+	text := "store: " + forgetful(t, r.Addr) + "\n" + s.config(", unknown: repeat", ", unknown: repeat", "", secret+"      lease: 2s\n      store_timeout: 1s\n")
+	f := &farm{all: []*process{startProcess(t, text), startProcess(t, text)}}
+	client := &http.Client{Timeout: 30 * time.Second}
+	t.Cleanup(client.CloseIdleConnections)
+	const workers, each = 6, 15
+	ends := make(chan bought, workers*each)
+	var work sync.WaitGroup
+	for w := range workers {
+		work.Go(func() {
+			for i := range each {
+				ends <- s.insist(t, f, client, fmt.Sprintf("%d-%d", w, i))
+			}
+		})
+	}
+	work.Wait()
+	close(ends)
+	waitFor(t, func() bool { return !strings.Contains(r.Must("KEYS", "*"), ":open") })
+	s.agrees(t, f, client, ends)
+	for _, p := range f.all {
+		p.kill() // the proxy waits for its connections
 	}
 }

@@ -285,39 +285,46 @@ func TestTheStoreIsAway(t *testing.T) {
 	}
 }
 
-// TestTheStoreGoes in the middle: for a moment, and the sequence goes on; for longer than the lease, and it is undone.
+// TestTheStoreGoes in the middle: for a moment, and the sequence goes on; for longer than the lease, and it is undone, also where a step would take longer than that.
 func TestTheStoreGoes(t *testing.T) {
-	for name, comes := range map[string]bool{"for a moment": true, "for long": false} {
+	for name, test := range map[string]struct{ lease, fault, then string }{
+		"for a moment":              {"60s", "", "orders stock payments"},
+		"for long":                  {"1s", "", ""},
+		"for long, in a slow step":  {"1s", "slow", ""},
+		"for long, and it was done": {"1s", "done, slow", ""},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, r := newShop(t), durable(t)
-			lease := map[bool]string{true: "60s", false: "1s"}[comes]
-			g := gatewaytest.New(t, s.shared(r, secret+"      store_timeout: 900ms\n      lease: "+lease+"\n"))
+			text := s.shared(r, secret+"      store_timeout: 900ms\n      timeout: 0\n      lease: "+test.lease+"\n")
+			g := gatewaytest.New(t, text)
 			n := 0
+			var back sync.WaitGroup
 			s.fault = func(name string, _ *http.Request, _ string) string {
-				if name == "stock" && n == 0 {
-					n++
-					r.Kill()
-					if comes {
-						go r.Run()
-					}
+				if at := map[bool]string{true: "stock", false: "payments"}[test.fault == ""]; name != at || n > 0 {
+					return ""
 				}
-				return ""
+				n++
+				r.Kill()
+				if test.then != "" {
+					back.Go(r.Run)
+				}
+				return test.fault
 			}
 			resp, body := g.Do("POST", "/buy", items, "Idempotency-Key: k")
-			if comes {
+			back.Wait()
+			s.remains(t, test.then)
+			if test.then != "" {
 				if resp.StatusCode != 200 {
 					t.Errorf("got %d %s", resp.StatusCode, body)
 				}
-				s.remains(t, "orders stock payments")
 				return
 			}
 			if resp.StatusCode != 503 || !strings.Contains(body, "sequence_failed") || !strings.Contains(body, "lost touch") {
 				t.Errorf("got %d %s", resp.StatusCode, body)
 			}
-			s.remains(t, "")
 			r.Run()
-			h := gatewaytest.New(t, s.shared(r, secret+"      store_timeout: 900ms\n      lease: 1s\n"))
+			h := gatewaytest.New(t, text)
 			waitFor(t, func() bool {
 				resp, body = h.Do("POST", "/buy", items, "Idempotency-Key: k")
 				return resp.Header.Get("Retry-After") == ""
