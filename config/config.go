@@ -24,8 +24,8 @@ type Config struct {
 	// in their long form: {"name": "acme", "keys": [{"key": "sha256:…"}]}. A change is loaded like one of the configuration. By default none.
 	ConsumerFiles []string `yaml:"consumer_files"`
 
-	// Store is where gateways share what they count: a Redis or Valkey, as in "redis://host:6379". Policies with a `store` of their own take
-	// this one by default. By default it is "local": each gateway counts by itself. See the manual for clusters, sentinels and TLS.
+	// Store is where gateways share what they count, and the keys of sequences: a Redis or Valkey, as in "redis://host:6379". Policies and targets with
+	// a `store` of their own take this one by default. By default it is "local": each gateway for itself. See the manual for clusters, sentinels and TLS.
 	Store Secret `yaml:"store"`
 
 	// Caches are where the policy `cache` keeps answers, by name. The one called "default" is there without being named, and has its defaults:
