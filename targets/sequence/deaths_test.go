@@ -14,11 +14,12 @@ import (
 	"time"
 
 	"cardea.dev/cardea/gatewaytest"
+	"cardea.dev/cardea/internal/redis/redistest"
 )
 
 // TestAGatewayIsStopped for longer than its lease, in the last step: another undoes what it did, and it does not go on from there.
 func TestAGatewayIsStopped(t *testing.T) {
-	s, r := newShop(t), durable(t)
+	s, r := newShop(t), redistest.Start(t)
 	text := s.shared(r, secret+"      lease: 1s\n      store_timeout: 900ms\n")
 	p := startProcess(t, text)
 	g := gatewaytest.New(t, text)
@@ -30,6 +31,10 @@ func TestAGatewayIsStopped(t *testing.T) {
 	s.fault = func(name string, r *http.Request, _ string) string {
 		if name == "payments" && r.Method == "POST" {
 			signal(syscall.SIGSTOP)
+			var status syscall.WaitStatus
+			if _, err := syscall.Wait4(p.cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
+				t.Errorf("it does not stop: %v %v", err, status)
+			}
 		}
 		return ""
 	}
@@ -236,7 +241,7 @@ func forgetful(t *testing.T, to string) string {
 
 // TestAnswersOfTheStoreAreLost: whether it has done what was asked is not known then.
 func TestAnswersOfTheStoreAreLost(t *testing.T) {
-	s, r := newShop(t), durable(t)
+	s, r := newShop(t), redistest.Start(t)
 	text := "store: " + forgetful(t, r.Addr) + "\n" + s.config(", unknown: repeat", ", unknown: repeat", "", secret+"      lease: 2s\n      store_timeout: 1s\n")
 	f := &farm{all: []*process{startProcess(t, text), startProcess(t, text)}}
 	client := &http.Client{Timeout: 30 * time.Second}

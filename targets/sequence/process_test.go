@@ -62,7 +62,13 @@ func startProcess(t *testing.T, text string) *process {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = in.Close(); p.kill() })
+	t.Cleanup(func() {
+		_ = in.Close()
+		p.kill()
+		if t.Failed() {
+			t.Logf("the log of the gateway %s:\n%s", p.url, p.log.String())
+		}
+	})
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatalf("the gateway does not start: %v\n%s", err, p.log.String())

@@ -13,7 +13,7 @@ import (
 
 const (
 	lookedAt = 100 // abandoned sequences that are looked at together
-	maxTaken = 20  // how often a sequence may be taken: one that ends gateways must not end them all
+	maxTaken = 100 // how often a sequence may be taken: one that ends gateways must not end them all
 )
 
 // rouse has the gateway look for abandoned sequences.

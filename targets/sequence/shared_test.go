@@ -14,7 +14,7 @@ import (
 
 const secret = "      secret: 0123456789abcdef0123456789abcdef\n"
 
-// durable starts a server that forgets nothing.
+// durable starts a server that forgets nothing when it is killed. It waits for the disk at each change, which may take long.
 func durable(t *testing.T) *redistest.Server {
 	return redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 }
@@ -41,7 +41,7 @@ func (s *shop) count(method string) string {
 
 // TestOneOfManyRuns: the same key through two gateways, a hundred times at once.
 func TestOneOfManyRuns(t *testing.T) {
-	s, r := newShop(t), durable(t)
+	s, r := newShop(t), redistest.Start(t)
 	text := s.shared(r, secret+"      store_timeout: 5s\n")
 	gateways := []*gatewaytest.Gateway{gatewaytest.New(t, text), gatewaytest.New(t, text)}
 	var mu sync.Mutex
@@ -111,7 +111,7 @@ func nothingReadable(t *testing.T, r *redistest.Server, key string) {
 func TestKeysAreShared(t *testing.T) {
 	for name, more := range map[string]string{"with a journal": secret, "without": ""} {
 		t.Run(name, func(t *testing.T) {
-			s, r := newShop(t), durable(t)
+			s, r := newShop(t), redistest.Start(t)
 			reached, goOn := make(chan bool), make(chan bool)
 			s.fault = func(name string, r *http.Request, _ string) string {
 				if name == "payments" && r.Method == "POST" {
@@ -157,7 +157,7 @@ func TestAGatewayIsKilled(t *testing.T) {
 		for _, how := range []string{"before it is done", "after it is done"} {
 			t.Run(service+", "+how, func(t *testing.T) {
 				t.Parallel()
-				s, r := newShop(t), durable(t)
+				s, r := newShop(t), redistest.Start(t)
 				text := s.shared(r, secret+"      lease: 2s\n")
 				p := startProcess(t, text)
 				killed := false
@@ -200,7 +200,7 @@ func TestAGatewayIsKilled(t *testing.T) {
 
 // TestKilledWithoutAKey: what has no key is found, too, by looking now and then.
 func TestKilledWithoutAKey(t *testing.T) {
-	s, r := newShop(t), durable(t)
+	s, r := newShop(t), redistest.Start(t)
 	text := s.shared(r, secret+"      lease: 2s\n")
 	p := startProcess(t, text)
 	s.fault = func(name string, r *http.Request, _ string) string {
@@ -222,7 +222,7 @@ func TestKilledWithoutAKey(t *testing.T) {
 
 // TestKilledWithoutAJournal: the key is not used again, and operators are told which steps were done.
 func TestKilledWithoutAJournal(t *testing.T) {
-	s, r := newShop(t), durable(t)
+	s, r := newShop(t), redistest.Start(t)
 	text := s.shared(r, "      lease: 2s\n")
 	p := startProcess(t, text)
 	s.fault = func(name string, r *http.Request, _ string) string {
@@ -366,7 +366,7 @@ func TestTheStoreGoesAtTheEnd(t *testing.T) {
 
 // TestTheStoreForgets what is under way: it is undone.
 func TestTheStoreForgets(t *testing.T) {
-	s, r := newShop(t), durable(t)
+	s, r := newShop(t), redistest.Start(t)
 	g := gatewaytest.New(t, s.shared(r, secret))
 	s.fault = func(name string, req *http.Request, _ string) string {
 		if name == "stock" && req.Method == "POST" {
@@ -383,7 +383,7 @@ func TestTheStoreForgets(t *testing.T) {
 
 // TestWhatUndoesSeesTheRequest: fields, parameters, variables and the body are what they were, on the gateway that takes over.
 func TestWhatUndoesSeesTheRequest(t *testing.T) {
-	s, r := newShop(t), durable(t)
+	s, r := newShop(t), redistest.Start(t)
 	text := "store: " + r.URL() + fmt.Sprintf(`
 upstreams: {orders: {endpoints: [%s], retry: off}}
 overload: off
@@ -445,7 +445,7 @@ func TestAClusterIsAStore(t *testing.T) {
 
 // TestOfOtherSteps: a sequence whose steps are others by now cannot be undone by them, and is told of; what a client sent stays unread with another secret.
 func TestOfOtherSteps(t *testing.T) {
-	s, r := newShop(t), durable(t)
+	s, r := newShop(t), redistest.Start(t)
 	more := secret + "      lease: 1s\n      store_timeout: 900ms\n"
 	p := startProcess(t, s.shared(r, more))
 	s.fault = func(name string, r *http.Request, _ string) string {
