@@ -344,8 +344,9 @@ func TestStalledUploads(t *testing.T) {
 		p, to := start(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }))
 		ctx, cancel := cancelWith(t)
 		cause := errors.New("a deadline of the route")
-		time.AfterFunc(30*time.Millisecond, func() { cancel(cause) })
-		_, err := p.RoundTrip(ctx, request("POST", "/", newNever(t)), to, nil)
+		body := newNever(t)
+		go func() { <-body.read; cancel(cause) }()
+		_, err := p.RoundTrip(ctx, request("POST", "/", body), to, nil)
 		if e := asError(t, err); e.Kind != Canceled || !e.BodyRead || !errors.Is(err, cause) {
 			t.Errorf("got %+v", e)
 		}
