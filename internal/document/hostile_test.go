@@ -118,9 +118,9 @@ func TestHostileButValid(t *testing.T) {
 	}
 }
 
-// TestMemoryIsBounded reads a document of 32 MiB, whose tokens are small, and looks at what is allocated.
+// TestMemoryIsBounded reads a document of 8 MiB, whose tokens are small, and looks at what is allocated.
 func TestMemoryIsBounded(t *testing.T) {
-	const size = 32 << 20
+	const size = 8 << 20
 	for name, read := range readers(document.Limits{Size: 2 * size}) {
 		if name == "Read" {
 			continue
