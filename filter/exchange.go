@@ -70,6 +70,9 @@ type Exchange struct {
 	// Attempts are the tries made at upstreams, in order. Several upstreams may be among them.
 	Attempts []Attempt
 
+	// Calls are those that the answer is made of, where its target makes several. Their attempts are among Attempts, too.
+	Calls []Call
+
 	// Interim sends an interim response (1xx, but 101) to the client. It may be nil.
 	Interim func(status int, header http.Header)
 

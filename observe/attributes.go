@@ -23,11 +23,16 @@ const (
 	AttrErrorType        = "error.type" // the gateway's error code, or a status of 500 and above
 	AttrEndUser          = "enduser.id"
 
-	AttrRequestID = "cardea.request_id"
-	AttrRouteName = "cardea.route" // the name of the route; http.route is its path
-	AttrUpstream  = "cardea.upstream"
-	AttrEndpoint  = "cardea.endpoint"
-	AttrConsumer  = "cardea.consumer"
-	AttrCache     = "cardea.cache"
-	AttrPolicy    = "cardea.policy"
+	AttrRequestID   = "cardea.request_id"
+	AttrRouteName   = "cardea.route" // the name of the route; http.route is its path
+	AttrUpstream    = "cardea.upstream"
+	AttrEndpoint    = "cardea.endpoint"
+	AttrConsumer    = "cardea.consumer"
+	AttrCache       = "cardea.cache"
+	AttrPolicy      = "cardea.policy"
+	AttrCall        = "cardea.call"       // of a call that an answer is made of: its name
+	AttrCallAfter   = "cardea.call.after" // names of the calls that it waited for
+	AttrCallSame    = "cardea.call.same"  // the call whose answer it shares
+	AttrCallUndo    = "cardea.call.undoes"
+	AttrCallElement = "cardea.call.element" // of the list that it is made for each element of
 )

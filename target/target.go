@@ -21,6 +21,12 @@ type Target interface {
 	Explain(ex *filter.Exchange) string
 }
 
+// Planner is a Target that makes several calls, which operators are shown.
+type Planner interface {
+	// Plan is what Explain says, with the calls by themselves, and the rest of it in a line.
+	Plan(ex *filter.Exchange) (rest string, calls []filter.Call)
+}
+
 // Kind is a kind of target: its name in the configuration, and how one is built.
 type Kind struct {
 	name   string

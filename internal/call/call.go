@@ -72,6 +72,7 @@ type Call struct {
 	text        filter.Template
 	contentType string
 	when        filter.Condition // nil: always
+	condition   string           // when, as it is written
 	timeout     time.Duration
 	status      []config.StatusRange
 }
@@ -111,7 +112,7 @@ func New(s Scope, c *Config) (*Call, error) {
 			return nil, config.FieldErrorf("when", "%w", err)
 		}
 		r.note(c.When)
-		n.when = when
+		n.when, n.condition = when, c.When
 	}
 	if err := n.check(&r, c); err != nil {
 		return nil, err

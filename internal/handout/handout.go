@@ -19,6 +19,7 @@ type Answer struct {
 
 	upstream  string
 	attempts  []filter.Attempt
+	calls     []filter.Call
 	fault     string
 	fallback  filter.Fallback
 	announced http.Header
@@ -27,7 +28,7 @@ type Answer struct {
 // Of is what an exchange got. The response is nil after an error.
 func Of(own *filter.Exchange, resp *http.Response) Answer {
 	a := Answer{
-		Response: resp, Err: own.Err, upstream: own.Upstream, attempts: slices.Clone(own.Attempts), fault: own.Fault, fallback: own.Fallback,
+		Response: resp, Err: own.Err, upstream: own.Upstream, attempts: slices.Clone(own.Attempts), calls: own.Calls, fault: own.Fault, fallback: own.Fallback,
 	}
 	if resp != nil {
 		a.announced = announced(resp.Trailer)
@@ -52,6 +53,7 @@ func (a *Answer) Tell(ex *filter.Exchange, leads bool) {
 	ex.Upstream, ex.Fault, ex.Fallback = a.upstream, a.fault, a.fallback
 	if leads {
 		ex.Attempts = append(ex.Attempts, a.attempts...)
+		ex.Calls = append(ex.Calls, a.calls...)
 	}
 }
 

@@ -41,6 +41,7 @@ type aggregate struct {
 	tooLong, full    error // why answers are not held: they are longer than maxPart, or there is no memory left
 	parallel         int
 
+	plan    []filter.Call
 	metrics *metrics
 	log     *slog.Logger
 }
@@ -93,6 +94,7 @@ func build(env *filter.Env, c *Config) (target.Target, error) {
 	case a.begin == "":
 		a.begin = "first"
 	}
+	a.plan = a.planned()
 	a.metrics = newMetrics(env, a.steps)
 	return a, nil
 }
@@ -136,7 +138,7 @@ func (a *aggregate) Explain(*filter.Exchange) string {
 
 // describe says what a call does.
 func (a *aggregate) describe(s *step) string {
-	text := fmt.Sprintf("%s (%s %s", s.name, s.Method, s.Text)
+	text := fmt.Sprintf("%s (%s %s", s.name, s.Method, s.Shown())
 	if s.Operation != "" {
 		text += ", which is " + s.Operation
 	}

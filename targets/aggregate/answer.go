@@ -186,6 +186,7 @@ func (r *run) report(ex *filter.Exchange) {
 	if r.last != "" {
 		ex.Upstream = r.last
 	}
+	r.record(ex)
 	if r.failure == nil && r.partial() != "" {
 		r.of.metrics.partial.Inc()
 	}

@@ -31,6 +31,7 @@ func (r *run) newLoop(s *step) (*loop, error) {
 	l := &loop{list: list, parts: make([]part, len(list)), errs: make([]error, len(list))}
 	l.left.full = errTogether
 	l.left.left.Store(r.of.maxPart)
+	r.results[s.index].requests.Times = len(list)
 	l.ctx, l.cancel = context.WithCancelCause(r.ctx)
 	return l, nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -62,6 +63,9 @@ type request struct {
 	spent   int64    // of it, for the body, the head and the value
 	from    *fetched // the answer that is shared with others; nil: it is for this one alone
 	first   bool     // it is for this one to send
+	same    string   // the call whose answer it shares
+	began   time.Time
+	took    time.Duration
 }
 
 // take takes memory, which the request gives back if it fails.
@@ -189,10 +193,11 @@ type long struct {
 	body    io.Closer
 	limited *call.Limited
 	once    sync.Once
+	ended   time.Time // read, or given up
 }
 
 // Close gives up what was not read.
 func (l *long) Close() (err error) {
-	l.once.Do(func() { err = l.body.Close(); l.limited.End() })
+	l.once.Do(func() { err = l.body.Close(); l.limited.End(); l.ended = time.Now() })
 	return err
 }

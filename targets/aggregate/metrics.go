@@ -39,20 +39,6 @@ func (m *metrics) of(i int, res *result) {
 	}
 }
 
-// trace tells the span of a request what came of it, and what it had waited for.
-func (r *run) trace(q *request) {
-	if !q.Span.Recording() {
-		return
-	}
-	if q.err != nil {
-		q.Span.Fail(q.err)
-	}
-	if len(q.step.after) > 0 {
-		q.Span.Set("cardea.call.after", r.of.namesOf(q.step.after))
-	}
-	q.Span.End()
-}
-
 // namesOf are the names of some calls.
 func (a *aggregate) namesOf(calls []int) []string {
 	names := make([]string, len(calls))

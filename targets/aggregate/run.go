@@ -59,6 +59,8 @@ type result struct {
 	began time.Time
 	took  time.Duration
 	ready chan struct{}
+
+	requests tally // of the call
 }
 
 // state is what became of a call.
@@ -175,15 +177,17 @@ func (r *run) look(s *step, p *progress) (wanted bool, err error) {
 // request makes a request of a call, which conduct then sends. Its error is why there is none.
 func (r *run) request(ctx context.Context, s *step, element int) (err error) {
 	limited := s.Limit(ctx, r.due, r.of.late)
+	q := &request{step: s, element: element, limited: limited, values: make([]any, len(s.sets)), memory: &r.memory, began: time.Now()}
 	defer func() {
 		if v := recover(); v != nil {
 			err = r.panicked(v)
 		}
 		if err != nil {
 			limited.End()
+			q.err, q.took = err, time.Since(q.began)
+			r.results[s.index].requests.add(q)
 		}
 	}()
-	q := &request{step: s, element: element, limited: limited, values: make([]any, len(s.sets)), memory: &r.memory}
 	for k, lookup := range s.sets {
 		q.values[k], _ = lookup(r.own)
 	}
@@ -217,6 +221,7 @@ func (r *run) carryOut(q *request) {
 		if q.err != nil || q.rest == nil {
 			q.limited.End()
 		}
+		q.took = time.Since(q.began)
 		r.trace(q)
 		r.ended <- q
 	}()
@@ -226,6 +231,7 @@ func (r *run) carryOut(q *request) {
 // take takes what a request has brought.
 func (r *run) take(q *request) {
 	r.under--
+	r.results[q.step.index].requests.add(q)
 	r.tried = append(r.tried, q.Attempts...)
 	if q.Upstream != "" {
 		r.last = q.Upstream

@@ -16,6 +16,7 @@ import (
 
 // fetched is an answer as it came, which several requests may want.
 type fetched struct {
+	by     string        // the call that sends it
 	done   chan struct{} // closed once it is there; nil: it is for one request alone
 	fields http.Header   // of the request
 	others atomic.Bool   // there are others that wait for it
@@ -60,7 +61,7 @@ func (r *run) share(q *request) {
 		q.from = f
 		return
 	}
-	q.from, q.first = &fetched{done: make(chan struct{}), fields: maps.Clone(q.Request.Header)}, true // the upstream adds fields of its own
+	q.from, q.first = &fetched{by: q.step.name, done: make(chan struct{}), fields: maps.Clone(q.Request.Header)}, true // the upstream adds fields of its own
 	if r.shared == nil {
 		r.shared = map[asked]*fetched{}
 	}
@@ -82,6 +83,7 @@ func (r *run) ask(q *request) *fetched {
 			return &fetched{err: context.Cause(q.limited)}
 		}
 		if f.more == nil && !f.cut {
+			q.same = f.by
 			return f
 		}
 		f = &fetched{}

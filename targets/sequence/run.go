@@ -33,6 +33,7 @@ type run struct {
 	results []result
 	at      int // the step that failed; len(results): none of them
 	tried   []filter.Attempt
+	calls   []filter.Call // as they were made; tries of one, one after the other, are one
 
 	upstream string // of the last call
 }
@@ -94,6 +95,7 @@ func (r *run) end(ex *filter.Exchange) {
 		ex.Upstream = r.upstream
 	}
 	ex.Attempts = append(ex.Attempts, r.tried...)
+	r.record(ex)
 	r.own.Release()
 }
 
@@ -162,13 +164,18 @@ func deadline(ctx context.Context) error {
 // panicked keeps a panic from leaving behind what was done.
 func (r *run) panicked(v any) error {
 	r.of.log.Error("panic in a sequence", "request_id", r.own.ID, "route", r.of.route, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-	return filter.Reject(filter.InternalError, "").Because(fmt.Errorf("panic: %v", v))
+	err := filter.Reject(filter.InternalError, "").Because(fmt.Errorf("panic: %v", v))
+	if last := len(r.calls) - 1; last >= 0 && r.now >= 0 {
+		r.calls[last].Outcome = filter.CallFails
+		r.calls[last].Because(err.Code, err)
+	}
+	return err
 }
 
 // make makes the call of a step, and notes what came of it.
-func (r *run) make(ctx context.Context, i int) error {
+func (r *run) make(ctx context.Context, i int) (err error) {
 	s, res := r.of.steps[i], &r.results[i]
-	began := time.Now()
+	began, rec := time.Now(), r.recordingStep(i)
 	res.state = failed
 	limited := s.Limit(ctx, time.Time{}, nil)
 	defer limited.End()
@@ -176,6 +183,7 @@ func (r *run) make(ctx context.Context, i int) error {
 	defer func() {
 		r.of.metrics.steps[i][res.state].Inc()
 		r.of.metrics.seconds[i].Observe(time.Since(began).Seconds())
+		r.ended(rec, err)
 	}()
 	req, err := s.Request(ctx, r.own)
 	if err != nil {
@@ -187,7 +195,7 @@ func (r *run) make(ctx context.Context, i int) error {
 		req.Header[keyField] = []string{r.key(i, "")}
 	}
 	res.state = unknown // unless it is known better
-	child, end := r.childFor(req, "step "+s.name)
+	child, end := r.childFor(req, "step "+s.name, rec)
 	resp, err := s.Send(child)
 	if err == nil {
 		res.state = done
@@ -205,11 +213,14 @@ func lineOf(c *call.Call, req *http.Request) string {
 	return req.Method + " " + c.Upstream.Name() + req.URL.EscapedPath()
 }
 
-// childFor returns an exchange for a call. End ends its span, and keeps what was tried.
-func (r *run) childFor(req *http.Request, name string) (child *filter.Exchange, end func(error)) {
+// childFor returns an exchange for a call, whose record is rec. End ends its span, and keeps what was tried.
+func (r *run) childFor(req *http.Request, name string, rec *filter.Call) (child *filter.Exchange, end func(error)) {
 	child = r.own.Child(req)
 	child.Span = r.own.Span.Child(name)
+	rec.At(req.URL.EscapedPath())
 	return child, func(err error) {
+		rec.Tried(child.Attempts)
+		describe(child, rec, err)
 		child.Span.Fail(err)
 		child.Span.End()
 		r.tried = append(r.tried, child.Attempts...)

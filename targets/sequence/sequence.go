@@ -53,6 +53,7 @@ type sequence struct {
 	asks     bool
 	headers  []field
 
+	plan    []filter.Call
 	metrics *metrics
 	log     *slog.Logger
 }
@@ -84,6 +85,7 @@ func build(env *filter.Env, c *Config) (target.Target, error) {
 	if s.kept, err = filter.Keep(env, "sequence", func() (*kept, error) { return newKept(), nil }); err != nil {
 		return nil, err
 	}
+	s.plan = s.planned()
 	s.metrics = newMetrics(env, s.steps)
 	if err := s.share(env, c); err != nil {
 		return nil, err
@@ -211,7 +213,7 @@ func (s *sequence) Explain(ex *filter.Exchange) string {
 		if i == 0 {
 			word = "calls "
 		}
-		fmt.Fprintf(&b, "%s%s (%s %s", word, st.name, st.Method, st.Text)
+		fmt.Fprintf(&b, "%s%s (%s %s", word, st.name, st.Method, st.Shown())
 		if st.Operation != "" {
 			b.WriteString(", which is " + st.Operation)
 		}
@@ -220,7 +222,7 @@ func (s *sequence) Explain(ex *filter.Exchange) string {
 			if k == 0 {
 				word = ", undone by "
 			}
-			fmt.Fprintf(&b, "%s%s %s", word, u.Method, u.Text)
+			fmt.Fprintf(&b, "%s%s %s", word, u.Method, u.Shown())
 		}
 		if len(st.undone) == 0 && !safe(st.Method) {
 			b.WriteString(", which nothing undoes")
@@ -230,10 +232,18 @@ func (s *sequence) Explain(ex *filter.Exchange) string {
 	if s.shares != "" {
 		b.WriteString("; " + s.shares)
 	}
-	if s.require && s.template == nil && ex.Request.Header[keyField] == nil {
-		b.WriteString("; refused with 400: the request has no " + keyField)
+	if rest := s.lacking(ex); rest != "" {
+		b.WriteString("; " + rest)
 	}
 	return b.String()
+}
+
+// lacking says that the request would be refused for want of a key, or nothing.
+func (s *sequence) lacking(ex *filter.Exchange) string {
+	if s.require && s.template == nil && ex.Request.Header[keyField] == nil {
+		return "refused with 400: the request has no " + keyField
+	}
+	return ""
 }
 
 // safe says whether calls with a method leave nothing to be undone (RFC 9110, section 9.2.1).

@@ -76,7 +76,7 @@ func (r *run) undoStep(i int) {
 		if len(s.undone) > 1 {
 			direction = fmt.Sprintf("%s-%d", undoKey, k+1)
 		}
-		if err := r.undoBy(i, &s.undone[k], direction); err != nil {
+		if err := r.undoBy(i, &s.undone[k], undoName(s, k), direction); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -117,9 +117,11 @@ func refused(err error) bool {
 }
 
 // undoBy makes one call that undoes a step.
-func (r *run) undoBy(i int, u *undoing, direction string) error {
+func (r *run) undoBy(i int, u *undoing, name, direction string) error {
 	var line string
-	err := r.persist(func(ctx context.Context) error {
+	err := r.persist(func(ctx context.Context) (err error) {
+		rec := r.recording(u.Call, name, filter.Undoes, r.of.steps[i].name)
+		defer func() { r.ended(rec, err) }()
 		limited := u.Limit(ctx, time.Time{}, nil)
 		defer limited.End()
 		ctx = limited.Context
@@ -134,7 +136,7 @@ func (r *run) undoBy(i int, u *undoing, direction string) error {
 		if !u.ownKey {
 			req.Header[keyField] = []string{r.key(i, direction)}
 		}
-		child, end := r.childFor(req, "undo "+r.of.steps[i].name)
+		child, end := r.childFor(req, "undo "+r.of.steps[i].name, rec)
 		resp, err := u.Send(child)
 		if err == nil {
 			_, _ = io.CopyN(io.Discard, resp.Body, maxRest) // its status has said all
