@@ -31,7 +31,7 @@ tracing: {endpoint: %q, headers: {x-key: secret}, sample: 100%%}
 routes: [{match: /**, respond: ok, refuse_missed: true}]
 `, c.URL), missKind())
 	resp, _ := g.Get("/a")
-	failure, ok := g.Engine.Failure(resp.Header.Get("X-Request-Id"))
+	failure, ok := g.Engine.Past(resp.Header.Get("X-Request-Id"))
 	if !ok || failure.Cache != "miss" || failure.CacheWhy != "uri-miss" {
 		t.Errorf("the failure is %+v", failure)
 	}

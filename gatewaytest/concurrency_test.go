@@ -122,7 +122,7 @@ func TestConcurrencyIsLimitedByKey(t *testing.T) {
 	}
 	other := send(g.Client, g.URL+"/b", "X-User: you")
 	<-up.came
-	failure, ok := g.Engine.Failure(resp.Header.Get("X-Request-Id"))
+	failure, ok := g.Engine.Past(resp.Header.Get("X-Request-Id"))
 	if !ok || !strings.Contains(failure.Cause, "me may have 2 under way") || failure.Limit != "concurrency 2 per header.x-user" || failure.LimitKey != "me" ||
 		!strings.Contains(failure.Text(), "limit   concurrency 2 per header.x-user, which counted it for \"me\"\n") {
 		t.Errorf("what is remembered: %+v", failure)

@@ -529,7 +529,7 @@ func TestUnreadableMessagesAreRefusedAndRemembered(t *testing.T) {
 			continue
 		}
 		body, _ := io.ReadAll(resp.Body)
-		failure, known := g.Engine.Failure(resp.Header.Get("X-Request-Id"))
+		failure, known := g.Engine.Past(resp.Header.Get("X-Request-Id"))
 		if resp.StatusCode != want || !strings.Contains(string(body), `"code":"bad_request"`) || !resp.Close || !known || failure.Cause == "" {
 			t.Errorf("%q: %d %s, remembered as %+v", message, resp.StatusCode, body, failure)
 		}

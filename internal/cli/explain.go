@@ -22,7 +22,8 @@ func (a *app) explain() *cobra.Command {
 		Short: "Say which route a request finds and why, what each policy does, and where it goes",
 		Long: `Say which route a request finds, why each nearer one does not match, what each policy
 would do in order, and where the request would go. With --running the gateway that runs
-is asked; it can also say why a request failed whose answer had this request id.`,
+is asked; it can also say of a request whose answer had this request id why it failed, and
+of which calls it was made: what waited for what, and how long each took.`,
 		Example: `  cardea explain cardea.yaml GET https://api.example.com/orders/7 -H 'Authorization: Bearer …'
   cardea explain --running GET http://localhost:8080/orders/7
   cardea explain --running 4f0c6d3c1b2a49f8a0b1c2d3e4f50617`,
@@ -103,7 +104,7 @@ func (a *app) explainRunning(running adminFlags, q admin.Question, args []string
 		return wrong(adminError(body, status))
 	}
 	if q.ID != "" {
-		return a.printFailure(body)
+		return a.printPast(body)
 	}
 	var e engine.Explanation
 	if err := json.Unmarshal(body, &e); err != nil {
@@ -113,15 +114,15 @@ func (a *app) explainRunning(running adminFlags, q admin.Question, args []string
 	return nil
 }
 
-func (a *app) printFailure(body []byte) error {
-	var f engine.Failure
-	if err := json.Unmarshal(body, &f); err != nil {
+func (a *app) printPast(body []byte) error {
+	var p engine.Past
+	if err := json.Unmarshal(body, &p); err != nil {
 		return wrong(fmt.Errorf("cannot read the answer of the admin API: %w", err))
 	}
 	if a.json {
-		a.printJSON(f)
+		a.printJSON(p)
 		return nil
 	}
-	fmt.Fprint(a.Out, f.Text())
+	fmt.Fprint(a.Out, p.Text())
 	return nil
 }

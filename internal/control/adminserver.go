@@ -79,7 +79,7 @@ func (s *adminServer) close() {
 // adminView is what the admin API shows and does.
 func (g *Gateway) adminView() admin.Gateway {
 	return admin.Gateway{
-		Version: g.o.Version, Ready: g.Ready, Snapshot: g.Engine.Snapshot, Failure: g.Engine.Failure,
+		Version: g.o.Version, Ready: g.Ready, Snapshot: g.Engine.Snapshot, Past: g.Engine.Past,
 		Metrics: g.Metrics.Handler(), Status: func() any { return g.Status() },
 		Reload: func() (any, error) { return g.Reload(context.Background(), "admin") }, Limiters: g.Limiters, Caches: g.Caches, Log: g.o.Log,
 	}

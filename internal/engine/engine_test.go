@@ -405,7 +405,7 @@ func TestFailuresCanBeLookedUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	f, ok := e.Failure(resp.Header.Get("X-Request-Id"))
+	f, ok := e.Past(resp.Header.Get("X-Request-Id"))
 	if !ok || f.Upstream != "u" || f.Code != filter.UpstreamConnectFailed || f.Cause != "connection refused" || len(f.Attempts) != 1 || f.Attempts[0].Error != "refused" || strings.Contains(f.URL, "secret") {
 		t.Errorf("failure %+v, %v", f, ok)
 	}

@@ -147,6 +147,7 @@ func (x *exchange) finish() {
 		}
 	}
 	x.route.traffic.count(&x.Exchange, time.Since(x.Start))
+	x.remember()
 	x.endSpan()
 }
 

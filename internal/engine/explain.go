@@ -13,6 +13,7 @@ import (
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/engine/listen"
 	"cardea.dev/cardea/internal/router"
+	"cardea.dev/cardea/target"
 )
 
 // Explanation says what a request would find, and why.
@@ -59,8 +60,10 @@ type PolicyOut struct {
 
 // TargetOut is what answers.
 type TargetOut struct {
-	Kind string `json:"kind"`
-	Note string `json:"note"`
+	Kind  string    `json:"kind"`
+	Note  string    `json:"note"`
+	Calls []CallOut `json:"calls,omitempty"` // that it would make
+	Rest  string    `json:"rest,omitempty"`  // of the note, without the calls
 }
 
 // NotReached is the action of policies after one that answers or rejects.
@@ -88,7 +91,12 @@ func (s *Snapshot) Explain(r *http.Request, client netip.Addr) *Explanation {
 		return out
 	}
 	note := route.Target.Explain(ex)
-	out.Target = &TargetOut{route.TargetKind, note}
+	out.Target = &TargetOut{Kind: route.TargetKind, Note: note}
+	if planner, ok := route.Target.(target.Planner); ok {
+		rest, calls := planner.Plan(ex)
+		out.Target.Rest, out.Target.Calls = rest, callsOut(calls, ex.Start)
+		readGraph(out.Target.Calls)
+	}
 	out.Outcome = note
 	return out
 }

@@ -20,7 +20,7 @@ func (e *Explanation) Text() string {
 	e.writeNearer(&b)
 	e.writePolicies(&b)
 	if e.Target != nil {
-		fmt.Fprintf(&b, "target  %s: %s\n", e.Target.Kind, e.Target.Note)
+		e.Target.writeTo(&b)
 	} else {
 		fmt.Fprintf(&b, "outcome %s\n", e.Outcome)
 	}
@@ -96,42 +96,4 @@ func (e *Explanation) writePolicies(b *strings.Builder) {
 		fmt.Fprintf(b, "\n    at %s\n", p.Where)
 	}
 	b.WriteString("\n")
-}
-
-// Text writes the failure for people.
-func (f *Failure) Text() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "request %s from %s at %s\n", f.RequestID, f.Client, f.Time.Format("2006-01-02 15:04:05.000 -07:00"))
-	fmt.Fprintf(&b, "        %s %s\n", f.Method, f.URL)
-	if f.Route != "" {
-		fmt.Fprintf(&b, "route   %s\n        at %s\n", f.Route, f.Where)
-	} else {
-		b.WriteString("route   none\n")
-	}
-	if f.Upstream != "" && len(f.Attempts) == 0 {
-		fmt.Fprintf(&b, "target  upstream %s: nothing was sent\n", f.Upstream)
-	}
-	fmt.Fprintf(&b, "answer  %d %s, caused by the %s\n", f.Status, f.Code, f.Source)
-	for _, line := range []string{f.Detail, f.Cause} {
-		if line != "" {
-			fmt.Fprintf(&b, "        %s\n", line)
-		}
-	}
-	if f.Limit != "" {
-		fmt.Fprintf(&b, "limit   %s, which counted it for %q\n", f.Limit, f.LimitKey)
-	}
-	if f.Cache != "" {
-		fmt.Fprintf(&b, "cache   %s\n", strings.TrimSpace(f.Cache+" "+f.CacheWhy))
-	}
-	for i, a := range f.Attempts {
-		fmt.Fprintf(&b, "try %d   %s %s", i+1, a.Upstream, a.Endpoint)
-		if a.Status != 0 {
-			fmt.Fprintf(&b, " answered %d after %.1f ms", a.Status, a.FirstMS)
-		}
-		if a.Error != "" {
-			fmt.Fprintf(&b, ": %s", a.Error)
-		}
-		b.WriteString("\n")
-	}
-	return b.String()
 }

@@ -1,138 +1,148 @@
 package engine
 
 import (
-	"context"
-	"log/slog"
-	"net/http"
 	"sync"
-	"time"
-
-	"cardea.dev/cardea/filter"
+	"unsafe"
 )
 
-// Failure is what is remembered of an answer that the gateway itself made, so that its id can be looked up.
-type Failure struct {
-	RequestID string       `json:"request_id"`
-	Time      time.Time    `json:"time"`
-	Client    string       `json:"client"`
-	Method    string       `json:"method"`
-	URL       string       `json:"url"` // without query
-	Route     string       `json:"route,omitempty"`
-	Where     string       `json:"where,omitempty"`
-	Upstream  string       `json:"upstream,omitempty"`
-	Code      filter.Code  `json:"code"`
-	Source    string       `json:"source"`
-	Status    int          `json:"status"`
-	Detail    string       `json:"detail,omitempty"`
-	Cause     string       `json:"cause,omitempty"`
-	Limit     string       `json:"limit,omitempty"`     // that refused it: "concurrency 10 per address"
-	LimitKey  string       `json:"limit_key,omitempty"` // whom that counted it for
-	Cache     string       `json:"cache,omitempty"`     // what a cache did about it: "miss"
-	CacheWhy  string       `json:"cache_why,omitempty"` // why that was no hit: "uri-miss"
-	Attempts  []AttemptOut `json:"attempts,omitempty"`
-}
+// Bounds of what is remembered, in numbers and bytes.
+const (
+	maxFailed      = 4096
+	maxFailedBytes = 8 << 20
+	maxFine        = 1024 // of the slow ones, and of the others
+	maxFineBytes   = 4 << 20
+	slowMS         = 1000
+)
 
-// AttemptOut is an attempt as operators see it.
-type AttemptOut struct {
-	Upstream  string  `json:"upstream"`
-	Endpoint  string  `json:"endpoint,omitempty"`
-	ConnectMS float64 `json:"connect_ms,omitempty"`
-	FirstMS   float64 `json:"first_byte_ms,omitempty"`
-	Status    int     `json:"status,omitempty"`
-	Error     string  `json:"error,omitempty"`
-}
-
-// recent remembers the last failures in a ring.
+// recent remembers requests: those that failed or lack something, slow ones, and the others that made calls. Each of the three has room of its own, so that
+// what is common does not drive out what is rare.
 type recent struct {
-	mu   sync.Mutex
-	ring []Failure
-	next int
-	byID map[string]int
+	mu                 sync.Mutex
+	failed, slow, fine memory
 }
 
 func newRecent(size int) *recent {
-	return &recent{ring: make([]Failure, 0, size), byID: make(map[string]int, size)}
+	return &recent{
+		failed: memory{count: size, most: maxFailedBytes}, slow: memory{count: maxFine, most: maxFineBytes}, fine: memory{count: maxFine, most: maxFineBytes},
+	}
 }
 
-func (r *recent) add(f Failure) {
+// add remembers a request that failed.
+func (r *recent) add(p Past) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.ring) < cap(r.ring) {
-		r.ring = append(r.ring, f)
-	} else {
-		if old := r.ring[r.next].RequestID; r.byID[old] == r.next {
-			delete(r.byID, old)
-		}
-		r.ring[r.next] = f
-	}
-	r.byID[f.RequestID] = r.next
-	r.next = (r.next + 1) % cap(r.ring)
+	r.failed.add(p)
 }
 
-func (r *recent) find(id string) (Failure, bool) {
+// finish remembers a request that is over. What is known already of its failure stays.
+func (r *recent) finish(p Past) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	i, ok := r.byID[id]
-	if !ok {
-		return Failure{}, false
-	}
-	return r.ring[i], true
-}
-
-// Failure looks up a gateway-made answer by its request id.
-func (e *Engine) Failure(id string) (Failure, bool) { return e.recent.find(id) }
-
-// note counts, logs and remembers an answer that the gateway itself made, or a break in the middle of one.
-func (x *exchange) note(refused *filter.Error) {
-	info := refused.Info()
-	if info.Status < http.StatusBadRequest {
-		return // it went as it should
-	}
-	x.engine.metrics.errors.WithLabelValues(string(refused.Code)).Inc()
-	f := Failure{
-		RequestID: x.ID, Time: x.Start, Client: x.Client.String(), Method: x.Original.Method,
-		URL: x.Original.Scheme + "://" + x.Original.Host + x.Original.Path, Route: x.Route.Name, Where: x.Route.Where,
-		Code: refused.Code, Source: string(info.Source), Status: refused.HTTPStatus(), Detail: refused.Detail,
-		Upstream: x.Upstream, Attempts: attemptsOut(x.Attempts), Cache: string(x.Cached.Outcome), CacheWhy: x.Cached.Why,
-	}
-	if refused.Cause != nil {
-		f.Cause = refused.Cause.Error()
-	}
-	if by := &x.Limited; by.Policy != "" && !by.DryRun {
-		f.Limit, f.LimitKey = by.Policy+" "+by.Limit, by.Key
-	}
-	x.engine.recent.add(f)
-	if info.Source != filter.FromClient {
-		x.engine.tell(f, info.Level)
-	}
-}
-
-// tell logs a failure, unless there are too many.
-func (e *Engine) tell(f Failure, level slog.Level) {
-	ctx := context.Background()
-	if !e.log.Enabled(ctx, level) {
+	if i, ok := r.failed.byID[p.RequestID]; ok && r.failed.ring[i].Time.Equal(p.Time) {
+		known := r.failed.ring[i].Past
+		p.Code, p.Source, p.Detail, p.Cause, p.Limit, p.LimitKey = known.Code, known.Source, known.Detail, known.Cause, known.Limit, known.LimitKey
+		if p.Status == 0 {
+			p.Status = known.Status // nothing was sent
+		}
+		r.failed.replace(i, p)
 		return
 	}
-	silent, ok := e.calm.admit(f.Code, time.Now())
-	if !ok {
-		return
+	switch {
+	case p.lacking():
+		r.failed.add(p)
+	case p.TookMS >= slowMS:
+		r.slow.add(p)
+	default:
+		r.fine.add(p)
 	}
-	fields := []any{"request_id", f.RequestID, "route", f.Route, "upstream", f.Upstream, "code", f.Code, "cause", f.Cause}
-	if silent > 0 {
-		fields = append(fields, "not_logged", silent)
-	}
-	e.log.Log(ctx, level, "request failed", fields...)
 }
 
-func attemptsOut(attempts []filter.Attempt) []AttemptOut {
-	out := make([]AttemptOut, len(attempts))
-	for i, a := range attempts {
-		out[i] = AttemptOut{Upstream: a.Upstream, Endpoint: a.Endpoint, Status: a.Status, ConnectMS: ms(a.Connect), FirstMS: ms(a.FirstByte)}
-		if a.Err != nil {
-			out[i].Error = a.Err.Error()
+// find returns the latest request with an id.
+func (r *recent) find(id string) (Past, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, m := range []*memory{&r.failed, &r.slow, &r.fine} {
+		if i, ok := m.byID[id]; ok {
+			return m.ring[i].Past, true
 		}
 	}
-	return out
+	return Past{}, false
 }
 
-func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+// memory is a ring of requests that is bounded in number and bytes. The oldest ones are forgotten.
+type memory struct {
+	count, most int
+	ring        []remembered
+	first, n    int
+	bytes       int
+	byID        map[string]int
+}
+
+type remembered struct {
+	Past
+	bytes int
+}
+
+func (m *memory) add(p Past) {
+	if m.ring == nil {
+		m.ring, m.byID = make([]remembered, m.count), make(map[string]int, m.count)
+	}
+	size := p.size()
+	for m.n > 0 && (m.n == len(m.ring) || m.bytes+size > m.most) {
+		m.forget()
+	}
+	i := (m.first + m.n) % len(m.ring)
+	m.ring[i] = remembered{p, size}
+	m.byID[p.RequestID] = i
+	m.n++
+	m.bytes += size
+}
+
+// replace puts a request in the place of what was known of it.
+func (m *memory) replace(i int, p Past) {
+	size := p.size()
+	m.bytes += size - m.ring[i].bytes
+	m.ring[i] = remembered{p, size}
+	for m.n > 1 && m.bytes > m.most {
+		m.forget()
+	}
+}
+
+// forget forgets the oldest.
+func (m *memory) forget() {
+	old := &m.ring[m.first]
+	if m.byID[old.RequestID] == m.first {
+		delete(m.byID, old.RequestID)
+	}
+	m.bytes -= old.bytes
+	*old = remembered{}
+	m.first = (m.first + 1) % len(m.ring)
+	m.n--
+}
+
+// size is about how many bytes a request takes.
+func (p *Past) size() int {
+	n := int(unsafe.Sizeof(remembered{})) + len(p.RequestID) + len(p.Client) + len(p.URL) + len(p.Detail) + len(p.Cause) + len(p.Limit) + len(p.LimitKey) + len(p.CacheWhy)
+	n += sizeOfAttempts(p.Attempts)
+	for i := range p.Calls {
+		c := &p.Calls[i]
+		n += int(unsafe.Sizeof(*c)) + len(c.Path) + len(c.Why) + sizeOfAttempts(c.Attempts)
+		if c.Time != nil {
+			n += int(unsafe.Sizeof(*c.Time))
+		}
+		if c.Loop != nil {
+			n += int(unsafe.Sizeof(*c.Loop))
+		}
+		for _, name := range c.After {
+			n += int(unsafe.Sizeof(name)) + len(name)
+		}
+	}
+	return n
+}
+
+func sizeOfAttempts(all []AttemptOut) (n int) {
+	for i := range all {
+		n += int(unsafe.Sizeof(all[i])) + len(all[i].Endpoint) + len(all[i].Error)
+	}
+	return n
+}

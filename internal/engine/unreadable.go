@@ -17,7 +17,7 @@ func (e *Engine) Refuse(c net.Conn, p *http1.ParseError) []byte {
 	refused := &filter.Error{Code: unreadable(p.Status), Status: p.Status, Cause: p}
 	ex := &filter.Exchange{ID: newID(), Start: time.Now(), Request: &http.Request{Header: http.Header{}, URL: &url.URL{}}}
 	e.metrics.errors.WithLabelValues(string(refused.Code)).Inc()
-	e.recent.add(Failure{
+	e.recent.add(Past{
 		RequestID: ex.ID, Time: ex.Start, Client: c.RemoteAddr().String(), Code: refused.Code, Source: string(filter.FromClient),
 		Status: p.Status, Cause: p.Reason,
 	})

@@ -24,7 +24,7 @@ type Gateway struct {
 	Ready    func() error
 	Status   func() any
 	Snapshot func() *engine.Snapshot
-	Failure  func(id string) (engine.Failure, bool)
+	Past     func(id string) (engine.Past, bool)
 	Reload   func() (report any, err error)
 	Limiters func() []filter.Limiter       // all that count by key
 	Caches   func() []filter.ResponseCache // all that store responses
@@ -113,7 +113,7 @@ GET  /config     the running configuration as written, secrets hidden
 GET  /routes     routes with their policies and targets
 GET  /upstreams  upstreams with the health of their endpoints
 GET  /explain    ?url=https://host/path[&method=GET][&client=192.0.2.1][&header=Name: value]…   why does a request get what it gets
-                 ?id=REQUEST-ID   why did this one fail
+                 ?id=REQUEST-ID   why did this one fail, which calls was it made of, and how long did they take
 GET  /limits     what is limited by key
 GET  /limits/top [?limit=NAME][&n=20]   which keys have used most of it
 POST /limits/reset  limit=NAME&key=KEY   forget what was counted for a key

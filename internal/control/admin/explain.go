@@ -12,7 +12,7 @@ import (
 	"cardea.dev/cardea/internal/engine"
 )
 
-// Question is what explain is asked: what would this request get, or why did the request with this id fail.
+// Question is what explain is asked: what would this request get, or what became of the request with this id.
 type Question struct {
 	ID      string      `json:"id,omitempty"`
 	Method  string      `json:"method,omitempty"` // "" is GET
@@ -28,7 +28,7 @@ func (a *api) explain(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if q.ID != "" {
-		a.explainFailure(w, q.ID)
+		a.explainPast(w, r, q.ID)
 		return
 	}
 	s := a.current(w)
@@ -48,13 +48,17 @@ func (a *api) explain(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, e)
 }
 
-func (a *api) explainFailure(w http.ResponseWriter, id string) {
-	f, ok := a.Failure(id)
+func (a *api) explainPast(w http.ResponseWriter, r *http.Request, id string) {
+	p, ok := a.Past(id)
 	if !ok {
-		writeProblem(w, http.StatusNotFound, "unknown_request", "No failed request with the id "+id+" is remembered. Only answers that the gateway itself made are, and only the latest.")
+		writeProblem(w, http.StatusNotFound, "unknown_request", "No request with the id "+id+" is remembered. Only the latest are that failed, or whose answer was made of several calls.")
 		return
 	}
-	writeJSON(w, http.StatusOK, f)
+	if strings.Contains(r.Header.Get("Accept"), "text/plain") {
+		writeText(w, http.StatusOK, strings.TrimRight(p.Text(), "\n"))
+		return
+	}
+	writeJSON(w, http.StatusOK, p)
 }
 
 // question reads the question from the query, or from a JSON body.
