@@ -61,6 +61,19 @@ func left(ex *filter.Exchange) {
 	ex.Err, ex.Aborted = filter.Reject(filter.ClientClosed, ""), true
 }
 
+// lacking is an exchange some of whose calls have failed.
+func lacking(ex *filter.Exchange) {
+	ex.Calls = []filter.Call{
+		{Name: "a", Outcome: filter.CallOK},
+		{Name: "b", Outcome: filter.CallDefault},
+		{Name: "c", Outcome: filter.CallSkipped},
+		{Name: "d", Outcome: filter.CallWaiting},
+		{Name: "e", Outcome: filter.CallOK, Loop: &filter.Loop{Times: 2, Failed: 1}},
+		{Name: "undo f", Outcome: filter.CallFails},
+		{Name: "f", Outcome: filter.CallStuck},
+	}
+}
+
 // limited is an exchange that a limit refused.
 func limited(ex *filter.Exchange) {
 	ex.Status, ex.Err = 429, filter.Reject(filter.RateLimited, "").Because(errors.New("it is so"))
@@ -103,6 +116,11 @@ func TestFormats(t *testing.T) {
 				`{"upstream":"orders","endpoint":"10.0.0.2:80","start_ms":10.000,"connect_ms":1.000,"first_byte_ms":9.000,"status":503}],` +
 				`"error":"upstream_reset","cause":"connection reset by peer","aborted":true}` + "\n",
 		},
+		{
+			"json of failed calls", `log: {file: FILE, fields: [status, calls_failed]}`, lacking,
+			`{"status":200,"calls_failed":"b default, e failed, undo f failed, f stuck"}` + "\n",
+		},
+		{"json of calls that went well", `log: {file: FILE, fields: [status, calls_failed]}`, func(ex *filter.Exchange) { lacking(ex); ex.Calls = ex.Calls[:1] }, `{"status":200}` + "\n"},
 		{
 			"json of what could not be sent", `log: {file: FILE, fields: [status, upstream, endpoint, upstream_ms, tries, error]}`, refused,
 			`{"status":503,"upstream":"orders","tries":1,"error":"upstream_breaker_open"}` + "\n",

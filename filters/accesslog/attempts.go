@@ -2,6 +2,7 @@ package accesslog
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"cardea.dev/cardea/filter"
@@ -64,4 +65,23 @@ func (l *line) attemptsText(tries []filter.Attempt) {
 		}
 	}
 	l.b = append(l.b, '"')
+}
+
+// writeFailedCalls writes the names of the calls that an answer is made of and that did not go well, with what came of them: "reviews default, stock failed".
+func writeFailedCalls(l *line, e *entry, _ *redactor) {
+	var names []string
+	for i := range e.ex.Calls {
+		c := &e.ex.Calls[i]
+		if !c.Failing() || c.Outcome == filter.CallWaiting {
+			continue
+		}
+		outcome := c.Outcome
+		if outcome == filter.CallOK {
+			outcome = filter.CallFails // in part
+		}
+		names = append(names, c.Name+" "+string(outcome))
+	}
+	if names != nil {
+		l.text("calls_failed", strings.Join(names, ", "))
+	}
 }

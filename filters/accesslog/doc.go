@@ -58,6 +58,7 @@
 //	               of the last try: service, address, time to connect, time to the head of its answer
 //	tries          how many tries were made at upstreams
 //	attempts       each try, when there were several
+//	calls_failed   of an answer that is made of several calls: those that failed or lack something, each with what came of it: "reviews default"
 //	subject consumer auth
 //	               who called, as what the gateway knows him, and which policy found out
 //	user_agent referer

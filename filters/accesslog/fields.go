@@ -40,6 +40,7 @@ var fields = [...]field{
 	{"upstream_ms", lastTry(func(l *line, a *filter.Attempt) { l.someMillis("upstream_ms", a.FirstByte) })},
 	{"tries", lastTry(nil)},
 	{"attempts", writeAttempts},
+	{"calls_failed", writeFailedCalls},
 	{"subject", byIdentity(func(l *line, i *filter.Identity) { l.text("subject", i.Subject) })},
 	{"consumer", byIdentity(func(l *line, i *filter.Identity) { l.text("consumer", i.Consumer) })},
 	{"auth", byIdentity(func(l *line, i *filter.Identity) { l.text("auth", i.Method) })},
