@@ -49,14 +49,14 @@ func peak(do func()) int64 {
 
 // TestMemoryIsBounded: whatever services answer, and however often they are asked, a request does not hold much more than it may.
 func TestMemoryIsBounded(t *testing.T) {
-	const most = 16 << 20
+	const most = 8 << 20
 	upstreams := services(t, map[string]http.HandlerFunc{
-		"texts":   list(`"`+strings.Repeat("x", 1000)+`"`, 10<<20),
-		"objects": list(`{"a":1}`, 1<<20),
-		"lists":   list("[]", 60<<10),
+		"texts":   list(`"`+strings.Repeat("x", 1000)+`"`, 5<<20),
+		"objects": list(`{"a":1}`, 512<<10),
+		"lists":   list("[]", 30<<10),
 		"deep":    says(strings.Repeat("[", 500) + strings.Repeat("]", 500)),
-		"numbers": list("1", 100<<10),
-		"fields":  says(`{"` + strings.Repeat(`x`, 10) + manyFields(200_000) + `}`),
+		"numbers": list("1", 50<<10),
+		"fields":  says(`{"` + strings.Repeat(`x`, 10) + manyFields(100_000) + `}`),
 		"good":    says(`{"ok":1}`),
 		"text": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
@@ -97,7 +97,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		"optional ones":              {`{a: {call: good, pick: [ok]}, b: {call: objects, optional: true, default: {x: 1}}, c: {call: "good/{b.x}", pick: [ok]}}`, 200, `{"a":{"ok":1},"b":{"x":1},"c":{"ok":1}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := gatewaytest.New(t, upstreams+"overload: off\nroutes:\n  - match: /\n    aggregate: "+strings.Replace(test.aggregate, "{", "{max_memory: 16MiB, ", 1)+"\n")
+			g := gatewaytest.New(t, upstreams+"overload: off\nroutes:\n  - match: /\n    aggregate: "+strings.Replace(test.aggregate, "{", "{max_memory: 8MiB, ", 1)+"\n")
 			var resp *http.Response
 			var body string
 			held := peak(func() {

@@ -141,7 +141,7 @@ routes:
 `)
 	var group sync.WaitGroup
 	turns := make(chan struct{}, 50)
-	for k := range 1000 {
+	for k := range 400 {
 		turns <- struct{}{}
 		group.Go(func() {
 			defer func() { <-turns }()
