@@ -172,3 +172,38 @@ func TestDecodeErrors(t *testing.T) {
 		})
 	}
 }
+
+// open takes any key.
+type open struct {
+	Limit int              `yaml:"limit"`
+	Rest  map[string]inner `yaml:",inline"`
+}
+
+func TestDecodeOtherKeys(t *testing.T) {
+	n, err := ParseTree("x.yaml", []byte("{limit: 1, a: http://a, b: {urls: [http://b, http://c], limit: 2}}"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got open
+	if err := n.Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	want := open{Limit: 1, Rest: map[string]inner{"a": {URLs: []string{"http://a"}, Limit: 7}, "b": {URLs: []string{"http://b", "http://c"}, Limit: 2}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	for text, want := range map[string]string{
+		"{a: {url: http://a}}":      `unknown key "url"`,
+		"{a: {limit: 1}}":           `the key "urls" is missing`,
+		"{a: ftp://a, b: http://b}": `a.urls[0]: "ftp://a" is no URL`,
+		"{a: null}":                 "a: there is no value here",
+	} {
+		n, err := ParseTree("x.yaml", []byte(text), Options{})
+		if err == nil {
+			err = n.Decode(&open{})
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

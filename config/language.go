@@ -72,5 +72,6 @@ func Schema(opts SchemaOptions) *SchemaNode {
 
 // Reference renders the manual of a configuration, and of everything in it, as Markdown.
 func Reference(opts SchemaOptions) []byte {
+	opts.Routes = reflect.TypeFor[Route]()
 	return lang.Reference(reflect.TypeFor[Config](), opts)
 }

@@ -45,7 +45,15 @@ type toTarget struct {
 }
 
 type aggregateTarget struct {
-	Calls map[string]Node `yaml:",inline"`
+	Timeout Duration              `yaml:"timeout"`
+	Calls   map[string]callOfTest `yaml:",inline"`
+}
+
+type callOfTest struct {
+	Call     string   `yaml:"call,short,required"`
+	Optional bool     `yaml:"optional"`
+	Timeout  Duration `yaml:"timeout"`
+	Default  Node     `yaml:"default"`
 }
 
 // testSchema are the options with those policies.
@@ -118,6 +126,7 @@ func TestSchema(t *testing.T) {
 		string(example), "{}", "cors: off", "cors: {}", "cors: on", "x-any: {a: b}", "routes:", "routes: {match: /a, jwt: {issuer: a, key: 5}}",
 		"shutdown: 5s", "shutdown: {drain: off}", "shutdown: '$${X}'", "jwt: {issuer: a, leeway: '$${X}', mode: open}", "errors: {404: {status: 410, detail: x}}",
 		"routes: [{match: {header: {a: true, b: ~x, c: {is: d}}, address: 10.0.0.0/8}}]",
+		"routes: [{match: /a, aggregate: {timeout: 5s, a: GET b, c: {call: GET d, default: [1]}}}]",
 	}
 	for _, text := range good {
 		if err := schema.Validate(jsonOf(t, text)); err != nil {
@@ -127,6 +136,7 @@ func TestSchema(t *testing.T) {
 	bad := []string{
 		strings.Replace(string(example), "rate_limit: 100", "rate_limt: 100", 1), "routs: []", "shutdown: 5 parsecs", "jwt: {}", "jwt: on",
 		"jwt: {issuer: a, leeway: 301}", "jwt: {issuer: a, mode: x}", "errors: {404: {status: x}}", "routes: [{mtch: /a}]", "routes: [{match: {pth: /a}}]", "to: x",
+		"routes: [{match: /a, aggregate: {timeout: x, a: GET b}}]", "routes: [{match: /a, aggregate: {a: {cal: GET b}}}]", "routes: [{match: /a, aggregate: {a: {}}}]",
 	}
 	for _, text := range bad {
 		if err := schema.Validate(jsonOf(t, text)); err == nil {

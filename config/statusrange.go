@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"cardea.dev/cardea/config/lang"
 )
 
 // StatusRange is one or more HTTP statuses: "503", "502-504", "5xx".
@@ -47,6 +49,12 @@ func (r StatusRange) String() string {
 
 // Expected says what a range of statuses looks like.
 func (StatusRange) Expected() string { return "a status such as 503, 502-504 or 5xx" }
+
+// SchemaOf is the schema of statuses.
+func (StatusRange) SchemaOf() *SchemaNode {
+	low, high := 100.0, 599.0
+	return lang.OrReference(&SchemaNode{Type: "integer", Minimum: &low, Maximum: &high}, &SchemaNode{Type: "string", Pattern: "^([1-5][0-9][0-9](-[1-5][0-9][0-9])?|[1-5][Xx][Xx])$"})
+}
 
 // MarshalText renders String.
 func (r StatusRange) MarshalText() ([]byte, error) { return []byte(r.String()), nil }

@@ -13,7 +13,7 @@ import (
 //
 //	short     takes the value when the struct is written as a single value or a list
 //	required  must be written
-//	inline    on a map[string]Node: takes the keys that no other field has; on a struct: its fields belong to this one
+//	inline    on a map[string]T: takes the keys that no other field has; on a struct: its fields belong to this one
 //	self      on a Node: takes the struct's own node
 //	off       on a bool: becomes true when the struct is written as `off`
 //

@@ -98,22 +98,28 @@ func takesMany(t reflect.Type) bool {
 
 // decodeFields decodes the keys of an object.
 func (d *decoder) decodeFields(n Node, v reflect.Value, info *structInfo) {
-	rest := map[string]Node{}
 	for name, item := range n.Fields() {
 		f := info.byName[name]
 		switch {
 		case f != nil:
 			d.decode(item, v.FieldByIndex(f.index), f.bounds)
 		case info.rest != nil:
-			rest[name] = item
+			d.decodeRest(name, item, v.FieldByIndex(info.rest.index))
 		default:
 			d.add(n.UnknownKey(name, info.names))
 		}
 	}
-	if info.rest != nil && len(rest) > 0 {
-		v.FieldByIndex(info.rest).Set(reflect.ValueOf(rest))
-	}
 	d.missing(n, info)
+}
+
+// decodeRest decodes a key that no field has into the map for such keys.
+func (d *decoder) decodeRest(name string, item Node, rest reflect.Value) {
+	if rest.IsNil() {
+		rest.Set(reflect.MakeMap(rest.Type()))
+	}
+	elem := reflect.New(rest.Type().Elem()).Elem()
+	d.decode(item, elem, bounds{})
+	rest.SetMapIndex(reflect.ValueOf(name), elem)
 }
 
 // missing reports the required fields that are not there.

@@ -12,7 +12,7 @@ import (
 // Reference renders the manual of a configuration struct, and of everything in it, as Markdown: one section for each
 // struct, with its keys, their types, defaults and descriptions.
 func Reference(root reflect.Type, opts SchemaOptions) []byte {
-	r := &referenceMaker{opts: opts, seen: map[reflect.Type]string{}}
+	r := &referenceMaker{root: root, opts: opts, seen: map[reflect.Type]string{}}
 	title := opts.Title
 	if title == "" {
 		title = "Configuration reference"
@@ -28,6 +28,7 @@ func Reference(root reflect.Type, opts SchemaOptions) []byte {
 
 // referenceMaker is one run of Reference.
 type referenceMaker struct {
+	root  reflect.Type
 	opts  SchemaOptions
 	out   bytes.Buffer
 	queue []reflect.Type
@@ -91,10 +92,15 @@ func (r *referenceMaker) drain() {
 // section renders a struct.
 func (r *referenceMaker) section(t reflect.Type) {
 	info := inspect(t)
+	rest := info.rest
+	if t == r.root || t == r.opts.Routes {
+		rest = nil // those are the policies and targets, which have sections of their own
+	}
+	if rest != nil {
+		r.enqueueField(*rest)
+	}
 	for _, f := range info.fields {
-		if s := structIn(f.field.Type); s != nil {
-			r.enqueue(s, s.Name())
-		}
+		r.enqueueField(f)
 	}
 	fmt.Fprintf(&r.out, "\n## %s\n", r.seen[t])
 	if text := plainComment(r.opts.Comments[commentKey(t, "")], "", ""); text != "" {
@@ -103,7 +109,7 @@ func (r *referenceMaker) section(t reflect.Type) {
 	if info.short != nil {
 		fmt.Fprintf(&r.out, "\nShort form: the value of `%s`.\n", info.short.name)
 	}
-	if len(info.fields) == 0 {
+	if len(info.fields) == 0 && rest == nil {
 		return
 	}
 	r.out.WriteString("\n| key | type | default | description |\n| --- | --- | --- | --- |\n")
@@ -115,6 +121,24 @@ func (r *referenceMaker) section(t reflect.Type) {
 		}
 		text := plainComment(r.opts.Comments[commentKey(f.owner, f.field.Name)], f.field.Name, "`"+f.name+"`")
 		fmt.Fprintf(&r.out, "| `%s` | %s | %s | %s |\n", f.name, r.typeCell(f), need, cell(text))
+	}
+	if rest != nil {
+		f := *rest
+		f.field.Type = f.field.Type.Elem() // of one such key
+		text := plainComment(r.opts.Comments[commentKey(f.owner, f.field.Name)], f.field.Name, otherKeys)
+		fmt.Fprintf(&r.out, "| *other keys* | %s |  | %s |\n", r.typeCell(f), cell(text))
+	}
+}
+
+// enqueueField has the struct of a field rendered later.
+func (r *referenceMaker) enqueueField(f fieldInfo) {
+	s := structIn(f.field.Type)
+	switch {
+	case s == nil:
+	case s.Name() == "Config": // the name of a package's main struct, which tells nobody anything
+		r.enqueue(s, "`"+f.name+"`")
+	default:
+		r.enqueue(s, s.Name())
 	}
 }
 

@@ -153,6 +153,9 @@ func (g *schemaMaker) structure(t reflect.Type) *SchemaNode {
 	if info.off != nil {
 		forms = append(forms, &SchemaNode{Enum: []any{"off", false}})
 	}
+	if !hasRequired(t) {
+		forms = append(forms, &SchemaNode{Enum: []any{"on", true}})
+	}
 	s := anyOf(forms...)
 	s.Description = description
 	return s
@@ -196,20 +199,28 @@ func (g *schemaMaker) extend(t reflect.Type, s *SchemaNode) {
 		g.addKeys(s, g.opts.Policies, true)
 		g.addKeys(s, g.opts.Targets, true)
 	default:
-		s.AdditionalProperties = nil
+		s.AdditionalProperties = g.rest(inspect(t).rest)
 	}
 }
+
+// rest makes the schema of the keys that no field has.
+func (g *schemaMaker) rest(f *fieldInfo) *SchemaNode {
+	s := g.of(f.field.Type.Elem(), bounds{})
+	if s.Ref != "" {
+		return s // what it refers to says what it is
+	}
+	return withDescription(s, plainComment(g.opts.Comments[commentKey(f.owner, f.field.Name)], f.field.Name, otherKeys))
+}
+
+// otherKeys is how the keys that no field has are called.
+const otherKeys = "Other keys"
 
 // addKeys adds policies or targets, which can be switched.
 func (g *schemaMaker) addKeys(s *SchemaNode, types map[string]reflect.Type, canBeOff bool) {
 	for name, t := range types {
 		p := g.of(t, bounds{})
 		if canBeOff {
-			words := []any{"off", false}
-			if !hasRequired(t) {
-				words = append(words, "on", true)
-			}
-			p = anyOf(p, &SchemaNode{Enum: words})
+			p = anyOf(p, &SchemaNode{Enum: []any{"off", false}})
 		}
 		for t.Kind() == reflect.Pointer {
 			t = t.Elem()

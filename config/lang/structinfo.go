@@ -14,8 +14,8 @@ type structInfo struct {
 	names  []string // in the order of the fields
 	short  *fieldInfo
 	off    *fieldInfo
-	self   []int // the index of the self field; nil when there is none
-	rest   []int // the index of the inline map; nil when there is none
+	self   []int      // the index of the self field; nil when there is none
+	rest   *fieldInfo // the inline map, which has no name; nil when there is none
 }
 
 // fieldInfo is a field with a name.
@@ -84,10 +84,13 @@ func (info *structInfo) readField(t reflect.Type, f reflect.StructField, index [
 		case "self":
 			info.self = index
 		case "inline":
-			if f.Type.Kind() == reflect.Struct {
+			switch {
+			case f.Type.Kind() == reflect.Struct:
 				info.read(f.Type, index)
-			} else {
-				info.rest = index
+			case f.Type.Kind() == reflect.Map && f.Type.Key() == reflect.TypeFor[string]():
+				info.rest = &fi
+			default:
+				panic(fmt.Sprintf("config: %v.%s is inline, and neither a struct nor a map of texts to something", t, f.Name))
 			}
 		default:
 			panic(fmt.Sprintf("config: %v.%s has the unknown option %q in its yaml tag", t, f.Name, option))

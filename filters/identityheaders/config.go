@@ -23,7 +23,7 @@ type Config struct {
 	Token *Token `yaml:"token"`
 
 	// Fields are the fields, by name.
-	Fields map[string]config.Node `yaml:",inline"`
+	Fields map[string]string `yaml:",inline"`
 }
 
 // Token is a signed token (JWT) about the caller.

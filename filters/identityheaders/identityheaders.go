@@ -65,8 +65,8 @@ func build(env *filter.Env, c *Config) (*filter.Filter, error) {
 
 func newPolicy(env *filter.Env, c *Config) (*policy, error) {
 	p := &policy{now: time.Now}
-	sources, err := c.sources()
-	errs := []error{err}
+	sources := c.sources()
+	var errs []error
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
 		v, err := newValue(env, sources[name])
@@ -79,8 +79,8 @@ func newPolicy(env *filter.Env, c *Config) (*policy, error) {
 	}
 	p.note = "sets " + strings.Join(all, ", ")
 	if c.Token != nil {
-		p.token, err = newIssuer(env, c.Token)
-		errs = append(errs, err)
+		issuer, err := newIssuer(env, c.Token)
+		errs, p.token = append(errs, err), issuer
 		p.at = http.CanonicalHeaderKey(c.Token.Header)
 		all = append(all, p.at)
 		p.note = "sets " + strings.Join(all, ", ") + " (a token)"
@@ -89,26 +89,17 @@ func newPolicy(env *filter.Env, c *Config) (*policy, error) {
 		return nil, err
 	}
 	p.names = filter.NewOwnFields(all...)
+	var err error
 	p.known, err = filter.Keep(env, "identity_headers:"+p.fingerprint(c, sources), func() (*cache, error) { return &cache{seed: maphash.MakeSeed()}, nil })
 	return p, err
 }
 
 // sources are the values of the fields as they are written.
-func (c *Config) sources() (map[string]string, error) {
+func (c *Config) sources() map[string]string {
 	if len(c.Fields) == 0 && c.Token == nil {
-		return map[string]string{"X-User": "identity.subject", "X-Consumer": "identity.consumer", "X-Groups": "identity.groups"}, nil
+		return map[string]string{"X-User": "identity.subject", "X-Consumer": "identity.consumer", "X-Groups": "identity.groups"}
 	}
-	sources := map[string]string{}
-	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
-		var text string
-		if err := c.Fields[name].Decode(&text); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		sources[name] = text
-	}
-	return sources, errors.Join(errs...)
+	return c.Fields
 }
 
 // fingerprint says all that makes what is made for an identity different from what another policy makes.

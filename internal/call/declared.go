@@ -2,35 +2,40 @@ package call
 
 import (
 	"fmt"
-	"iter"
 
 	"cardea.dev/cardea/config"
 )
 
+// Declaration is a call as a configuration declares it. T is its type there.
+type Declaration[T any] struct {
+	Name string
+	Node config.Node // as it is written
+	Call T
+}
+
 // Declared are calls by name, in the order in which they are written: first those below a key, where names may be those of settings, and then those
-// beside the settings, which are More.
-func Declared(self config.Node, key string, more map[string]config.Node) iter.Seq2[string, config.Node] {
-	return func(yield func(string, config.Node) bool) {
-		for name, node := range self.Field(key).Fields() {
-			if !yield(name, node) {
-				return
-			}
-		}
-		for name := range self.Fields() {
-			if node, is := more[name]; is && !yield(name, node) {
-				return
-			}
+// beside the settings, which are more. Self is where all of them stand.
+func Declared[T any](self config.Node, key string, below, more map[string]T) (all []Declaration[T]) {
+	for name, node := range self.Field(key).Fields() {
+		if c, is := below[name]; is {
+			all = append(all, Declaration[T]{name, node, c})
 		}
 	}
+	for name, node := range self.Fields() {
+		if c, is := more[name]; is {
+			all = append(all, Declaration[T]{name, node, c})
+		}
+	}
+	return all
 }
 
 // CheckDeclared checks that there is a call, and none twice. Noun is what calls are called, and example how one is written.
-func CheckDeclared(key, noun, example string, below, more map[string]config.Node) (errs []error) {
+func CheckDeclared[T any](key, noun, example string, below, more map[string]T) (errs []error) {
 	if len(below)+len(more) == 0 {
 		errs = append(errs, config.FieldErrorf("", "there is no %s; write one as in `%s`", noun, example))
 	}
 	for name := range below {
-		if !more[name].IsZero() {
+		if _, twice := more[name]; twice {
 			errs = append(errs, config.FieldErrorf(fmt.Sprintf("%s[%q]", key, name), "there is a %s %q beside `%s`, too", noun, name, key))
 		}
 	}

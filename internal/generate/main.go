@@ -48,13 +48,24 @@ func main() {
 // writeComments writes the comments of all packages with configuration structs: config, and those of the kinds.
 func writeComments() {
 	packages := map[string]string{}
-	add := func(t reflect.Type) {
-		path := t.PkgPath()
-		packages[path] = filepath.FromSlash(strings.TrimPrefix(path, module+"/"))
-		for f := range t.Fields() { // what is inlined may be of another package
-			if strings.Contains(f.Tag.Get("yaml"), ",inline") && f.Type.Kind() == reflect.Struct {
-				path := f.Type.PkgPath()
-				packages[path] = filepath.FromSlash(strings.TrimPrefix(path, module+"/"))
+	seen := map[reflect.Type]bool{}
+	var add func(t reflect.Type)
+	add = func(t reflect.Type) {
+		switch t.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Map:
+			add(t.Elem())
+			return
+		case reflect.Struct:
+		default:
+			return
+		}
+		if path := t.PkgPath(); !seen[t] && strings.HasPrefix(path, module+"/") {
+			seen[t] = true
+			packages[path] = filepath.FromSlash(strings.TrimPrefix(path, module+"/"))
+			for f := range t.Fields() { // what is inlined, or held, may be of another package
+				if _, is := f.Tag.Lookup("yaml"); is {
+					add(f.Type)
+				}
 			}
 		}
 	}

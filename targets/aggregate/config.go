@@ -12,10 +12,10 @@ import (
 // Config says which calls make an answer. Each key that is none of these settings is a call, by its name: `profile: GET users/users/{user}`.
 type Config struct {
 	// Calls are calls by name, as beside it; for names that are settings here. They come before the others.
-	Calls map[string]config.Node `yaml:"calls"`
+	Calls map[string]Call `yaml:"calls"`
 
-	// More are the calls.
-	More map[string]config.Node `yaml:",inline"`
+	// More are the calls, by their names.
+	More map[string]Call `yaml:",inline"`
 
 	// Self is the whole, for the order of the calls.
 	Self config.Node `yaml:",self"`

@@ -60,14 +60,11 @@ type declared struct {
 }
 
 // declaredCalls returns the calls in the order in which they are written.
-func declaredCalls(c *Config) (all []declared, err error) {
-	var errs []error
-	for name, node := range call.Declared(c.Self, "calls", c.More) {
-		d := declared{name: name, node: node}
-		errs = append(errs, node.Decode(&d.call))
-		all = append(all, d)
+func declaredCalls(c *Config) (all []declared) {
+	for _, d := range call.Declared(c.Self, "calls", c.Calls, c.More) {
+		all = append(all, declared{d.Name, d.Node, d.Call})
 	}
-	return all, errors.Join(errs...)
+	return all
 }
 
 // planner readies the calls.
@@ -87,9 +84,7 @@ type planner struct {
 
 // plan readies the calls, and puts errors at their places.
 func (p *planner) plan(c *Config) (steps []*step, err error) {
-	if p.calls, err = declaredCalls(c); err != nil {
-		return nil, err
-	}
+	p.calls = declaredCalls(c)
 	if err := p.know(); err != nil {
 		return nil, err
 	}

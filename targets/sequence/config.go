@@ -13,10 +13,10 @@ import (
 // `order: {call: POST orders/orders, on_error: "DELETE orders/orders/{order.id}"}`. They are made in the order in which they are written.
 type Config struct {
 	// Steps are steps by name, as beside it; for names that are settings here. They come before the others.
-	Steps map[string]config.Node `yaml:"steps"`
+	Steps map[string]Step `yaml:"steps"`
 
-	// More are the steps.
-	More map[string]config.Node `yaml:",inline"`
+	// More are the steps, by their names.
+	More map[string]Step `yaml:",inline"`
 
 	// Self is the whole, for the order of the steps.
 	Self config.Node `yaml:",self"`

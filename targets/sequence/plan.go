@@ -41,12 +41,13 @@ const keyField = "Idempotency-Key"
 type declared struct {
 	name string
 	node config.Node
+	step Step
 }
 
 // declaredSteps returns the steps in the order in which they are written.
 func declaredSteps(c *Config) (all []declared) {
-	for name, node := range call.Declared(c.Self, "steps", c.More) {
-		all = append(all, declared{name, node})
+	for _, d := range call.Declared(c.Self, "steps", c.Steps, c.More) {
+		all = append(all, declared{d.Name, d.Node, d.Call})
 	}
 	return all
 }
@@ -70,22 +71,16 @@ func (p *planner) plan(c *Config) ([]*step, error) {
 	if err := p.know(); err != nil {
 		return nil, err
 	}
-	all := make([]Step, len(written))
 	p.shapes = map[string]*shape.Shape{}
-	for i, d := range written {
-		if err := d.node.Decode(&all[i]); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		p.shapes[d.name], _ = call.Answer(p.env, &all[i].Config, nil)
+	for i := range written {
+		d := &written[i]
+		p.shapes[d.name], _ = call.Answer(p.env, &d.step.Config, nil)
 	}
 	p.env.Expr = p.env.Expr.Known(call.Shapes(p.shapes))
 	steps := make([]*step, len(written))
-	for i, d := range written {
-		if all[i].Call == "" {
-			continue // it could not be read
-		}
-		made, err := p.step(i, &all[i])
+	for i := range written {
+		d := &written[i]
+		made, err := p.step(i, &d.step)
 		if err != nil {
 			errs = append(errs, d.node.Locate(err))
 			continue

@@ -107,6 +107,8 @@ func TestWrongSettings(t *testing.T) {
 		"our field":         {`{a: u, headers: {cache-control: public}}`, "never stored"},
 		"a later condition": {`{a: {call: POST u, when: b.ok}, b: u}`, `routes[0].sequence.a: it refers`},
 		"in the undoing":    {`{a: {call: POST u, on_error: [{call: DELETE u, body: "{b}"}]}, b: u}`, `sequence.a.on_error[0]: it refers`},
+		"no call":           {`{a: ""}`, `sequence.a.call: there is no upstream ""`},
+		"no call either":    {`{a: {call: ""}, b: u}`, `sequence.a.call: there is no upstream ""`},
 		"a status":          {`{a: u, status: 404}`, "299"},
 		"twice":             {`{steps: {a: u}, a: u}`, "too"},
 	} {
