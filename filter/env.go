@@ -29,6 +29,10 @@ type Env struct {
 	// OpenAPI returns the name of the file with the OpenAPI document of an upstream, relative to Dir, or "". It may be nil, as where nothing is known.
 	OpenAPI func(upstream string) string
 
+	// Answer is what is known of the JSON that the route's target answers with one of these statuses; nil: nothing. It may itself be nil; policies call
+	// Answers.
+	Answer func(statuses []config.StatusRange) Shape
+
 	// Store is the URL of the Redis or Valkey that gateways share, or "". Policies with a store of their own in their settings use that one.
 	Store config.Secret
 
@@ -59,6 +63,7 @@ type Env struct {
 	Watch func(file string)
 
 	slots          int
+	diverted       bool
 	authentication *Authentication
 }
 
@@ -77,6 +82,19 @@ func (env *Env) Reads(files ...string) {
 			env.Watch(filepath.Join(env.Dir, name))
 		}
 	}
+}
+
+// Diverts says that the policy may have the route's requests sent by another method or path than they came by, or to another service. Then the policies after
+// it know nothing of the answers beforehand. Policies of a custom build need not say so: where there is one, nothing is known.
+func (env *Env) Diverts() { env.diverted = true }
+
+// Answers is what is known beforehand of the JSON that comes back to the policy in answers with one of these statuses; nil: nothing. It is for policies of the
+// stages transform and dispatch: those before them see what these have made of it.
+func (env *Env) Answers(statuses []config.StatusRange) Shape {
+	if env.Answer == nil || env.diverted {
+		return nil
+	}
+	return env.Answer(statuses)
 }
 
 // Slots is how many slots were taken. The engine prepares exchanges with it.

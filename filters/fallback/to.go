@@ -37,6 +37,7 @@ func newTo(env *filter.Env, p *policy, c *To, at string, short bool) (*to, error
 		maxBody: int64(c.MaxBody), timeout: c.Timeout.Std(), keep: c.Cacheable, policy: p, reroute: env.Reroute,
 		late: fmt.Errorf("its answer did not begin within %s", c.Timeout),
 	}
+	env.Diverts()
 	var errs []error
 	var err error
 	if t.up, err = env.Upstream(c.Upstream); err != nil {

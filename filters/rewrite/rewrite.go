@@ -38,6 +38,9 @@ func build(env *filter.Env, c *Config) (*filter.Filter, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.changes || r.method != "" {
+		env.Diverts()
+	}
 	return &filter.Filter{Request: r.request, Explain: r.explain}, nil
 }
 

@@ -18,7 +18,7 @@ func TestTheConfigurationsOfTheManual(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	configs := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(page), -1)
+	configs := regexp.MustCompile("(?s)```yaml\n(listen:.*?)```").FindAllStringSubmatch(string(page), -1)
 	const envelope = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><u:GetUserResponse xmlns:u="urn:users"><u:id>7</u:id><u:name>Ann</u:name><u:email>ann@example.com</u:email></u:GetUserResponse></s:Body></s:Envelope>`
 	const list = `{"items":[{"id":1,"customer":{"name":"Ann"},"total":19.90},{"id":2,"customer":{"name":"Bob"},"total":5}]}`
 	tests := []struct {

@@ -48,7 +48,7 @@ func (t *transform) buildRequest(env *filter.Env, c *Config) error {
 		return nil
 	}
 	r := c.Request
-	w, err := newWay(env, &r.Steps, &t.options, true, "request")
+	w, err := newWay(env, &r.Steps, &t.options, true, "request", nil)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (t *transform) buildResponse(env *filter.Env, c *Config) error {
 		return nil
 	}
 	r := c.Response
-	w, err := newWay(env, &r.Steps, &t.options, false, "response")
+	w, err := newWay(env, &r.Steps, &t.options, false, "response", c.known(env))
 	if err != nil {
 		return err
 	}

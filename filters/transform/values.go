@@ -17,6 +17,7 @@ import (
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/document"
+	"cardea.dev/cardea/internal/shape"
 )
 
 // lookup is a value for one exchange.
@@ -167,8 +168,8 @@ type text struct {
 	json   bool // it is to be JSON
 }
 
-// newText readies a template. Its values are escaped for the media type of what it makes.
-func newText(env *filter.Env, source, contentType string, body filter.Slot[any]) (*text, error) {
+// newText readies a template over documents of which something may be known. Its values are escaped for the media type of what it makes.
+func newText(env *filter.Env, source, contentType string, body filter.Slot[any], known *shape.Shape) (*text, error) {
 	more, err := env.Expr.With(map[string]filter.Lookup{"body": func(ex *filter.Exchange) (any, bool) {
 		v := body.Get(ex)
 		if v == nil {
@@ -178,6 +179,9 @@ func newText(env *filter.Env, source, contentType string, body filter.Slot[any])
 	}})
 	if err != nil {
 		return nil, fmt.Errorf("cannot add the document to the template: %w", err)
+	}
+	if known != nil {
+		more = more.Known(map[string]filter.Shape{"body": known})
 	}
 	parts, err := more.Parts(source, nil)
 	if err != nil {

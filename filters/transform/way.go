@@ -12,6 +12,7 @@ import (
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/document"
 	"cardea.dev/cardea/internal/jq"
+	"cardea.dev/cardea/internal/shape"
 )
 
 // way is what is done to the bodies of requests, or of responses, of one route.
@@ -34,12 +35,18 @@ type way struct {
 	meter
 }
 
-func newWay(env *filter.Env, s *Steps, o *options, request bool, field string) (*way, error) {
+// newWay readies what is done to bodies, of which something may be known.
+func newWay(env *filter.Env, s *Steps, o *options, request bool, field string, known *shape.Shape) (*way, error) {
 	w := &way{
 		options: o, request: request, from: s.From, types: s.Types, contentType: s.ContentType,
 		max: int64(s.MaxBody), whole: s.Whole, pass: s.OnError == "pass", meter: newMeter(env, field),
 	}
-	err := errors.Join(w.readEdits(env, s), w.readProgram(s), w.readTemplate(env, s), w.readWhen(env, s))
+	err := errors.Join(w.readEdits(env, s), w.readProgram(s))
+	if err != nil {
+		known = nil // paths can be wrong
+	}
+	known, wrong := s.check(known)
+	err = errors.Join(err, wrong, w.readTemplate(env, s, known), w.readWhen(env, s))
 	if err != nil {
 		return nil, config.FieldErrorf(field, "%w", err)
 	}
@@ -76,7 +83,7 @@ func (w *way) readProgram(s *Steps) error {
 	return nil
 }
 
-func (w *way) readTemplate(env *filter.Env, s *Steps) (err error) {
+func (w *way) readTemplate(env *filter.Env, s *Steps, known *shape.Shape) (err error) {
 	if s.Template == "" {
 		return nil
 	}
@@ -84,7 +91,7 @@ func (w *way) readTemplate(env *filter.Env, s *Steps) (err error) {
 	if w.contentType == "" {
 		w.contentType = w.options.contentType("text", w.request)
 	}
-	w.text, err = newText(env, s.Template, w.contentType, w.body)
+	w.text, err = newText(env, s.Template, w.contentType, w.body, known)
 	return err
 }
 

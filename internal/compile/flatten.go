@@ -15,6 +15,7 @@ type flatRoute struct {
 	name     string
 	named    bool   // the name was given
 	scope    string // what the place is called that its own policies are written at; "" for the root
+	outer    bool   // there are routes inside, which inherit its policies
 	node     config.Node
 	rules    []router.Rule
 	cover    []router.Rule     // the rules, or wider ones where its match is wrong
@@ -77,7 +78,7 @@ func (c *compiler) flattenRoute(root, outer *flatRoute, r *config.Route) []*flat
 	if f.name == "" {
 		f.name = matchText(r, f.rules)
 	}
-	f.scope = c.scopeOf(f.name)
+	f.scope, f.outer = c.scopeOf(f.name), len(r.Routes) > 0
 	own := c.inherit(f, outer, r.Rest)
 	var flat []*flatRoute
 	if own || len(r.Routes) == 0 {

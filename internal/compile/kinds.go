@@ -54,6 +54,7 @@ import (
 type Kinds struct {
 	Filters []filter.Kind // within a stage, they run in this order
 	Targets []target.Kind
+	Foreign []filter.Kind // those among Filters that are of a custom build
 }
 
 // Builtin returns the kinds that the gateway comes with, and after them those of a custom build.
@@ -109,5 +110,6 @@ func Builtin(extra ...filter.Kind) Kinds {
 			aggregate.Kind(),
 			sequence.Kind(),
 		},
+		Foreign: extra,
 	}
 }

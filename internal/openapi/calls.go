@@ -41,6 +41,26 @@ func (d *Document) Asked(method, path string) (*Operation, error) {
 	return nil, d.notAsked(method, path, allow)
 }
 
+// Served are the operations that requests with a method and a path may be for, of which some values are not known: the one that Asked finds, and those that a
+// value would have to be a certain word for. There are none where the document tells of none. It is false where it cannot be said which they are.
+func (d *Document) Served(method, path string) (all []*Operation, ok bool) {
+	o, err := d.Asked(method, path)
+	if err != nil {
+		return nil, true
+	}
+	if o == nil {
+		return nil, false
+	}
+	all = append(all, o)
+	segments := segmentsOf(path)
+	for _, other := range d.operations {
+		if other != o && other.Method == o.Method && (other.fits(segments, true) == perhaps || other.fits(segments, false) == perhaps) {
+			all = append(all, other)
+		}
+	}
+	return all, true
+}
+
 // asked gathers the operations that a call may be for.
 type asked struct {
 	method  string

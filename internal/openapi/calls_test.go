@@ -214,3 +214,34 @@ func TestOddDocumentsOfCalls(t *testing.T) {
 		_ = o.CheckQuery("x=1&y")
 	}
 }
+
+// TestServed: which operations requests of a route may be for.
+func TestServed(t *testing.T) {
+	d := called(t)
+	for _, test := range []struct{ route, want string }{
+		{"GET /v1/users", "listUsers"},
+		{"GET /users/*", "getUser GET /users/list getMe"},
+		{"PUT /users/*", "putUser"},
+		{"GET /users/me", "getMe"},
+		{"GET /users/x-*", "getUser"},
+		{"GET /users/*/orders/*", "getOrder"},
+		{"GET /files/*", "unknown"},
+		{"GET /raw/docs/a/b", "unknown"},
+		{"GET /nothing/here", ""},
+		{"DELETE /users/*", ""},
+	} {
+		method, path, _ := strings.Cut(test.route, " ")
+		all, ok := d.Served(method, strings.ReplaceAll(path, "*", Hole))
+		var names []string
+		for _, o := range all {
+			names = append(names, o.Name())
+		}
+		got := strings.Join(names, " ")
+		if !ok {
+			got = "unknown"
+		}
+		if got != test.want {
+			t.Errorf("%s: got %q, want %q", test.route, got, test.want)
+		}
+	}
+}

@@ -33,7 +33,7 @@ func (o *Operation) Answer(statuses []config.StatusRange) *shapes.Shape {
 			if !covers(status, accepted) {
 				continue
 			}
-			if told = true; status == "204" || status == "205" || status == "304" {
+			if told = true; isBodiless(status) {
 				continue
 			}
 			all = append(all, o.content(o.at.At("responses", status), ""))
@@ -48,6 +48,28 @@ func (o *Operation) Answer(statuses []config.StatusRange) *shapes.Shape {
 	}
 	return together(all)
 }
+
+// Silent says whether answers with these statuses have no body for sure.
+func (o *Operation) Silent(statuses []config.StatusRange) bool {
+	responses := o.object(o.at.At("responses"))
+	for _, accepted := range statuses {
+		told := false
+		for status := range responses {
+			if !covers(status, accepted) {
+				continue
+			}
+			if told = true; !isBodiless(status) {
+				return false
+			}
+		}
+		if !told {
+			return false
+		}
+	}
+	return true
+}
+
+func isBodiless(status string) bool { return status == "204" || status == "205" || status == "304" }
 
 // covers says whether a key of responses is about some of a range of statuses.
 func covers(key string, accepted config.StatusRange) bool {

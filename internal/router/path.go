@@ -231,6 +231,22 @@ func (p Path) String() string {
 	return b.String()
 }
 
+// Pattern is the path in normal form, with hole in the place of what is not known of it. It is false where the path may have any number of segments, or is a
+// regular expression.
+func (p Path) Pattern(hole string) (string, bool) {
+	if p.regex != nil || p.open() {
+		return "", false
+	}
+	var b strings.Builder
+	for _, s := range p.segments {
+		b.WriteString("/" + s.text)
+		if s.kind != segmentLiteral {
+			b.WriteString(hole + s.suffix)
+		}
+	}
+	return b.String(), true
+}
+
 // any reports whether p matches every path.
 func (p *Path) any() bool { return len(p.segments) == 0 && p.regex == nil }
 

@@ -100,6 +100,32 @@ func TestParsePathErrors(t *testing.T) {
 	}
 }
 
+func TestPattern(t *testing.T) {
+	for pattern, want := range map[string]string{
+		"/users/{id}":        "/users/?",
+		"/users/*/a":         "/users/?/a",
+		"/f/v{n}.json":       "/f/v?.json",
+		"/caf\u00e9":         "/caf%C3%A9",
+		"/":                  "/",
+		"/users/":            "/users/",
+		"/**":                "unknown",
+		"/users/**":          "unknown",
+		"/files/{rest...}":   "unknown",
+		"~^/users/([0-9]+)$": "unknown",
+	} {
+		got, ok := mustPath(t, pattern).Pattern("?")
+		if !ok {
+			got = "unknown"
+		}
+		if got != want {
+			t.Errorf("%s: got %s, want %s", pattern, got, want)
+		}
+	}
+	if got, ok := (Path{}).Pattern("?"); ok {
+		t.Errorf("any path: got %s", got)
+	}
+}
+
 func TestJoin(t *testing.T) {
 	for _, c := range []struct{ outer, child, want string }{
 		{"/orders/**", "/reports/**", "/orders/reports/**"},

@@ -73,6 +73,12 @@ func Known(s *Shape) filter.Shape {
 	return s
 }
 
+// From is a shape that was made by Known.
+func From(s filter.Shape) *Shape {
+	own, _ := s.(*Shape)
+	return own
+}
+
 // List is the shape of a list of elements.
 func List(element *Shape) *Shape {
 	return &Shape{kinds: list, element: func() *Shape { return element }}

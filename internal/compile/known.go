@@ -1,0 +1,98 @@
+package compile
+
+import (
+	"net/http"
+	"slices"
+
+	"cardea.dev/cardea/config"
+	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/openapi"
+	"cardea.dev/cardea/internal/router"
+	"cardea.dev/cardea/internal/shape"
+	"cardea.dev/cardea/targets/proxy"
+)
+
+// answer tells a policy of a route what is known of the answers of its target, by the OpenAPI document of the one upstream that gets all requests. It is nil
+// where nothing is: for a policy that holds for other routes, too, a name is wrong only where it is wrong for all of them, and what policies of a custom build do to requests and
+// answers nobody knows.
+func (c *compiler) answer(f *flatRoute, p policy) func(statuses []config.StatusRange) filter.Shape {
+	if p.scope != f.scope || f.outer || f.unread || f.kind != proxy.Kind().Name() {
+		return nil
+	}
+	for _, k := range c.Kinds.Foreign {
+		if _, is := f.policies[k.Name()]; is {
+			return nil
+		}
+	}
+	return func(statuses []config.StatusRange) filter.Shape {
+		var known *shape.Shape
+		for _, o := range c.operations(f) {
+			if o.Silent(statuses) {
+				continue
+			}
+			s := o.Answer(statuses)
+			if known != nil {
+				s = shape.Either(known, s)
+			}
+			if known = s; known == nil {
+				return nil
+			}
+		}
+		return shape.Known(known)
+	}
+}
+
+// operations are those that the requests of a route are for; none where that is not known.
+func (c *compiler) operations(f *flatRoute) (all []*openapi.Operation) {
+	var to proxy.Config
+	if err := f.target.Decode(&to); err != nil || len(to.Upstream) != 1 {
+		return nil
+	}
+	name := c.openAPI(to.Upstream[0].Upstream)
+	if name == "" {
+		return nil
+	}
+	d, err := openapi.ForCalls(c.env(nil), name)
+	if err != nil {
+		return nil // that has been told
+	}
+	for i := range f.rules {
+		served, ok := operationsOf(d, &f.rules[i])
+		if !ok {
+			return nil
+		}
+		all = append(all, served...)
+	}
+	return all
+}
+
+// bodied are the methods whose answers have bodies that are told of in documents.
+var bodied = [...]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions}
+
+// operationsOf are the operations that requests which a rule matches may be for. It is false where it cannot be said which these are. A rule for all methods
+// is one for those that the document tells of.
+func operationsOf(d *openapi.Document, r *router.Rule) (all []*openapi.Operation, ok bool) {
+	path, ok := r.Path.Pattern(openapi.Hole)
+	if !ok {
+		return nil, false
+	}
+	methods := r.Methods
+	if len(methods) == 0 {
+		methods = bodied[:]
+	}
+	for _, method := range methods {
+		if method == http.MethodHead {
+			continue
+		}
+		served, sure := d.Served(method, path)
+		if !sure || len(served) == 0 && len(r.Methods) > 0 {
+			return nil, false
+		}
+		for _, o := range served {
+			if !slices.Contains(all, o) {
+				all = append(all, o)
+			}
+		}
+	}
+	return all, len(all) > 0
+}
