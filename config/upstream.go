@@ -59,8 +59,8 @@ type Upstream struct {
 	DNS UpstreamDNS `yaml:"dns"`
 
 	// OpenAPI is the OpenAPI document of the service, of version 3.0 or 3.1, in JSON or YAML; relative names start at the folder of the configuration.
-	// What calls of `aggregate` and `sequence` ask of the service, the members of its answers that are referred to, and those that `transform` names, are
-	// checked against it when the configuration is loaded. Requests are not; that does `validate`. By default nothing is known of the service.
+	// What calls of `aggregate` and `sequence` ask of the service, the members of its answers that are referred to, and those that `transform` takes from
+	// answers or gives requests, are checked against it when the configuration is loaded. Requests are not; that does `validate`. By default nothing is known of the service.
 	OpenAPI string `yaml:"openapi"`
 }
 

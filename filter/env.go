@@ -33,6 +33,9 @@ type Env struct {
 	// Answers.
 	Answer func(statuses []config.StatusRange) Shape
 
+	// Taken is what is known of the JSON that the route's target takes as the body of requests; nil: nothing. It may itself be nil; policies call Takes.
+	Taken func() Shape
+
 	// Store is the URL of the Redis or Valkey that gateways share, or "". Policies with a store of their own in their settings use that one.
 	Store config.Secret
 
@@ -95,6 +98,15 @@ func (env *Env) Answers(statuses []config.StatusRange) Shape {
 		return nil
 	}
 	return env.Answer(statuses)
+}
+
+// Takes is what is known beforehand of the JSON that the bodies of requests shall have when they leave the policy; nil: nothing. It is for the same policies as
+// Answers.
+func (env *Env) Takes() Shape {
+	if env.Taken == nil || env.diverted {
+		return nil
+	}
+	return env.Taken()
 }
 
 // Slots is how many slots were taken. The engine prepares exchanges with it.

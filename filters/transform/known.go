@@ -20,6 +20,15 @@ func (c *Config) known(env *filter.Env) *shape.Shape {
 	return shape.From(env.Answers(r.Status))
 }
 
+// checkMade checks the names that requests get against those that the service knows. What clients send is not known, nor what a program makes of it.
+func (r *Request) checkMade(env *filter.Env) error {
+	switch {
+	case r.JQ != "", r.Template != "", r.To != "json", r.ContentType != "", r.Method != "":
+		return nil
+	}
+	return errors.Join(shape.From(env.Takes()).Made(&r.Edits)...)
+}
+
 // check checks what is said of documents against what is known of them, and returns what is known of those that the template sees.
 func (s *Steps) check(known *shape.Shape) (*shape.Shape, error) {
 	known, errs := known.Edit(&s.Edits)

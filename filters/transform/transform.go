@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
 )
 
@@ -51,6 +52,9 @@ func (t *transform) buildRequest(env *filter.Env, c *Config) error {
 	w, err := newWay(env, &r.Steps, &t.options, true, "request", nil)
 	if err != nil {
 		return err
+	}
+	if err := r.checkMade(env); err != nil {
+		return config.FieldErrorf("request", "%w", err)
 	}
 	t.request = &requestWay{way: w, to: r.To, method: r.Method, flows: filter.NewSlot[flow](env)}
 	if r.Method == "" && r.To == "soap" {

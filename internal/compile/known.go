@@ -12,34 +12,46 @@ import (
 	"cardea.dev/cardea/targets/proxy"
 )
 
-// answer tells a policy of a route what is known of the answers of its target, by the OpenAPI document of the one upstream that gets all requests. It is nil
-// where nothing is: for a policy that holds for other routes, too, a name is wrong only where it is wrong for all of them, and what policies of a custom build do to requests and
-// answers nobody knows.
-func (c *compiler) answer(f *flatRoute, p policy) func(statuses []config.StatusRange) filter.Shape {
+// known tells a policy of a route what is known of the answers of its target, and of the requests that this takes, by the OpenAPI document of the one upstream
+// that gets all requests. It is nil where nothing is: for a policy that holds for other routes, too, a name is wrong only where it is wrong for all of them, and
+// what policies of a custom build do to requests and answers nobody knows.
+func (c *compiler) known(f *flatRoute, p policy) (answer func(statuses []config.StatusRange) filter.Shape, taken func() filter.Shape) {
 	if p.scope != f.scope || f.outer || f.unread || f.kind != proxy.Kind().Name() {
-		return nil
+		return nil, nil
 	}
 	for _, k := range c.Kinds.Foreign {
 		if _, is := f.policies[k.Name()]; is {
+			return nil, nil
+		}
+	}
+	answer = func(statuses []config.StatusRange) filter.Shape {
+		return either(c.operations(f), func(o *openapi.Operation) (*shape.Shape, bool) { return o.Answer(statuses), !o.Silent(statuses) })
+	}
+	taken = func() filter.Shape {
+		return either(c.operations(f), func(o *openapi.Operation) (*shape.Shape, bool) {
+			s, _ := o.Request("")
+			return s, o.HasBody
+		})
+	}
+	return answer, taken
+}
+
+// either is the shape that one of several operations has for something, of those that have it.
+func either(all []*openapi.Operation, of func(o *openapi.Operation) (s *shape.Shape, has bool)) filter.Shape {
+	var known *shape.Shape
+	for _, o := range all {
+		s, has := of(o)
+		if !has {
+			continue
+		}
+		if known != nil {
+			s = shape.Either(known, s)
+		}
+		if known = s; known == nil {
 			return nil
 		}
 	}
-	return func(statuses []config.StatusRange) filter.Shape {
-		var known *shape.Shape
-		for _, o := range c.operations(f) {
-			if o.Silent(statuses) {
-				continue
-			}
-			s := o.Answer(statuses)
-			if known != nil {
-				s = shape.Either(known, s)
-			}
-			if known = s; known == nil {
-				return nil
-			}
-		}
-		return shape.Known(known)
-	}
+	return shape.Known(known)
 }
 
 // operations are those that the requests of a route are for; none where that is not known.

@@ -108,7 +108,8 @@ func (c *compiler) steps(f *flatRoute, env *filter.Env, last filter.Stage, route
 		if !ok || kind.Stage() > last && !kind.HasEarly() {
 			continue
 		}
-		env.Expr, env.Scope, env.Answer = c.expressions(p.node), p.scope, c.answer(f, p)
+		env.Expr, env.Scope = c.expressions(p.node), p.scope
+		env.Answer, env.Taken = c.known(f, p)
 		if route != nil {
 			env.Rest = func(ex *filter.Exchange) (*http.Response, func(), error) { return route.Rest(kind.Name(), c.Log, ex) }
 			env.Reroute = func(ex *filter.Exchange, serve func(*filter.Exchange) (*http.Response, error)) (*http.Response, func(), error) {

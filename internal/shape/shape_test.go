@@ -223,6 +223,35 @@ func TestEdits(t *testing.T) {
 }
 
 // TestPrograms: what a jq program reads.
+// TestMade: names that operations make, of documents that are a user afterwards.
+func TestMade(t *testing.T) {
+	s := described(t, user)
+	for text, want := range map[string]string{
+		`{set: {name: a, boss.boss.name: b, "tags[]": c}}`: "",
+		`{set: {nme: a}}`:                                 `set["nme"]: what is sent has no member "nme"; did you mean "name"?`,
+		`{set: {boss.nme: a}}`:                            `set["boss.nme"]: boss has no member "nme"`,
+		`{set: {name.first: a}}`:                          `name has no members: it is a text`,
+		`{set: {"tags[].x": a}}`:                          `tags[] has no members`,
+		`{rename: {a: name, boss.b: tags, "x.y": z}}`:     "",
+		`{rename: {a: nme}}`:                              `rename["a"]: what is sent has no member "nme"`,
+		`{rename: {boss.a: nme}}`:                         `boss has no member "nme"`,
+		`{rename: {boss.a: nme, boss: b, b2: boss}}`:      `rename["boss"]: what is sent has no member "b"`,
+		`{rename: {x: boss, x.a: nme}}`:                   "",
+		`{flatten: [boss], set: {nme: a}}`:                "",
+		`{drop: [nme], mask: {nme: 1}, pick: [nme, q]}`:   "",
+		`{select: data, set: {nme: a}, rename: {a: tag}}`: `rename["a"]: what is sent has no member "tag"`,
+	} {
+		var found []string
+		for _, err := range s.Made(edits(t, text)) {
+			found = append(found, err.Error())
+		}
+		got := strings.Join(found, "; ")
+		if want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+}
+
 func TestPrograms(t *testing.T) {
 	s := shape.Object(map[string]*shape.Shape{"user": described(t, user), "orders": shape.List(described(t, user)), "other": nil})
 	for program, want := range map[string]string{
