@@ -2,6 +2,7 @@ package shape
 
 import (
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -83,7 +84,7 @@ func one(a, b *Shape) *Shape {
 		return a
 	}
 	a, b = settled(a), settled(b)
-	s := &Shape{of: a.of, kinds: a.kinds | b.kinds, told: true, open: a.open || b.open, spared: a.spared || b.spared}
+	s := &Shape{of: tellers(a.of, b.of), kinds: a.kinds | b.kinds, told: true, open: a.open || b.open, spared: a.spared || b.spared}
 	switch { // of members that neither names
 	case !a.open:
 		s.rest = b.rest
@@ -114,6 +115,20 @@ func one(a, b *Shape) *Shape {
 		s.required = slices.DeleteFunc(slices.Clone(a.required), func(name string) bool { return !slices.Contains(b.required, name) })
 	}
 	return s
+}
+
+// others stands for all that tell of something but the first.
+const others = " and others"
+
+// tellers is what tells of one of two shapes.
+func tellers(a, b string) string {
+	switch {
+	case a == b, a == "", b == "", strings.HasSuffix(a, others):
+		return a
+	case strings.HasSuffix(b, others):
+		return b
+	}
+	return a + others
 }
 
 // or is a member of what has its shape, or another.
