@@ -124,8 +124,11 @@ func (r *run) stream(ex *filter.Exchange, resp *http.Response, pending bool) {
 	from, to := io.Pipe()
 	s := &streamed{PipeReader: from, run: r, ex: ex, written: make(chan struct{})}
 	if pending && slices.ContainsFunc(r.of.steps, func(s *step) bool { return s.optional }) {
-		resp.Trailer = http.Header{Partial: nil}
-		s.trailer, s.told = resp.Trailer, resp.Header.Get(Partial)
+		// What ended while the head was made may be told there already.
+		if s.told = resp.Header.Get(Partial); r.pending() || r.partial() != s.told {
+			resp.Trailer = http.Header{Partial: nil}
+			s.trailer = resp.Trailer
+		}
 	}
 	go func() { // ends with the answer, or when nobody reads it any more
 		defer close(s.written)
