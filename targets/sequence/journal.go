@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/gob"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,8 +14,10 @@ import (
 	"strconv"
 	"time"
 
+	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/document"
+	"cardea.dev/cardea/internal/seal"
 )
 
 // head is what the journal has of a request: all that the calls which undo can be made of.
@@ -90,20 +93,35 @@ func (r *run) head(k *shared, name string) (string, error) {
 	return k.pack(&h, name, "h")
 }
 
+// errSealed says that something cannot be opened.
+var errSealed = errors.New("it is sealed with another secret, or is not what was sealed")
+
+// newSealer makes what seals the journal and the answers, or nil where there are no secrets.
+func newSealer(secrets []config.Secret) (*seal.Sealer, error) {
+	if len(secrets) == 0 {
+		return nil, nil
+	}
+	var texts []string
+	for _, secret := range secrets {
+		texts = append(texts, secret.Reveal())
+	}
+	return seal.New(texts, "cardea sequence 1")
+}
+
 // pack encodes and seals a field of a record. Texts need not be of UTF-8: fields of HTTP are not always.
 func (k *shared) pack(v any, name, field string) (string, error) {
 	var b bytes.Buffer
 	if err := gob.NewEncoder(&b).Encode(v); err != nil {
 		return "", fmt.Errorf("cannot write the journal: %w", err)
 	}
-	return k.sealer.seal(b.Bytes(), k.record(name)+" "+field), nil
+	return string(k.sealer.Seal(b.Bytes(), k.record(name)+" "+field)), nil
 }
 
 // unpack reads a field of a record.
 func (k *shared) unpack(sealed, name, field string, into any) error {
-	b, err := k.sealer.open(sealed, k.record(name)+" "+field)
-	if err != nil {
-		return err
+	b, ok := k.sealer.Open([]byte(sealed), k.record(name)+" "+field)
+	if !ok {
+		return errSealed
 	}
 	return gob.NewDecoder(bytes.NewReader(b)).Decode(into)
 }

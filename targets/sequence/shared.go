@@ -20,6 +20,7 @@ import (
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/document"
 	"cardea.dev/cardea/internal/redis"
+	"cardea.dev/cardea/internal/seal"
 )
 
 const (
@@ -35,8 +36,8 @@ type shared struct {
 	digest  string // of the steps: who has the same can undo what another did
 	timeout time.Duration
 	lease   time.Duration
-	local   bool   // sequences begin without the store while that is away
-	sealer  sealer // nil: there is no journal, and answers are not kept
+	local   bool         // sequences begin without the store while that is away
+	sealer  *seal.Sealer // nil: there is no journal, and answers are not kept
 
 	recovered map[string]prometheus.Counter // by what became of what was abandoned
 
