@@ -204,13 +204,18 @@ func (n *Call) Line() string {
 	return n.Method + " " + text
 }
 
-// Wanted says whether the call is to be made.
+// Wanted says whether the call is to be made: not where that cannot be said.
 func (n *Call) Wanted(ex *filter.Exchange) bool {
-	if n.when == nil {
-		return true
-	}
-	holds, err := n.when(ex)
+	holds, err := n.Holds(ex)
 	return holds && err == nil
+}
+
+// Holds says whether the condition of the call holds, or why that cannot be said.
+func (n *Call) Holds(ex *filter.Exchange) (bool, error) {
+	if n.when == nil {
+		return true, nil
+	}
+	return n.when(ex)
 }
 
 // Accepts says whether an answer with a status is of use.

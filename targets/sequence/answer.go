@@ -134,6 +134,8 @@ func (r *run) failed(why error) error {
 				e.Header = http.Header{"Retry-After": after}
 			}
 		}
+	case errors.Is(why, errLacks):
+		e.Status = http.StatusBadRequest
 	case errors.Is(why, errLate), errors.As(why, &known) && known.HTTPStatus() == http.StatusGatewayTimeout:
 		e.Status = http.StatusGatewayTimeout
 	case errors.Is(why, errEnding), errors.Is(why, errLost):
@@ -184,6 +186,8 @@ func (r *run) detail(why error) string {
 		fmt.Fprintf(&b, "There was no time left for the step %q.", r.of.steps[r.at].name)
 	case r.results[r.at].state == waiting:
 		fmt.Fprintf(&b, "The step %q was not begun.", r.of.steps[r.at].name)
+	case errors.Is(why, errLacks):
+		fmt.Fprintf(&b, "The request lacks a value that the step %q needs, or has one that does not fit.", r.of.steps[r.at].name)
 	case errors.As(why, &status):
 		fmt.Fprintf(&b, "The step %q was answered with %d.", r.of.steps[r.at].name, status.Status)
 	default:

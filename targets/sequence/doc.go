@@ -12,7 +12,7 @@
 //
 //	sequence:
 //	  order: {call: "POST orders/orders", on_error: "DELETE orders/orders/{order.id}", unknown: repeat}
-//	  mail:  {call: "POST mail/confirmations", when: order.mail}
+//	  mail:  {call: "POST mail/confirmations", when: "has(order.mail) && order.mail"}
 //	  timeout: 10s                           # of all steps
 //	  undo: {within: 20s, times: 8}          # of each call that undoes
 //	  require_key: true
@@ -24,7 +24,7 @@
 //
 // When a step fails, the calls of on_error of all steps that were done are made, the last step's first. So they are for a step of which nobody knows whether
 // it was done: its call was sent, and there was no answer, or one with 5xx. A call that could not be sent, or was answered with 4xx, has done nothing.
-// Undoing goes on when one of the calls fails, when the client has left, and when the gateway is told to end.
+// A step whose condition does not hold is not made; one whose condition cannot be said fails. Undoing goes on when one of the calls fails, when the client has left, and when the gateway is told to end.
 //
 // # Keys
 //
@@ -51,5 +51,6 @@
 //	cardea_sequence_step_duration_seconds{route,step}          until the answer of the step was there
 //	cardea_sequence_recovered_total{route,result}              what became of sequences whose gateway ended in the middle: undone, stuck, nothing, or
 //	                                                           unknown
+//	cardea_sequence_abandoned{route}                           sequences whose gateway ended in the middle, and which nobody has undone yet
 //	cardea_sequence_store_failures_total                       how often the store failed, or did not answer in time
 package sequence

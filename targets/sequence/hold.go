@@ -2,6 +2,7 @@ package sequence
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -20,6 +21,7 @@ type hold struct {
 	keyed   bool
 	journal bool
 	noted   []state // of the steps, as the journal has them
+	version int     // of the journal
 	cancel  context.CancelCauseFunc
 
 	mu    sync.Mutex
@@ -73,10 +75,12 @@ func (h *hold) deadline() time.Time {
 
 // note renews the lease, and sets fields. It tries until a time.
 func (h *hold) note(ctx context.Context, until time.Time, pairs ...string) error {
-	args := append([]string{h.token, milliseconds(h.of.lease)}, pairs...)
-	if len(pairs) == 0 {
-		args = append(args, "t", h.token)
+	version := 0
+	if len(pairs) > 0 {
+		h.version++ // one that comes late must not replace a later one
+		version = h.version
 	}
+	args := append([]string{h.token, milliseconds(h.of.lease), milliseconds(abandonedLife), strconv.Itoa(version)}, pairs...)
 	return h.persist(ctx, until, errLost, func(ctx context.Context) (string, error) {
 		began := time.Now()
 		word, _, err := h.of.store.word(ctx, h.of.store.scripts.note, []string{h.of.record(h.id)}, args...)

@@ -18,6 +18,8 @@ type step struct {
 	*call.Call
 	name    string
 	ownKey  bool // the settings give the call a key, or take it away
+	needs   bool // answers of other steps
+	hangs   bool // its condition does
 	undone  []undoing
 	unknown string // what is done about it where its outcome is not known
 }
@@ -135,6 +137,7 @@ func (p *planner) step(i int, c *Step) (*step, error) {
 		return nil, err
 	}
 	s := &step{Call: made, name: p.names[i], ownKey: setsKey(&c.Config), unknown: c.Unknown}
+	s.needs, s.hangs = p.needs(made.Refers), c.When != "" && p.needs(p.env.Expr.Names(c.When))
 	for k := range c.OnError {
 		u := &c.OnError[k]
 		if line := strings.TrimSpace(u.Call); u.Status == nil && strings.HasPrefix(line, http.MethodDelete+" ") {
@@ -147,6 +150,16 @@ func (p *planner) step(i int, c *Step) (*step, error) {
 		s.undone = append(s.undone, undoing{undo, setsKey(u)})
 	}
 	return s, nil
+}
+
+// needs says whether one of the names is that of a step, or of what is in its answer.
+func (p *planner) needs(names []string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		if end := strings.IndexAny(name, ".["); end >= 0 {
+			name = name[:end]
+		}
+		return slices.Contains(p.names, name)
+	})
 }
 
 // within puts an error of a call of OnError at its place.

@@ -35,7 +35,7 @@ func (s *sequence) planned() (plan []filter.Call) {
 
 // Plan is what Explain says, with the calls by themselves: those that would be made, and those that would undo them.
 func (s *sequence) Plan(ex *filter.Exchange) (rest string, calls []filter.Call) {
-	return s.lacking(ex), s.plan
+	return s.rest(ex), s.plan
 }
 
 // undoName is the name of a call that undoes a step.

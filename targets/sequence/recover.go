@@ -3,11 +3,12 @@ package sequence
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	random "math/rand/v2"
 	"runtime/debug"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -46,11 +47,16 @@ func (k *shared) watch(s *sequence) {
 // look takes what was abandoned.
 func (k *shared) look(s *sequence) {
 	ctx, cancel := context.WithTimeout(k.life, k.lease)
-	ids, err := k.store.ask(ctx, k.store.scripts.list, []string{k.index()}, fmt.Sprint(lookedAt))
+	found, err := k.store.ask(ctx, k.store.scripts.list, []string{k.index()}, k.rights(fmt.Sprint(lookedAt), milliseconds(k.lease), k.digest, "", "", "")...)
 	cancel()
-	if err != nil {
+	if err != nil || len(found) == 0 {
 		return
 	}
+	if n, err := strconv.Atoi(found[0]); err == nil {
+		k.abandoned.Set(float64(n))
+	}
+	ids := found[1:]
+	var failed atomic.Bool
 	for _, id := range ids {
 		select {
 		case k.places <- struct{}{}:
@@ -59,42 +65,43 @@ func (k *shared) look(s *sequence) {
 		}
 		k.group.Go(func() {
 			defer func() { <-k.places }()
-			k.take(s, id)
+			if !k.take(s, id) {
+				failed.Store(true)
+			}
 		})
+	}
+	if len(ids) == lookedAt && !failed.Load() { // there are more
+		k.rouse()
 	}
 }
 
-// take takes one abandoned sequence, unless somebody else does, and undoes it.
-func (k *shared) take(s *sequence, id string) {
+// take takes one abandoned sequence, unless somebody else does, and undoes it. It says whether the store has answered.
+func (k *shared) take(s *sequence, id string) bool {
 	h := &hold{of: k, id: id, token: rand.Text(), keyed: true, cancel: func(error) {}}
 	ctx, cancel := context.WithTimeout(k.life, k.lease)
 	defer cancel()
 	h.until = time.Now().Add(k.lease)
-	digest := k.digest
-	if k.sealer == nil {
-		digest = "" // it can read no journal
+	answer, err := k.store.ask(ctx, k.store.scripts.take, k.keys(id), k.rights(h.token, milliseconds(k.lease), k.digest, id, milliseconds(memory), fmt.Sprint(maxTaken))...)
+	if err != nil || len(answer) == 0 {
+		return false
 	}
-	answer, err := k.store.ask(ctx, k.store.scripts.take, k.keys(id), h.token, milliseconds(k.lease), digest, id, milliseconds(memory), fmt.Sprint(maxTaken))
-	if err != nil || len(answer) == 0 || answer[0] == "none" {
-		return
-	}
-	if answer[0] == "lost" && len(answer) > 1 {
-		k.tellLost(s, id, answer[1], "there is no journal of it, or that of other steps")
-		return
+	switch {
+	case answer[0] == "lost" && len(answer) > 1:
+		k.tellLost(s, id, answer[1], "there is no journal of it, or that of other steps or another secret, or it was tried too often")
+		return true
+	case answer[0] != "taken":
+		return true
 	}
 	fields := map[string]string{}
 	for i := 1; i+1 < len(answer); i += 2 {
 		fields[answer[i]] = answer[i+1]
 	}
 	h.start()
-	switch err := k.undo(s, h, fields); {
-	case errors.Is(err, errSealed): // another gateway may have the secret
-		h.stop()
-		s.log.Warn("a sequence was abandoned, and its journal is sealed with a secret that is not here", "route", s.route, "idempotency_keys", id[:32]+"-*", "steps", fields["p"])
-	case err != nil:
+	if err := k.undo(s, h, fields); err != nil {
 		k.tellLost(s, id, fields["p"], err.Error())
 		_ = h.finish(isLost, fields["p"], "", k.lease)
 	}
+	return true
 }
 
 // tellLost tells operators of a sequence that nobody can undo.

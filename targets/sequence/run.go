@@ -111,7 +111,13 @@ func (r *run) forward() (b []byte, err error) {
 		if err := r.stopped(); err != nil {
 			return nil, err
 		}
-		if !s.Wanted(r.own) {
+		wanted, err := s.Holds(r.own)
+		if err != nil {
+			r.results[i].state, r.results[i].err = failed, unable(fmt.Errorf("cannot say whether its condition holds: %w", err), s.hangs)
+			r.of.metrics.steps[i][failed].Inc()
+			return nil, r.results[i].err
+		}
+		if !wanted {
 			r.results[i].state = skipped
 			r.of.metrics.steps[i][skipped].Inc()
 			continue
@@ -187,7 +193,7 @@ func (r *run) make(ctx context.Context, i int) (err error) {
 	}()
 	req, err := s.Request(ctx, r.own)
 	if err != nil {
-		res.err = &call.FormatError{Reason: err.Error()}
+		res.err = unable(err, s.needs)
 		return res.err
 	}
 	res.line = lineOf(s.Call, req)
@@ -206,6 +212,18 @@ func (r *run) make(ctx context.Context, i int) (err error) {
 	end(err)
 	res.err = err
 	return err
+}
+
+// errLacks says that the client has not given what a step needs.
+var errLacks = errors.New("the request lacks a value that the step needs, or has one that does not fit")
+
+// unable is why a step cannot be made. Where that needs no answer of another step, what is lacking is the client's to give.
+func unable(err error, needs bool) error {
+	reason := &call.FormatError{Reason: err.Error()}
+	if needs {
+		return reason
+	}
+	return fmt.Errorf("%w: %w", errLacks, reason)
 }
 
 // lineOf is a request for operators.

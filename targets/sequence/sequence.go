@@ -229,21 +229,29 @@ func (s *sequence) Explain(ex *filter.Exchange) string {
 		}
 		b.WriteString(")")
 	}
-	if s.shares != "" {
-		b.WriteString("; " + s.shares)
-	}
-	if rest := s.lacking(ex); rest != "" {
+	if rest := s.rest(ex); rest != "" {
 		b.WriteString("; " + rest)
 	}
 	return b.String()
 }
 
-// lacking says that the request would be refused for want of a key, or nothing.
-func (s *sequence) lacking(ex *filter.Exchange) string {
-	if s.require && s.template == nil && ex.Request.Header[keyField] == nil {
-		return "refused with 400: the request has no " + keyField
+// rest is what is to be said beside the calls: where keys are kept, and whether the request would be refused for want of one.
+func (s *sequence) rest(ex *filter.Exchange) string {
+	var all []string
+	if s.shares != "" {
+		all = append(all, s.shares)
 	}
-	return ""
+	if k := s.shared; k != nil && k.store.outage.Down() {
+		what := "refused with 503"
+		if k.local {
+			what = "it goes on without"
+		}
+		all[0] += ", but their store cannot be reached: " + what
+	}
+	if s.require && s.template == nil && ex.Request.Header[keyField] == nil {
+		all = append(all, "refused with 400: the request has no "+keyField)
+	}
+	return strings.Join(all, "; ")
 }
 
 // safe says whether calls with a method leave nothing to be undone (RFC 9110, section 9.2.1).

@@ -48,7 +48,7 @@ func TestAllGoesWell(t *testing.T) {
 func TestSkippedSteps(t *testing.T) {
 	s := newShop(t)
 	s.fault = failing("payments", "POST", "500")
-	g := gatewaytest.New(t, s.config("", ", when: body.reserve", "", ""))
+	g := gatewaytest.New(t, s.config("", ", when: has(body.reserve)", "", ""))
 	resp, body := g.Do("POST", "/buy", items)
 	if resp.StatusCode != 502 || resp.Header.Get("Cardea-Sequence") != "order;state=undone, stock;state=skipped, charge;state=undone" {
 		t.Errorf("%d %s %v", resp.StatusCode, body, resp.Header)

@@ -40,6 +40,7 @@ type shared struct {
 	sealer  *seal.Sealer // nil: there is no journal, and answers are not kept
 
 	recovered map[string]prometheus.Counter // by what became of what was abandoned
+	abandoned prometheus.Gauge              // what waits for that
 
 	life   context.Context // of recoveries
 	end    context.CancelFunc
@@ -52,6 +53,7 @@ type shared struct {
 func (s *sequence) share(env *filter.Env, c *Config) error {
 	failed := env.Metrics.Counter("sequence_store_failures_total", "How often the store of sequences failed, or did not answer in time.")
 	recovered := env.Metrics.Counter("sequence_recovered_total", "Sequences whose gateway ended in the middle, by what became of them.", "route", "result")
+	abandoned := env.Metrics.Gauge("sequence_abandoned", "Sequences whose gateway ended in the middle, and which nobody has undone yet.", "route")
 	url := cmp.Or(c.Store, env.Store)
 	if url == "" || url == local {
 		if len(c.Secret) > 0 {
@@ -77,6 +79,7 @@ func (s *sequence) share(env *filter.Env, c *Config) error {
 	k := &shared{
 		place: placeOf(env.Route.Name), digest: digest, timeout: c.StoreTimeout.Std(), lease: c.Lease.Std(), local: c.OnStoreFailure == local,
 		wake: make(chan struct{}, 1), places: make(chan struct{}, 8), recovered: map[string]prometheus.Counter{},
+		abandoned: abandoned.WithLabelValues(env.Route.Name),
 	}
 	if k.sealer, err = newSealer(c.Secret); err != nil {
 		return err
@@ -122,6 +125,7 @@ func (s *sequence) Close() error {
 	if s.shared != nil {
 		s.shared.end()
 		s.shared.group.Wait()
+		s.shared.abandoned.Set(0) // those that take the route over say it anew
 	}
 	return nil
 }
@@ -131,6 +135,22 @@ func (k *shared) record(id string) string { return k.place + id }
 
 // keys are those of the scripts that change whether a record is open.
 func (k *shared) keys(id string) []string { return []string{k.record(id), k.index()} }
+
+// sealedBy is the key that the journal is sealed with.
+func (k *shared) sealedBy() string {
+	if k.sealer == nil {
+		return ""
+	}
+	return k.sealer.IDs()[0]
+}
+
+// rights are the last arguments of the scripts that look for what was abandoned: what this gateway can undo.
+func (k *shared) rights(first ...string) []string {
+	if k.sealer == nil {
+		return first
+	}
+	return append(first, k.sealer.IDs()...)
+}
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
@@ -185,7 +205,7 @@ func (k *shared) begin(r *run, h *hold, fingerprint, head string) (word, text st
 	ctx, cancel := context.WithTimeout(r.ctx, k.timeout)
 	defer cancel()
 	h.until = time.Now().Add(k.lease)
-	word, text, err = k.store.word(ctx, k.store.scripts.claim, k.keys(h.id), h.token, fingerprint, milliseconds(k.lease), milliseconds(abandonedLife), k.digest, head, h.id, r.told())
+	word, text, err = k.store.word(ctx, k.store.scripts.claim, k.keys(h.id), h.token, fingerprint, milliseconds(k.lease), milliseconds(abandonedLife), k.digest, head, h.id, r.told(), k.sealedBy())
 	if err != nil && !k.store.outage.Down() { // it may have come too late
 		k.store.group.Go(func() { _ = h.finish(nothing, "", "", k.timeout) })
 	}

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 
+	dto "github.com/prometheus/client_model/go"
+
 	"cardea.dev/cardea/gatewaytest"
 	"cardea.dev/cardea/internal/redis/redistest"
 )
@@ -458,12 +460,12 @@ func TestOfOtherSteps(t *testing.T) {
 	if _, _, err := buy(http.DefaultClient, p.url, "k", items); err == nil {
 		t.Fatal("it was answered")
 	}
-	other := strings.Replace(secret, "0123", "3210", 1) + "      lease: 1s\n      store_timeout: 900ms\n"
-	sealed := gatewaytest.New(t, s.shared(r, other))
-	waitFor(t, func() bool { return strings.Contains(sealed.Log(), "sealed with a secret that is not here") })
+	sealed := gatewaytest.New(t, s.shared(r, strings.Replace(more, "0123", "3210", 1)))
+	waitFor(t, func() bool { return abandoned(t, sealed) == 1 })
 	if err := sealed.SetConfig(strings.Replace(s.shared(r, more), "DELETE stock", "PUT stock", 1)); err != nil {
 		t.Fatal(err)
 	}
+	waitFor(t, func() bool { return abandoned(t, sealed) == 1 })
 	if resp, body := sealed.Do("POST", "/buy", items, "Idempotency-Key: k"); resp.StatusCode != 409 || !strings.Contains(body, "idempotency_conflict") {
 		t.Errorf("meanwhile: %d %s", resp.StatusCode, body)
 	}
@@ -473,7 +475,50 @@ func TestOfOtherSteps(t *testing.T) {
 	if err := sealed.SetConfig(s.shared(r, more)); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool { return len(s.live("orders")) == 0 })
+	waitFor(t, func() bool { return len(s.live("orders")) == 0 && abandoned(t, sealed) == 0 })
+}
+
+// TestOfNobody: what no gateway can undo is given up after a while, and told of.
+func TestOfNobody(t *testing.T) {
+	t.Parallel()
+	s, r := newShop(t), redistest.Start(t)
+	more := secret + "      lease: 1s\n      store_timeout: 900ms\n"
+	p := startProcess(t, s.shared(r, more))
+	s.fault = func(name string, r *http.Request, _ string) string {
+		if name == "stock" && r.Method == "POST" {
+			p.kill()
+			return "reset"
+		}
+		return ""
+	}
+	if _, _, err := buy(http.DefaultClient, p.url, "k", items); err == nil {
+		t.Fatal("it was answered")
+	}
+	for _, name := range strings.Fields(r.Must("KEYS", "cardea:*")) {
+		if strings.HasPrefix(name, "cardea:") && strings.HasPrefix(r.Must("TYPE", name), "+hash") {
+			r.Must("HSET", name, "l", "1") // long ago
+		}
+	}
+	g := gatewaytest.New(t, s.shared(r, strings.Replace(more, "0123", "3210", 1)))
+	waitFor(t, func() bool { return strings.Contains(g.Log(), "a sequence was abandoned, and cannot be undone") })
+	resp, body := g.Do("POST", "/buy", items, "Idempotency-Key: k", "Authorization: Bearer credential-of-the-client")
+	if resp.StatusCode != 409 || !strings.Contains(body, "sequence_unknown") || resp.Header.Get("Cardea-Sequence") != "order;state=done, stock;state=unknown, charge;state=waiting" {
+		t.Errorf("got %d %s %v", resp.StatusCode, body, resp.Header)
+	}
+	if got := s.count("DELETE"); got != "0 0 0" {
+		t.Errorf("undone by %s", got)
+	}
+}
+
+// abandoned is how many sequences a gateway knows that wait to be undone.
+func abandoned(t *testing.T, g *gatewaytest.Gateway) float64 {
+	t.Helper()
+	var m dto.Metric
+	gauge := g.Metrics.Gauge("sequence_abandoned", "Sequences whose gateway ended in the middle, and which nobody has undone yet.", "route")
+	if err := gauge.WithLabelValues("/buy").Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetGauge().GetValue()
 }
 
 // TestSettingsOfTheStore that do not go together, and what is told of those that do.

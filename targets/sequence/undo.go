@@ -125,7 +125,11 @@ func (r *run) undoBy(i int, u *undoing, name, direction string) error {
 		limited := u.Limit(ctx, time.Time{}, nil)
 		defer limited.End()
 		ctx = limited.Context
-		if !u.Wanted(r.own) {
+		wanted, err := u.Holds(r.own)
+		if err != nil {
+			return &call.FormatError{Reason: "cannot say whether its condition holds: " + err.Error()}
+		}
+		if !wanted {
 			return nil
 		}
 		req, err := u.Request(ctx, r.own)
