@@ -19,6 +19,7 @@ import (
 
 // TestAGatewayIsStopped for longer than its lease, in the last step: another undoes what it did, and it does not go on from there.
 func TestAGatewayIsStopped(t *testing.T) {
+	t.Parallel()
 	s, r := newShop(t), redistest.Start(t)
 	text := s.shared(r, secret+"      lease: 1s\n      store_timeout: 900ms\n")
 	p := startProcess(t, text)
@@ -241,6 +242,7 @@ func forgetful(t *testing.T, to string) string {
 
 // TestAnswersOfTheStoreAreLost: whether it has done what was asked is not known then.
 func TestAnswersOfTheStoreAreLost(t *testing.T) {
+	t.Parallel()
 	s, r := newShop(t), redistest.Start(t)
 	text := "store: " + forgetful(t, r.Addr) + "\n" + s.config(", unknown: repeat", ", unknown: repeat", "", secret+"      lease: 2s\n      store_timeout: 1s\n")
 	f := &farm{all: []*process{startProcess(t, text), startProcess(t, text)}}

@@ -276,7 +276,7 @@ func watch(to chan<- context.Context) filter.Kind {
 // waitFor waits until something holds.
 func waitFor(t *testing.T, holds func() bool) {
 	t.Helper()
-	for range 2000 {
+	for range 6000 {
 		if holds() {
 			return
 		}

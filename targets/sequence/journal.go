@@ -37,6 +37,7 @@ type head struct {
 	Original filter.Original
 	Start    time.Time
 	Body     []byte // nil: none
+	Size     int64  // of the body as it came; -1: not known
 }
 
 // param is a parameter of the path.
@@ -67,6 +68,7 @@ func (r *run) head(k *shared, name string) (string, error) {
 	h := head{
 		ID: ex.ID, Base: r.base, Keyed: r.id != (id{}), Method: ex.Request.Method, URL: ex.Request.URL.String(), Host: ex.Request.Host, Header: ex.Request.Header,
 		Client: ex.Client, Priority: ex.Priority, Original: ex.Original, Start: ex.Start,
+		Size: ex.Request.ContentLength,
 	}
 	if l, ok := ex.Params.(interface {
 		Len() int
@@ -215,7 +217,7 @@ func (h *head) exchange(ctx context.Context, env *filter.Env) (*filter.Exchange,
 		return nil, nil, err
 	}
 	req := &http.Request{
-		Method: h.Method, URL: u, Host: h.Host, Header: h.Header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody,
+		Method: h.Method, URL: u, Host: h.Host, Header: h.Header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody, ContentLength: h.Size,
 	}
 	if req.Header == nil {
 		req.Header = http.Header{}

@@ -37,7 +37,7 @@ const (
 	nothing   ending = iota // it has not done anything
 	complete                // all was done
 	wasUndone               // it failed, and what it had done was undone, as far as that could be
-	isLost                  // its gateway ended in the middle, and nobody can say what is to be undone
+	isLost                  // its gateway ended in the middle, and nobody can say what is to be undone; or all was done, and nobody can say whether the store knows
 )
 
 // How long, and how many, keys are remembered.
@@ -113,6 +113,14 @@ func (k *kept) claim(key id) (again bool, release func(how ending, told string),
 	}
 	k.busy[key] = struct{}{}
 	return last.how == complete, func(how ending, told string) { k.release(key, how, told) }, nil
+}
+
+// unsure says whether it is not known what became of a key.
+func (k *kept) unsure(key id) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	last := k.ends[key]
+	return last.how == isLost && k.now().Sub(last.at) < memory
 }
 
 // release gives a key back, and remembers how its sequence has ended.

@@ -188,6 +188,7 @@ func (s *sequence) Serve(ex *filter.Exchange) (*http.Response, error) {
 		s.metrics.done.Inc()
 		return resp, nil
 	case errors.Is(err, errUnsure):
+		how = isLost
 		s.metrics.unsure.Inc()
 		return nil, r.unsure()
 	case again: // to undo a part of what was done before would leave the rest

@@ -178,7 +178,7 @@ func (r *run) claim(ex *filter.Exchange, known bool) (answer *http.Response, aga
 	}
 	word, text, err := k.begin(r, h, fingerprint, head)
 	switch {
-	case err != nil && k.local:
+	case err != nil && k.local && !r.of.kept.unsure(r.id): // else another gateway will undo it
 		return nil, known, nil
 	case err != nil:
 		return nil, false, filter.Reject(filter.SequenceUnavailable, "").Because(err).With("Retry-After", "1")

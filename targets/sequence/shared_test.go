@@ -43,6 +43,7 @@ func (s *shop) count(method string) string {
 
 // TestOneOfManyRuns: the same key through two gateways, a hundred times at once.
 func TestOneOfManyRuns(t *testing.T) {
+	t.Parallel()
 	s, r := newShop(t), redistest.Start(t)
 	text := s.shared(r, secret+"      store_timeout: 5s\n")
 	gateways := []*gatewaytest.Gateway{gatewaytest.New(t, text), gatewaytest.New(t, text)}
@@ -202,6 +203,7 @@ func TestAGatewayIsKilled(t *testing.T) {
 
 // TestKilledWithoutAKey: what has no key is found, too, by looking now and then.
 func TestKilledWithoutAKey(t *testing.T) {
+	t.Parallel()
 	s, r := newShop(t), redistest.Start(t)
 	text := s.shared(r, secret+"      lease: 2s\n")
 	p := startProcess(t, text)
@@ -224,6 +226,7 @@ func TestKilledWithoutAKey(t *testing.T) {
 
 // TestKilledWithoutAJournal: the key is not used again, and operators are told which steps were done.
 func TestKilledWithoutAJournal(t *testing.T) {
+	t.Parallel()
 	s, r := newShop(t), redistest.Start(t)
 	text := s.shared(r, "      lease: 2s\n")
 	p := startProcess(t, text)
@@ -258,6 +261,7 @@ func TestKilledWithoutAJournal(t *testing.T) {
 
 // TestTheStoreIsAway when a request comes.
 func TestTheStoreIsAway(t *testing.T) {
+	t.Parallel()
 	s, r := newShop(t), durable(t)
 	g := gatewaytest.New(t, s.shared(r, secret))
 	l := gatewaytest.New(t, s.shared(r, secret+"      on_store_failure: local\n"))
@@ -341,8 +345,9 @@ func TestTheStoreGoes(t *testing.T) {
 
 // TestTheStoreGoesAtTheEnd: nobody is told that all is done while another gateway may undo it.
 func TestTheStoreGoesAtTheEnd(t *testing.T) {
+	t.Parallel()
 	s, r := newShop(t), durable(t)
-	text := strings.Replace(s.shared(r, secret+"      lease: 3s\n"), "within: 20s", "within: 500ms", 1)
+	text := strings.Replace(s.shared(r, secret+"      lease: 3s\n      on_store_failure: local\n"), "within: 20s", "within: 500ms", 1)
 	g := gatewaytest.New(t, text)
 	s.fault = func(name string, req *http.Request, _ string) string {
 		if name == "payments" && req.Method == "POST" {
@@ -355,6 +360,12 @@ func TestTheStoreGoesAtTheEnd(t *testing.T) {
 		t.Errorf("got %d %s", resp.StatusCode, body)
 	}
 	s.remains(t, "orders stock payments")
+	if resp, body := g.Do("POST", "/buy", items, "Idempotency-Key: k"); resp.StatusCode != 503 || !strings.Contains(body, "sequence_unavailable") {
+		t.Errorf("meanwhile: %d %s", resp.StatusCode, body)
+	}
+	if resp, body := g.Do("POST", "/buy", items, "Idempotency-Key: l"); resp.StatusCode != 200 {
+		t.Errorf("another, without the store: %d %s", resp.StatusCode, body)
+	}
 	r.Run()
 	waitFor(t, func() bool {
 		resp, body = g.Do("POST", "/buy", items, "Idempotency-Key: k")
@@ -363,11 +374,14 @@ func TestTheStoreGoesAtTheEnd(t *testing.T) {
 	if resp.StatusCode != 409 || !strings.Contains(body, "was undone") {
 		t.Errorf("then %d %s", resp.StatusCode, body)
 	}
-	s.remains(t, "")
+	if len(s.live("orders")) != 1 {
+		t.Errorf("there are orders %v", s.live("orders"))
+	}
 }
 
 // TestTheStoreForgets what is under way: it is undone.
 func TestTheStoreForgets(t *testing.T) {
+	t.Parallel()
 	s, r := newShop(t), redistest.Start(t)
 	g := gatewaytest.New(t, s.shared(r, secret))
 	s.fault = func(name string, req *http.Request, _ string) string {
@@ -385,6 +399,7 @@ func TestTheStoreForgets(t *testing.T) {
 
 // TestWhatUndoesSeesTheRequest: fields, parameters, variables and the body are what they were, on the gateway that takes over.
 func TestWhatUndoesSeesTheRequest(t *testing.T) {
+	t.Parallel()
 	s, r := newShop(t), redistest.Start(t)
 	text := "store: " + r.URL() + fmt.Sprintf(`
 upstreams: {orders: {endpoints: [%s], retry: off}}
@@ -435,6 +450,7 @@ routes:
 
 // TestAClusterIsAStore: all that belongs together is in one place.
 func TestAClusterIsAStore(t *testing.T) {
+	t.Parallel()
 	url, _ := redistest.Cluster(t)
 	s := newShop(t)
 	text := "store: " + url + "\n" + s.config("", "", "", secret)
@@ -447,8 +463,9 @@ func TestAClusterIsAStore(t *testing.T) {
 
 // TestOfOtherSteps: a sequence whose steps are others by now cannot be undone by them, and is told of; what a client sent stays unread with another secret.
 func TestOfOtherSteps(t *testing.T) {
+	t.Parallel()
 	s, r := newShop(t), redistest.Start(t)
-	more := secret + "      lease: 1s\n      store_timeout: 900ms\n"
+	more := secret + "      lease: 2s\n      store_timeout: 900ms\n"
 	p := startProcess(t, s.shared(r, more))
 	s.fault = func(name string, r *http.Request, _ string) string {
 		if name == "stock" && r.Method == "POST" {
