@@ -266,3 +266,52 @@ func TestAnswersOfTheStoreAreLost(t *testing.T) {
 		p.kill() // the proxy waits for its connections
 	}
 }
+
+// TestRecoveryIsInterrupted in the middle of a call that undoes, by a reload, or by the end of the gateway: what comes after goes on at once, with all that is left.
+func TestRecoveryIsInterrupted(t *testing.T) {
+	for _, how := range []string{"a reload", "the end"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			s, r := newShop(t), redistest.Start(t)
+			text := s.shared(r, secret+"      lease: 2s\n")
+			p := startProcess(t, text)
+			reached := make(chan bool, 1)
+			s.fault = func(name string, r *http.Request, _ string) string {
+				switch {
+				case name == "payments" && r.Method == "POST":
+					p.kill()
+					return "done, reset"
+				case name == "stock" && r.Method == "DELETE" && len(reached) == 0:
+					reached <- true
+					return "slow" // until it is cut
+				}
+				return ""
+			}
+			if _, _, err := buy(http.DefaultClient, p.url, "k", items); err == nil {
+				t.Fatal("it was answered")
+			}
+			g := gatewaytest.New(t, text)
+			waitFor(t, func() bool { return len(reached) == 1 })
+			if how == "a reload" {
+				if err := g.SetConfig(text + "# once more\n"); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				g.Shutdown(t.Context())
+				if open := r.Must("KEYS", "*:open"); !strings.Contains(open, ":open") {
+					t.Errorf("it is no more to be undone: %q", open)
+				}
+				g = gatewaytest.New(t, text)
+			}
+			var resp *http.Response
+			waitFor(t, func() bool {
+				resp, _, _ = buy(http.DefaultClient, g.URL, "k", items)
+				return resp != nil && resp.Header.Get("Retry-After") == ""
+			})
+			if got := resp.Header.Get("Cardea-Sequence"); resp.StatusCode != 409 || got != "order;state=undone, stock;state=undone, charge;state=undone" {
+				t.Errorf("got %d %q", resp.StatusCode, got)
+			}
+			s.remains(t, "")
+		})
+	}
+}

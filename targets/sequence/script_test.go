@@ -23,9 +23,9 @@ type party struct {
 	*shared
 }
 
-func newParty(t *testing.T, r *redistest.Server, digest string, secrets ...config.Secret) *party {
+func newParty(t *testing.T, url, digest string, secrets ...config.Secret) *party {
 	t.Helper()
-	server, err := redis.New(r.URL())
+	server, err := redis.New(url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func (p *party) want(what, got, want string) {
 // nothing does not have the store forget.
 func TestCompleteStays(t *testing.T) {
 	r := redistest.Start(t)
-	p := newParty(t, r, "steps", "secret")
+	p := newParty(t, r.URL(), "steps", "secret")
 	p.want("begin", p.claimed("id", "one", "head"), "new")
 	p.want("end", p.finished("id", "one", "complete", ""), "ok")
 	p.want("another", p.claimed("id", "two", ""), "again")
@@ -90,7 +90,7 @@ func TestCompleteStays(t *testing.T) {
 // TestLateNotes of the journal: an earlier one, that comes after a later one, changes nothing.
 func TestLateNotes(t *testing.T) {
 	r := redistest.Start(t)
-	p := newParty(t, r, "steps", "secret")
+	p := newParty(t, r.URL(), "steps", "secret")
 	p.want("begin", p.claimed("id", "one", "head"), "new")
 	for _, note := range []string{"1 n0 first", "0", "2 n0 second", "1 n0 first", "2 n1 third"} {
 		p.want(note, p.run(p.store.scripts.note, []string{p.record("id")}, append([]string{"one", "60000", "600000"}, strings.Fields(note)...)...), "ok")
@@ -103,7 +103,7 @@ func TestLateNotes(t *testing.T) {
 // TestTakingTwice: the answer to the first time was lost.
 func TestTakingTwice(t *testing.T) {
 	r := redistest.Start(t)
-	p := newParty(t, r, "steps", "secret")
+	p := newParty(t, r.URL(), "steps", "secret")
 	for id, head := range map[string]string{"with": "head", "without": ""} {
 		p.want(id, p.claimed(id, "one", head), "new")
 		p.want("its end", p.run(p.store.scripts.yield, p.keys(id), "one", id), "ok")
@@ -123,7 +123,7 @@ func TestTakingTwice(t *testing.T) {
 // TestAFullStore takes nothing new, and lets what runs come to its end.
 func TestAFullStore(t *testing.T) {
 	r := redistest.Start(t)
-	p := newParty(t, r, "steps", "secret")
+	p := newParty(t, r.URL(), "steps", "secret")
 	p.want("begin", p.claimed("id", "one", "head"), "new")
 	r.Must("CONFIG", "SET", "maxmemory", "1")
 	if got := p.claimed("other", "two", "head"); !strings.Contains(got, "OOM") {
@@ -140,7 +140,7 @@ func TestAFullStore(t *testing.T) {
 // TestWhatIsForOthers: journals of other steps, or of another secret, are left to gateways that have them, however many there are, and are counted.
 func TestWhatIsForOthers(t *testing.T) {
 	r := redistest.Start(t)
-	mine, others, rotated := newParty(t, r, "steps", "secret", "old"), newParty(t, r, "other steps", "secret"), newParty(t, r, "steps", "new")
+	mine, others, rotated := newParty(t, r.URL(), "steps", "secret", "old"), newParty(t, r.URL(), "other steps", "secret"), newParty(t, r.URL(), "steps", "new")
 	r.Must("SET", mine.record("poison"), "no hash")
 	r.Must("ZADD", mine.index(), "0", "poison")
 	abandon := func(p *party, id string) {
@@ -151,7 +151,7 @@ func TestWhatIsForOthers(t *testing.T) {
 	for i := range 2 * lookedAt {
 		abandon([]*party{others, rotated}[i%2], fmt.Sprintf("a%d", i))
 	}
-	abandon(newParty(t, r, "steps", "old"), "z")
+	abandon(newParty(t, r.URL(), "steps", "old"), "z")
 	listed := func(p *party) string {
 		found, err := p.store.ask(t.Context(), p.store.scripts.list, []string{p.index()}, p.rights(fmt.Sprint(lookedAt), "60000", p.digest, "", "", "")...)
 		if err != nil {
@@ -170,10 +170,27 @@ func TestWhatIsForOthers(t *testing.T) {
 	}
 }
 
+// TestScriptsInACluster: all that they look at is in one place.
+func TestScriptsInACluster(t *testing.T) {
+	t.Parallel()
+	url, _ := redistest.Cluster(t)
+	p := newParty(t, url, "steps", "secret")
+	for range 2 {
+		p.want("begin", p.claimed("id", "one", "head"), "new")
+		p.want("a note", p.run(p.store.scripts.note, []string{p.record("id")}, "one", "60000", "600000", "1", "n0", "x"), "ok")
+		p.want("give up", p.run(p.store.scripts.yield, p.keys("id"), "one", "id"), "ok")
+		p.want("list", p.run(p.store.scripts.list, []string{p.index()}, p.rights("100", "60000", p.digest, "", "", "")...), "1 id")
+		if got := p.took("id", "two"); !strings.HasPrefix(got, "taken") {
+			t.Errorf("take: %q", got)
+		}
+		p.want("end", p.finished("id", "two", "nothing", ""), "ok")
+	}
+}
+
 // TestExplainWithoutTheStore says what requests would get.
 func TestExplainWithoutTheStore(t *testing.T) {
 	r := redistest.Start(t)
-	p := newParty(t, r, "steps")
+	p := newParty(t, r.URL(), "steps")
 	r.Kill()
 	if got := p.claimed("id", "one", ""); !strings.Contains(got, "cannot be reached") {
 		t.Fatalf("got %q", got)
