@@ -66,8 +66,19 @@ func idOf(ex *filter.Exchange, given string) id {
 		add(who.Method)
 		add(who.Consumer)
 		add(who.Subject)
-		issuer, _ := who.Claims["iss"].(string)
-		add(issuer)
+		claim := func(name string) string {
+			text, _ := who.Claims[name].(string)
+			return text
+		}
+		add(claim("iss"))
+		add(claim("issuer")) // of a certificate
+		if who.Subject == "" && who.Consumer == "" {
+			client := claim("client_id") + " " + claim("azp")
+			if client == " " { // nobody is named: the credential says who it is, as long as it is the same
+				client = strings.Join(ex.Request.Header["Authorization"], "\n")
+			}
+			add(client)
+		}
 	}
 	add(given)
 	return id(h.Sum(nil))
