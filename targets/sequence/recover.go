@@ -112,17 +112,17 @@ func (k *shared) tellLost(s *sequence, id, progress, why string) {
 
 // undo undoes a sequence as the gateway would have that ran it. An error means that it cannot be said what is to be undone.
 func (k *shared) undo(s *sequence, h *hold, fields map[string]string) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.log.Error("panic in a sequence", "idempotency_keys", h.id[:32]+"-*", "route", s.route, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
 	r, ex, err := s.reopen(k.life, h.id, fields)
 	if err != nil {
 		return err
 	}
 	defer r.end(ex)
-	defer func() {
-		if v := recover(); v != nil {
-			s.log.Error("panic in a sequence", "request_id", ex.ID, "route", s.route, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-			err = fmt.Errorf("panic: %v", v)
-		}
-	}()
 	how, result := nothing, "nothing"
 	if r.touched() {
 		s.log.Warn("a sequence was abandoned in the middle, and is undone", "request_id", ex.ID, "route", s.route, "steps", fields["p"])

@@ -113,6 +113,9 @@ func (r *run) forward() (b []byte, err error) {
 		}
 		wanted, err := s.Holds(r.own)
 		if err != nil {
+			if err := r.stopped(); err != nil { // in the middle of it
+				return nil, err
+			}
 			r.results[i].state, r.results[i].err = failed, unable(fmt.Errorf("cannot say whether its condition holds: %w", err), s.hangs)
 			r.of.metrics.steps[i][failed].Inc()
 			return nil, r.results[i].err

@@ -1,6 +1,7 @@
 package sequence
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -184,6 +185,24 @@ func TestScriptsInACluster(t *testing.T) {
 			t.Errorf("take: %q", got)
 		}
 		p.want("end", p.finished("id", "two", "nothing", ""), "ok")
+	}
+}
+
+// TestPanicsOfRecoveries end in an error: one sequence must not end all gateways.
+func TestPanicsOfRecoveries(t *testing.T) {
+	r := redistest.Start(t)
+	p := newParty(t, r.URL(), "steps", "secret")
+	id := strings.Repeat("0", 64)
+	sealed, err := p.pack(&head{Method: "POST", URL: "/"}, id, "h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &sequence{shared: p.shared, log: slog.New(slog.NewTextHandler(io.Discard, nil))} // it lacks all that it needs
+	if err := p.undo(s, &hold{of: p.shared, id: id}, map[string]string{"h": sealed}); err == nil || !strings.Contains(err.Error(), "panic") {
+		t.Errorf("got %v", err)
+	}
+	if err := p.undo(s, &hold{of: p.shared, id: id}, map[string]string{"h": sealed[1:]}); !errors.Is(err, errSealed) {
+		t.Errorf("got %v", err)
 	}
 }
 
