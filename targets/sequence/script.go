@@ -12,7 +12,7 @@ local function ms(n) return string.format('%.0f', n) end
 `
 
 	// claiming begins a record, unless there is one that says otherwise. The first write is one
-	// that a full store refuses: it takes nothing new, but what runs comes to its end. KEYS: record, set. ARGV: token, fingerprint, lease, life, digest, head,
+	// that a full store refuses: it takes nothing new, but what runs comes to its end. What may fail comes before the record. KEYS: record, set. ARGV: token, fingerprint, lease, life, digest, head,
 	// id, progress, key of the encryption.
 	claiming = clock + `local r = redis.call('HMGET', KEYS[1], 's', 'f', 'l', 'c', 'p', 't', 'by')
 local s, again = r[1], '0'
@@ -28,6 +28,10 @@ elseif s then
   elseif r[4] == '1' then again = '1'
   else return {'abandoned'} end
 end
+if again ~= '1' then
+  redis.call('ZADD', KEYS[2], ms(now + ARGV[3]), ARGV[7])
+  redis.call('PEXPIRE', KEYS[2], ARGV[4])
+end
 redis.call('HSET', KEYS[1], 's', 'running')
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 's', 'running', 't', ARGV[1], 'f', ARGV[2], 'l', ms(now + ARGV[3]), 'c', again, 'p', ARGV[8], 'd', ARGV[5], 'e', ARGV[9])
@@ -35,8 +39,6 @@ if r[7] then redis.call('HSET', KEYS[1], 'by', r[7]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 if again == '1' then return {'again'} end
 if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'h', ARGV[6]) end
-redis.call('ZADD', KEYS[2], ms(now + ARGV[3]), ARGV[7])
-redis.call('PEXPIRE', KEYS[2], ARGV[4])
 return {'new'}`
 
 	// noting renews the lease, and sets fields, unless later ones are there. KEYS: record. ARGV: token, lease, life, version of the fields or "0", then names

@@ -138,6 +138,19 @@ func TestAFullStore(t *testing.T) {
 	p.want("the end", p.finished("id", "one", "complete", "answer"), "ok")
 }
 
+// TestNothingIsBegunByHalves where the set is none: no record is left, which would refuse the next request.
+func TestNothingIsBegunByHalves(t *testing.T) {
+	r := redistest.Start(t)
+	p := newParty(t, r.URL(), "steps", "secret")
+	r.Must("SET", p.index(), "x")
+	if got := p.claimed("id", "one", "head"); !strings.Contains(got, "WRONGTYPE") {
+		t.Errorf("got %q", got)
+	}
+	if exists := r.Must("EXISTS", p.record("id")); !strings.Contains(exists, "0") {
+		t.Errorf("there is a record: %q", exists)
+	}
+}
+
 // TestWhatIsForOthers: journals of other steps, or of another secret, are left to gateways that have them, however many there are, and are counted.
 func TestWhatIsForOthers(t *testing.T) {
 	r := redistest.Start(t)
