@@ -9,17 +9,18 @@ import (
 // Call is one of the calls that an answer is made of, as operators are told of it: planned, or made. It has no values that may be secret: no query, no
 // fields, no body.
 type Call struct {
-	Name     string // unique among those of an exchange
-	Role     Role
-	Of       string // the call that it undoes, or repeats
-	Upstream string
-	Method   string
-	Path     string   // escaped, without query; of a plan as it is written, without values of the query that are no templates
-	After    []string // names of the calls that it waits for
-	Optional bool     // the answer can do without it
-	When     string   // its condition, as it is written
-	Each     string   // the list that it is made for each element of, as it is written
-	Note     string   // what else operators should know of a plan
+	Name      string // unique among those of an exchange
+	Role      Role
+	Of        string // the call that it undoes, or repeats
+	Upstream  string
+	Method    string
+	Operation string   // that it is by the OpenAPI document of its service: "getUser"; "" where that is not known
+	Path      string   // escaped, without query; of a plan as it is written, without values of the query that are no templates
+	After     []string // names of the calls that it waits for
+	Optional  bool     // the answer can do without it
+	When      string   // its condition, as it is written
+	Each      string   // the list that it is made for each element of, as it is written
+	Note      string   // what else operators should know of a plan
 
 	Outcome    Outcome
 	Status     int    // of the last answer; 0: none came

@@ -13,7 +13,7 @@ func (n *Call) Plan(name string) filter.Call {
 	if path == "" || path[0] != '/' {
 		path = "/" + path
 	}
-	return filter.Call{Name: name, Upstream: up, Method: n.Method, Path: filter.Brief(path), When: n.condition}
+	return filter.Call{Name: name, Upstream: up, Method: n.Method, Path: filter.Brief(path), Operation: n.Operation, When: n.condition}
 }
 
 // Shown is the upstream, and path and query as they are written, without values of the query that are no templates: they may be secret.

@@ -9,28 +9,29 @@ import (
 
 // CallOut is a call that an answer is made of, as operators see it: planned, or made.
 type CallOut struct {
-	Call     string         `json:"call"`           // its name
-	Role     filter.Role    `json:"role,omitempty"` // "undo", "repeat"; "": the answer is made of it
-	Of       string         `json:"of,omitempty"`   // the call that it undoes, or repeats
-	Upstream string         `json:"upstream"`
-	Method   string         `json:"method"`
-	Path     string         `json:"path,omitempty"`  // without query; of a plan as it is written
-	Level    int            `json:"level,omitempty"` // 1: it waits for none; 2: for one of level 1 …
-	After    []string       `json:"after"`           // calls that it waits for
-	Optional bool           `json:"optional,omitempty"`
-	When     string         `json:"when,omitempty"`
-	Each     string         `json:"each,omitempty"`
-	Note     string         `json:"note,omitempty"`
-	Outcome  filter.Outcome `json:"outcome,omitempty"` // "": it is planned
-	Status   int            `json:"status,omitempty"`
-	Code     filter.Code    `json:"code,omitempty"`
-	Why      string         `json:"why,omitempty"`
-	Time     *CallTime      `json:"time,omitempty"` // nil: it was not begun
-	Critical bool           `json:"critical,omitempty"`
-	SameAs   string         `json:"same_as,omitempty"` // the call whose answer it shares
-	Loop     *LoopOut       `json:"loop,omitempty"`
-	Tries    int            `json:"tries,omitempty"`
-	Attempts []AttemptOut   `json:"attempts,omitempty"` // the first ones, and the last
+	Call      string         `json:"call"`           // its name
+	Role      filter.Role    `json:"role,omitempty"` // "undo", "repeat"; "": the answer is made of it
+	Of        string         `json:"of,omitempty"`   // the call that it undoes, or repeats
+	Upstream  string         `json:"upstream"`
+	Method    string         `json:"method"`
+	Path      string         `json:"path,omitempty"`      // without query; of a plan as it is written
+	Operation string         `json:"operation,omitempty"` // by the OpenAPI document of the service
+	Level     int            `json:"level,omitempty"`     // 1: it waits for none; 2: for one of level 1 …
+	After     []string       `json:"after"`               // calls that it waits for
+	Optional  bool           `json:"optional,omitempty"`
+	When      string         `json:"when,omitempty"`
+	Each      string         `json:"each,omitempty"`
+	Note      string         `json:"note,omitempty"`
+	Outcome   filter.Outcome `json:"outcome,omitempty"` // "": it is planned
+	Status    int            `json:"status,omitempty"`
+	Code      filter.Code    `json:"code,omitempty"`
+	Why       string         `json:"why,omitempty"`
+	Time      *CallTime      `json:"time,omitempty"` // nil: it was not begun
+	Critical  bool           `json:"critical,omitempty"`
+	SameAs    string         `json:"same_as,omitempty"` // the call whose answer it shares
+	Loop      *LoopOut       `json:"loop,omitempty"`
+	Tries     int            `json:"tries,omitempty"`
+	Attempts  []AttemptOut   `json:"attempts,omitempty"` // the first ones, and the last
 }
 
 // CallTime is when a call was under way, in milliseconds since the start of the request.
@@ -70,7 +71,7 @@ func callsOut(calls []filter.Call, start time.Time) []CallOut {
 func callOut(c *filter.Call, start time.Time) CallOut {
 	out := CallOut{
 		Call: c.Name, Role: c.Role, Of: c.Of, Upstream: c.Upstream, Method: c.Method, Path: c.Path, After: c.After, Optional: c.Optional, When: c.When,
-		Each: c.Each, Note: c.Note, Outcome: c.Outcome, Status: c.Status, Code: c.Code, Why: c.Why, SameAs: c.Same, Tries: c.Tries,
+		Each: c.Each, Note: c.Note, Operation: c.Operation, Outcome: c.Outcome, Status: c.Status, Code: c.Code, Why: c.Why, SameAs: c.Same, Tries: c.Tries,
 	}
 	if out.After == nil {
 		out.After = []string{}

@@ -314,6 +314,9 @@ func level(c *CallOut) int {
 // planned says what a call would do, and when.
 func (c *CallOut) planned() string {
 	text := c.Method + " " + c.Upstream + c.Path
+	if c.Operation != "" {
+		text += ", which is " + c.Operation
+	}
 	if c.Each != "" {
 		text += ", for each of " + c.Each
 	}
