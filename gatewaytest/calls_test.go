@@ -247,9 +247,14 @@ func TestCallsOfFailures(t *testing.T) {
 			"the client left",
 		},
 		"a sequence is undone": {
-			`sequence: {a: {call: POST s/ok, on_error: "DELETE s/a/{a.id}"}, b: {call: POST s/ok, when: body.none}, c: {call: POST s/400}, d: POST s/ok, undo: {backoff: 1ms}}`, "", false, 502,
+			`sequence: {a: {call: POST s/ok, on_error: "DELETE s/a/{a.id}"}, b: {call: POST s/ok, when: has(body.none)}, c: {call: POST s/400}, d: POST s/ok, undo: {backoff: 1ms}}`, "", false, 502,
 			[]string{"a undone 200 ", "b skipped 0 ", "c failed 400 call_failed after a", "d waiting 0 ", "undo a ok 200  after c"},
 			"DELETE s/a/7",
+		},
+		"whether a step is to be made cannot be said": {
+			`sequence: {a: {call: POST s/ok, on_error: "DELETE s/a/{a.id}"}, b: {call: POST s/ok, when: body.none}, c: POST s/ok, undo: {backoff: 1ms}}`, "", false, 400,
+			[]string{"a undone 200 ", "b failed 0 call_failed", "c waiting 0 ", "undo a ok 200  after a"},
+			"cannot say whether its condition holds",
 		},
 		"a sequence cannot be undone": {
 			`sequence: {a: {call: POST s/ok, on_error: [DELETE s/500, "DELETE s/a/{a.id}"]}, b: {call: POST s/hang, timeout: 100ms}, undo: {backoff: 1ms, times: 10}}`, "", false, 504,

@@ -111,6 +111,9 @@ func (r *run) record(ex *filter.Exchange) {
 			c, made = made[0], made[1:]
 		} else {
 			c.After = nil
+			if res.state == failed { // nobody could say whether it is to be made
+				c.Because(codeOf(res.err), res.err)
+			}
 		}
 		c.When, c.Note, c.Outcome = plan.When, "", outcomes[res.state]
 		if res.state == heldOn && res.was == done && safe(plan.Method) {
