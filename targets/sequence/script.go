@@ -2,18 +2,19 @@ package sequence
 
 import "github.com/redis/rueidis"
 
-// The scripts, each of which is one step to the store. A record is a hash: s(tate): running, complete, undone, or lost; t(oken) of the gateway that has it, and
-// l(ease), until when; f(ingerprint) of the request; p(rogress) by the names of steps; c(omplete before), and the token of the gateway by which; d(igest) of the
-// steps; e(ncrypted with which key); h(ead) and n0, n1, …, the journal, with its v(ersion); how often it was ta(k)en; a(nswer). Records that run are in a sorted set, by when to look at them. Their keys have a part in braces, for clusters: they are those of one route.
+// The scripts, each of which is one step to the store. A record is a hash: s(tate): running, complete, undone, or lost; t(oken) of the gateway that has it,
+// and l(ease), until when; f(ingerprint) of the request; p(rogress) by the names of steps; c(omplete before), and "by" the token of which gateway; d(igest) of
+// the steps; e: the key of the encryption; h(ead) and n0, n1, …, the journal, with its v(ersion); k: how often it was taken; x: who took it last; a(nswer).
+// Records that run are in a sorted set, by when to look at them. Their keys have a part in braces, for clusters: they are those of one route.
 const (
 	clock = `local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function ms(n) return string.format('%.0f', n) end
 `
 
-	// claiming begins a record, unless there is one that says otherwise. The first write is one
-	// that a full store refuses: it takes nothing new, but what runs comes to its end. What may fail comes before the record. KEYS: record, set. ARGV: token, fingerprint, lease, life, digest, head,
-	// id, progress, key of the encryption.
+	// claiming begins a record, unless there is one that says otherwise. What may fail comes before the record, and the first write is one that a full store
+	// refuses: it takes nothing new, but what runs comes to its end. KEYS: record, set. ARGV: token, fingerprint, lease, life, digest, head, id, progress, key of
+	// the encryption.
 	claiming = clock + `local r = redis.call('HMGET', KEYS[1], 's', 'f', 'l', 'c', 'p', 't', 'by')
 local s, again = r[1], '0'
 if r[6] == ARGV[1] then again = r[4]
