@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 
 	"cardea.dev/cardea/config"
@@ -43,6 +44,8 @@ type process struct {
 	url string
 	cmd *exec.Cmd
 	log redistest.Log
+
+	killed sync.Once
 }
 
 func startProcess(t *testing.T, text string) *process {
@@ -77,13 +80,12 @@ func startProcess(t *testing.T, text string) *process {
 	return p
 }
 
-// kill ends it at once.
+// kill ends it at once. Services do that in the middle of a request, and the test at its end.
 func (p *process) kill() {
-	if p.cmd != nil {
+	p.killed.Do(func() {
 		_ = p.cmd.Process.Kill()
 		_ = p.cmd.Wait()
-		p.cmd = nil
-	}
+	})
 }
 
 // buy sends a request. An error means that the gateway did not answer.
