@@ -111,12 +111,20 @@ func (a *aggregate) Serve(ex *filter.Exchange) (*http.Response, error) {
 		}
 	}
 	go r.conduct() // ends with the calls, which end with the context
+	answered := false
+	defer func() {
+		if !answered { // nobody else ends the calls where there is no answer, even if making it panics
+			r.end()
+		}
+	}()
 	if err := r.wait(); err != nil {
 		r.end()
 		r.report(ex)
 		return nil, err
 	}
-	return r.answer(ex)
+	resp, err := r.answer(ex)
+	answered = err == nil
+	return resp, err
 }
 
 // Explain says which calls would be made, and which wait for which.

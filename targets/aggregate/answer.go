@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -117,6 +118,7 @@ func names(fields []string, tag string) bool {
 func (r *run) stream(ex *filter.Exchange, resp *http.Response, pending bool) {
 	resp.ContentLength = -1
 	if ex.Request.Method == http.MethodHead {
+		r.cancel(errUnneeded)
 		r.end()
 		r.report(ex)
 		return
@@ -155,12 +157,14 @@ type streamed struct {
 	trailer http.Header // of the answer; nil: there is none
 	told    string      // by the head
 	written chan struct{}
+	whole   bool // all of it was read
 	closed  bool
 }
 
 // Read reads on. At the end the trailer is there.
 func (s *streamed) Read(p []byte) (int, error) {
 	n, err := s.PipeReader.Read(p)
+	s.whole = s.whole || err == io.EOF
 	if err == io.EOF && s.trailer != nil {
 		if told := s.run.partial(); told != s.told {
 			s.trailer[Partial] = []string{told}
@@ -169,6 +173,9 @@ func (s *streamed) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// errUnneeded ends calls that the answer has no place for.
+var errUnneeded = errors.New("the answer was complete without it")
+
 // Close ends the calls that still run.
 func (s *streamed) Close() error {
 	if s.closed {
@@ -176,6 +183,9 @@ func (s *streamed) Close() error {
 	}
 	s.closed = true
 	err := s.PipeReader.Close()
+	if s.whole {
+		s.run.cancel(errUnneeded)
+	}
 	s.run.cancel(io.ErrClosedPipe)
 	<-s.written
 	s.run.end()

@@ -94,6 +94,9 @@ func (r *run) joined(s *step, l *loop) (all part, err error) {
 	}
 	all = part{status: http.StatusOK, there: true, taken: int64(size)}
 	if all.raw, err = r.memory.buffer(all.taken); err != nil {
+		for k := range parts {
+			r.memory.give(parts[k].taken)
+		}
 		return part{}, err
 	}
 	all.raw = append(all.raw, '[')

@@ -93,6 +93,7 @@ func (r *run) fetch(q *request) (part, error) {
 	}
 	if err := q.take(headSize(f.header)); err != nil {
 		f.close()
+		q.memory.give(f.taken)
 		return part{}, err
 	}
 	p := part{status: f.status, heads: []http.Header{f.header}, there: true}
@@ -108,6 +109,7 @@ func (r *run) fetch(q *request) (part, error) {
 	begin, err := readUpTo(checked, spool/2) // what is wrong with its beginning is found while there is time to say so
 	if err != nil && err != io.EOF {
 		f.close()
+		q.memory.give(f.taken)
 		return part{}, broken502(q.limited, err)
 	}
 	q.limited.Lift() // from here on the client's pace counts, and the upstream's time between bytes

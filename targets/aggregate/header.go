@@ -14,6 +14,7 @@ import (
 
 // setHeader sets the fields of the answer.
 func (r *run) setHeader(ex *filter.Exchange, h http.Header) {
+	incomplete := r.incomplete() // first: what ends from here on is not in all of the fields
 	contentType := r.of.composed.contentType()
 	if r.boundary != "" {
 		contentType += r.boundary
@@ -40,7 +41,7 @@ func (r *run) setHeader(ex *filter.Exchange, h http.Header) {
 			h[f.name] = []string{call.FieldValue(v)}
 		}
 	}
-	if r.incomplete() { // whoever set another value did so for the whole
+	if incomplete { // whoever set another value did so for the whole
 		h["Cache-Control"] = []string{noStore}
 	}
 }

@@ -131,6 +131,10 @@ func (r *run) recordCause(c *filter.Call, cause error) {
 			return
 		}
 	}
+	if errors.Is(cause, errUnneeded) {
+		c.Why = errUnneeded.Error()
+		return
+	}
 	var known *filter.Error
 	if errors.As(cause, &known) {
 		c.Because(known.Code, known)
