@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"cardea.dev/cardea/filter"
 )
@@ -218,5 +219,36 @@ func TestTheEndOfARequestThatFailed(t *testing.T) {
 	}
 	if _, ok := r.find("a"); ok || r.failed.n != 3 || len(r.failed.byID) != 3 {
 		t.Errorf("%v %d", ok, r.failed.n)
+	}
+}
+
+// TestTextsGiveTerminalsNoOrders: hostile ones may have words in causes.
+func TestTextsGiveTerminalsNoOrders(t *testing.T) {
+	p := request(10, "é 0 10")
+	p.Cause, p.Calls[0].Outcome, p.Calls[0].Why = "bad\x1b[2J\r\nanswer", filter.CallFails, "\u202etxt\x9b"
+	readGraph(p.Calls)
+	text := p.Text()
+	for _, c := range text {
+		if unprintable(c) {
+			t.Fatalf("%q", text)
+		}
+	}
+	for _, want := range []string{"bad\\x1b[2J\\r\n        answer", "\\u202etxt\\ufffd", "█", "é"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
+// TestTheRestOfAHeadIsNotRemembered: texts of a request are parts of its head, which is not counted.
+func TestTheRestOfAHeadIsNotRemembered(t *testing.T) {
+	head := strings.Repeat("x", 1000)
+	r := newRecent(3)
+	r.add(Past{RequestID: head[:10], Method: head[10:20], LimitKey: head[20:30]})
+	p, _ := r.find(head[:10])
+	for i, text := range []string{p.RequestID, p.Method, p.LimitKey} {
+		if unsafe.StringData(text) == unsafe.StringData(head[10*i:]) {
+			t.Errorf("%d is a part of the head", i)
+		}
 	}
 }

@@ -131,7 +131,12 @@ const maxAttempts = 100
 // attemptsOut are the attempts as operators see them, without those of calls.
 func attemptsOut(attempts []filter.Attempt, start time.Time, calls []CallOut) (out []AttemptOut, left int) {
 	ofCalls := func(a *filter.Attempt) bool {
-		return slices.ContainsFunc(calls, func(c CallOut) bool { return c.Upstream == a.Upstream && c.Tries > 0 })
+		for i := range calls {
+			if calls[i].Tries > 0 && calls[i].Upstream == a.Upstream {
+				return true
+			}
+		}
+		return false
 	}
 	for i := range attempts {
 		switch a := &attempts[i]; {

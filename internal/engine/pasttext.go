@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"cardea.dev/cardea/filter"
@@ -44,7 +46,29 @@ func (p *Past) Text() string {
 	if len(p.Calls) > 0 {
 		p.writeCalls(&b)
 	}
+	return printable(b.String())
+}
+
+// printable is a text without what terminals would take for orders: upstreams, and those who ask, may have had words in it.
+func printable(s string) string {
+	if strings.IndexFunc(s, unprintable) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, c := range s {
+		if unprintable(c) {
+			quoted := strconv.QuoteRuneToASCII(c)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		} else {
+			b.WriteRune(c)
+		}
+	}
 	return b.String()
+}
+
+// unprintable says whether a character is one that controls, or turns the direction of those around it.
+func unprintable(c rune) bool {
+	return c != '\n' && (unicode.IsControl(c) || unicode.Is(unicode.Cf, c) || c == utf8.RuneError)
 }
 
 // writeAnswer says what the client got, and when.
@@ -238,7 +262,7 @@ func (c *CallOut) statusAfter(words string) string {
 func (c *CallOut) details() (lines []string) {
 	if c.Outcome == filter.CallSkipped {
 		if c.When != "" {
-			lines = append(lines, "when "+c.When)
+			lines = append(lines, "when "+strings.Join(strings.Fields(c.When), " "))
 		}
 		return lines
 	}
@@ -324,7 +348,7 @@ func (c *CallOut) planned() string {
 		text += ", after " + strings.Join(c.After, " and ")
 	}
 	if c.When != "" {
-		text += ", when " + c.When
+		text += ", when " + strings.Join(strings.Fields(c.When), " ")
 	}
 	if c.Optional {
 		text += ", optional"

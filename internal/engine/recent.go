@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strings"
 	"sync"
 	"unsafe"
 )
@@ -87,6 +88,7 @@ func (m *memory) add(p Past) {
 	if m.ring == nil {
 		m.ring, m.byID = make([]remembered, m.count), make(map[string]int, m.count)
 	}
+	p.own()
 	size := p.size()
 	for m.n > 0 && (m.n == len(m.ring) || m.bytes+size > m.most) {
 		m.forget()
@@ -100,6 +102,7 @@ func (m *memory) add(p Past) {
 
 // replace puts a request in the place of what was known of it.
 func (m *memory) replace(i int, p Past) {
+	p.own()
 	size := p.size()
 	m.bytes += size - m.ring[i].bytes
 	m.ring[i] = remembered{p, size}
@@ -120,9 +123,18 @@ func (m *memory) forget() {
 	m.n--
 }
 
+// own has texts in memory of their own, which are parts of the request's head otherwise, and would keep all of that.
+func (p *Past) own() {
+	p.RequestID, p.Method, p.LimitKey = strings.Clone(p.RequestID), strings.Clone(p.Method), strings.Clone(p.LimitKey)
+	p.Detail, p.Cause = strings.Clone(p.Detail), strings.Clone(p.Cause)
+	for i := range p.Calls {
+		p.Calls[i].Path, p.Calls[i].Why = strings.Clone(p.Calls[i].Path), strings.Clone(p.Calls[i].Why)
+	}
+}
+
 // size is about how many bytes a request takes.
 func (p *Past) size() int {
-	n := int(unsafe.Sizeof(remembered{})) + len(p.RequestID) + len(p.Client) + len(p.URL) + len(p.Detail) + len(p.Cause) + len(p.Limit) + len(p.LimitKey) + len(p.CacheWhy)
+	n := int(unsafe.Sizeof(remembered{})) + len(p.RequestID) + len(p.Client) + len(p.Method) + len(p.URL) + len(p.Detail) + len(p.Cause) + len(p.Limit) + len(p.LimitKey) + len(p.CacheWhy)
 	n += sizeOfAttempts(p.Attempts)
 	for i := range p.Calls {
 		c := &p.Calls[i]
