@@ -249,10 +249,16 @@ func (ex *Exchange) Prepare(slots int) {
 	clear(ex.slots)
 }
 
+// maxKept is the room for attempts that an exchange keeps for its next use. Few have more; one made of thousands of calls has.
+const maxKept = 64
+
 // Release ends what Limit began and empties the exchange for its next use, keeping its memory. The engine calls it, last.
 func (ex *Exchange) Release() {
 	for _, cancel := range ex.cancels {
 		cancel()
+	}
+	if cap(ex.Attempts) > maxKept {
+		ex.Attempts = nil
 	}
 	clear(ex.slots)
 	clear(ex.Attempts)
