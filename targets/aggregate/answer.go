@@ -84,10 +84,10 @@ func (r *run) size() int64 {
 	return int64(n)
 }
 
-// tag gives the answer an ETag. It says whether the client has that already.
+// tag gives the answer an ETag, unless the configuration has a word in that. It says whether the client has that already.
 func (r *run) tag(ex *filter.Exchange, resp *http.Response, b []byte) (known bool) {
 	method := ex.Request.Method
-	if method != http.MethodGet && method != http.MethodHead || r.of.composed.format != "json" || resp.Header["Etag"] != nil {
+	if method != http.MethodGet && method != http.MethodHead || r.of.composed.format != "json" || slices.ContainsFunc(r.of.headers, func(f field) bool { return f.name == "Etag" }) {
 		return false
 	}
 	sum := sha256.Sum256(b)

@@ -180,6 +180,22 @@ routes:
 	}
 }
 
+// TestATagThatIsTakenAway: an empty value takes ETag away, as it does other fields, and then nothing is compared.
+func TestATagThatIsTakenAway(t *testing.T) {
+	g := gatewaytest.New(t, services(t, map[string]http.HandlerFunc{"a": says(`{}`)})+`
+routes:
+  - {match: /none, aggregate: {a: a, headers: {etag: "{a.none}"}}}
+  - {match: /own, aggregate: {a: a, headers: {etag: '"x"'}}}
+  - {match: /made, aggregate: {a: a}}
+`)
+	for path, status := range map[string]int{"/none": 200, "/own": 200, "/made": 304} {
+		resp, _ := g.Get(path, "If-None-Match: *")
+		if tag := resp.Header.Get("Etag"); resp.StatusCode != status || (tag == "") != (path == "/none") {
+			t.Errorf("%s: %d %q", path, resp.StatusCode, tag)
+		}
+	}
+}
+
 // TestAServiceThatVariesByEverything is taken at its word, without a list of it all.
 func TestAServiceThatVariesByEverything(t *testing.T) {
 	var names []string
