@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 	"unsafe"
 
 	"cardea.dev/cardea/filter"
@@ -246,6 +247,10 @@ func TestTheRestOfAHeadIsNotRemembered(t *testing.T) {
 	r := newRecent(3)
 	r.add(Past{RequestID: head[:10], Method: head[10:20], LimitKey: head[20:30]})
 	p, _ := r.find(head[:10])
+	r.add(Past{RequestID: "long", Cause: strings.Repeat("é", 10<<20)})
+	if long, _ := r.find("long"); len(long.Cause) > maxText+3 || !utf8.ValidString(long.Cause) {
+		t.Errorf("a cause has %d bytes", len(long.Cause))
+	}
 	for i, text := range []string{p.RequestID, p.Method, p.LimitKey} {
 		if unsafe.StringData(text) == unsafe.StringData(head[10*i:]) {
 			t.Errorf("%d is a part of the head", i)

@@ -13,6 +13,7 @@ const (
 	maxFine        = 1024 // of the slow ones, and of the others
 	maxFineBytes   = 4 << 20
 	slowMS         = 1000
+	maxText        = 16 << 10 // of a cause
 )
 
 // recent remembers requests: those that failed or lack something, slow ones, and the others that made calls. Each of the three has room of its own, so that
@@ -126,10 +127,18 @@ func (m *memory) forget() {
 // own has texts in memory of their own, which are parts of the request's head otherwise, and would keep all of that.
 func (p *Past) own() {
 	p.RequestID, p.Method, p.LimitKey = strings.Clone(p.RequestID), strings.Clone(p.Method), strings.Clone(p.LimitKey)
-	p.Detail, p.Cause = strings.Clone(p.Detail), strings.Clone(p.Cause)
+	p.Detail, p.Cause = clipped(p.Detail), clipped(p.Cause)
 	for i := range p.Calls {
 		p.Calls[i].Path, p.Calls[i].Why = strings.Clone(p.Calls[i].Path), strings.Clone(p.Calls[i].Why)
 	}
+}
+
+// clipped is a text, or the beginning of one that would drive out many others.
+func clipped(s string) string {
+	if len(s) > maxText {
+		return strings.ToValidUTF8(s[:maxText], "") + "…"
+	}
+	return strings.Clone(s)
 }
 
 // size is about how many bytes a request takes.
