@@ -1,9 +1,11 @@
 package shape
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // both is the shape of what has two shapes at once. Members of either are members.
@@ -14,7 +16,11 @@ func both(a, b *Shape) *Shape {
 	case b == nil:
 		return a
 	}
-	s := &Shape{of: a.of, kinds: a.kinds & b.kinds, told: a.told || b.told, open: a.open || b.open, spared: a.spared || b.spared}
+	left, enough := spend(a, b)
+	if !enough {
+		return &Shape{of: a.of, kinds: all, open: true, left: left}
+	}
+	s := &Shape{of: a.of, left: left, kinds: a.kinds & b.kinds, told: a.told || b.told, open: a.open || b.open, spared: a.spared || b.spared}
 	switch {
 	case !a.open:
 		s.rest = b.rest
@@ -84,7 +90,11 @@ func one(a, b *Shape) *Shape {
 		return a
 	}
 	a, b = settled(a), settled(b)
-	s := &Shape{of: tellers(a.of, b.of), kinds: a.kinds | b.kinds, told: true, open: a.open || b.open, spared: a.spared || b.spared}
+	left, enough := spend(a, b)
+	if !enough {
+		return &Shape{of: tellers(a.of, b.of), kinds: all, open: true, left: left}
+	}
+	s := &Shape{of: tellers(a.of, b.of), left: left, kinds: a.kinds | b.kinds, told: true, open: a.open || b.open, spared: a.spared || b.spared}
 	switch { // of members that neither names
 	case !a.open:
 		s.rest = b.rest
@@ -112,7 +122,8 @@ func one(a, b *Shape) *Shape {
 	case b.kinds&object == 0:
 		s.required = a.required
 	default:
-		s.required = slices.DeleteFunc(slices.Clone(a.required), func(name string) bool { return !slices.Contains(b.required, name) })
+		in := set(b.required)
+		s.required = slices.DeleteFunc(slices.Clone(a.required), func(name string) bool { return !in[name] })
 	}
 	return s
 }
@@ -155,13 +166,36 @@ func joined(a, b lazy, join func(a, b *Shape) *Shape) lazy {
 }
 
 func union(a, b []string) []string {
-	u := slices.Clone(a)
+	if len(a) == 0 || len(b) == 0 {
+		return append(slices.Clip(a), b...)
+	}
+	u, in := slices.Clone(a), set(a)
 	for _, name := range b {
-		if !slices.Contains(u, name) {
+		if !in[name] {
 			u = append(u, name)
 		}
 	}
 	return u
+}
+
+func set(names []string) map[string]bool {
+	in := make(map[string]bool, len(names))
+	for _, name := range names {
+		in[name] = true
+	}
+	return in
+}
+
+// effort is what may still be spent on the schemas of a document, in members and schemas. All shapes of them share it.
+type effort struct{ left atomic.Int64 }
+
+// take says whether there was enough left. A nil effort has no end.
+func (e *effort) take(n int) bool { return e == nil || e.left.Add(-int64(n)) >= 0 }
+
+// spend takes what it costs to join two shapes.
+func spend(a, b *Shape) (left *effort, enough bool) {
+	left = cmp.Or(a.left, b.left)
+	return left, left.take(1 + len(a.members) + len(b.members) + len(a.required) + len(b.required))
 }
 
 // settled is a shape of which nothing more will be said: objects of which nobody says which members they have are

@@ -10,20 +10,23 @@ import (
 
 // FromSchema is the shape of values that a schema describes, as it is written. Of says what the schema is of, for errors.
 func FromSchema(files *schema.Files, at schema.Location, of string) *Shape {
-	all := &schemas{files: files, of: of, seen: map[schema.Location]lazy{}}
+	all := &schemas{files: files, of: of, seen: map[schema.Location]lazy{}, effort: &effort{}}
+	all.effort.left.Store(maxEffort)
 	return all.shape(at)()
 }
 
-// Bounds of what is followed for one value. Beyond them all is open.
+// Bounds of what is followed: for one value, and in all, counted in schemas and members. Beyond them all is open.
 const (
 	maxSchemas = 2000
 	maxDepth   = 40
+	maxEffort  = 500_000
 )
 
 // schemas makes shapes of the schemas of a document, each once, since they refer to themselves and to each other.
 type schemas struct {
-	files *schema.Files
-	of    string
+	files  *schema.Files
+	of     string
+	effort *effort
 
 	mu   sync.Mutex
 	seen map[schema.Location]lazy
@@ -51,7 +54,9 @@ type reader struct {
 }
 
 // anything is the shape of values of which nothing is said, and of which nothing can be known.
-func (r *reader) anything() *Shape { return &Shape{of: r.of, kinds: all, open: true} }
+func (r *reader) anything() *Shape {
+	return &Shape{of: r.of, kinds: all, open: true, left: r.effort}
+}
 
 // schema reads a schema. What it returns is not settled: it may stand beside others.
 func (r *reader) schema(at schema.Location, depth int) *Shape {
@@ -60,7 +65,7 @@ func (r *reader) schema(at schema.Location, depth int) *Shape {
 	}
 	v, err := r.files.Lookup(at)
 	o, is := v.(map[string]any)
-	if err != nil || !is {
+	if err != nil || !is || !r.effort.take(1+len(items(o["required"]))+len(asObject(o["properties"]))) {
 		return r.anything()
 	}
 	s := r.own(at, o)
@@ -104,8 +109,8 @@ var openers = []string{
 
 // own is what a schema itself says, without those that it refers to.
 func (r *reader) own(at schema.Location, o map[string]any) *Shape {
-	s := &Shape{of: r.of, kinds: kindsOf(o), members: map[string]member{}}
-	properties, _ := o["properties"].(map[string]any)
+	s := &Shape{of: r.of, left: r.effort, kinds: kindsOf(o), members: map[string]member{}}
+	properties := asObject(o["properties"])
 	for name := range properties {
 		s.members[name] = member{lazy: r.shape(at.At("properties", name))}
 	}
@@ -130,6 +135,8 @@ func (r *reader) own(at schema.Location, o map[string]any) *Shape {
 		if o["oneOf"] == nil && o["anyOf"] == nil {
 			s.open = true // schemas that build on this one may stand in its place
 		}
+	} else if o["discriminator"] != nil { // as Swagger 2 has it
+		s.open = true
 	}
 	if _, is := o["items"].(map[string]any); is && o["prefixItems"] == nil {
 		s.element = r.shape(at.At("items"))
@@ -196,7 +203,15 @@ func kindsOf(o map[string]any) (k kinds) {
 	if nullable, _ := o["nullable"].(bool); nullable {
 		k |= null
 	}
+	if o["format"] == "int-or-string" || o["x-kubernetes-int-or-string"] == true {
+		k |= text | number
+	}
 	return k
+}
+
+func asObject(v any) map[string]any {
+	o, _ := v.(map[string]any)
+	return o
 }
 
 func items(v any) []any {

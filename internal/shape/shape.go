@@ -22,6 +22,7 @@ type Shape struct {
 	empty    bool // lists have no elements
 	required []string
 	spared   bool // a client need not send it, although it is required
+	left     *effort
 }
 
 // lazy makes a shape once it is asked for, since schemas may refer to themselves.

@@ -111,6 +111,24 @@ func TestMembers(t *testing.T) {
 		{`{"oneOf": [{"$ref": "#/$defs/a"}], "discriminator": {"propertyName": "kind"}, ` + named + `}`, "x, kind", "meow"},
 		{`{"allOf": [{"type": "object"}, {"type": "string"}]}`, "x", ""},
 		{`{"enum": ["a", "b"]}`, "x", ""},
+		{`{"type": "object", "properties": {"kind": {}}, "discriminator": "kind"}`, "kind, meow", ""},
+		{
+			`{"type": "object", "properties": {"customer": {"anyOf": [{"type": "string", "maxLength": 5000}, {"$ref": "#/$defs/a"}], "nullable": true, "x-expansionResources": {"oneOf": [{"$ref": "#/$defs/a"}]}}}, ` + named + `}`,
+			"customer x, customer in p", "customer z, customer []",
+		},
+		{`{"oneOf": [{"$ref": "#/$defs/a"}, {"type": "null"}], ` + named + `}`, "x", "z"},
+		{
+			`{"type": "object", "properties": {"$ref": {"type": "string"}, "properties": {"type": "object", "additionalProperties": {"$ref": "#"}}, "allOf": {"type": "array", "items": {"$ref": "#"}}}}`,
+			"$ref, properties any allOf [] $ref", "x, $ref x, properties any x, allOf [] x",
+		},
+		{`{"type": "object", "properties": {"@odata.type": {"type": "string"}, "a.b": {}}}`, "@odata.type, a.b", "a, @odata.type x"},
+		{`{"type": "object", "properties": {}}`, "x", ""},
+		{`{"type": "object", "properties": {"a": true, "b": false}}`, "a x, b x", "c"},
+		{`{"type": "object", "properties": {"a": {}}, "dependentSchemas": {"a": {"properties": {"b": {}}}}}`, "b", ""},
+		{`{"type": "object", "properties": {"a": {}}, "dependentRequired": {"a": ["b"]}}`, "a", "c"},
+		{`{"allOf": [{"$ref": "#/$defs/a"}, {"anyOf": [{"required": ["x"]}, {"required": ["in"]}]}], ` + named + `}`, "x, in p", ""},
+		{`{"$ref": "#/$defs/a", "nullable": true, "description": "3.0 has nothing beside", ` + named + `}`, "x", "z"},
+		{`{"type": "string", "$ref": "#/$defs/a", ` + named + `}`, "x, z", ""},
 		{`{"const": {"a": 1}}`, "a", ""},
 	} {
 		s := described(t, test.schema)
@@ -132,6 +150,42 @@ func TestDeepCombinations(t *testing.T) {
 	s := described(t, `{"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}]}}}`)
 	if err := walked(s, "x y"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestHostile: documents that are made to take long are left open. Each would take minutes, or for ever, if all of it was followed.
+func TestHostile(t *testing.T) {
+	var properties, required, variants, refs, webs []string
+	for i := range 10_000 {
+		properties = append(properties, fmt.Sprintf(`"p%d": {}`, i))
+		required = append(required, fmt.Sprintf(`"p%d"`, i))
+	}
+	for i := range 1500 {
+		variants = append(variants, fmt.Sprintf(`{"properties": {"v%d": {}, "p": {"$ref": "#/$defs/big"}}}`, i))
+		refs = append(refs, `{"$ref": "#/$defs/big"}`)
+	}
+	for i := range 1500 {
+		webs = append(webs, fmt.Sprintf(`{"properties": {"n%d": {}, "p": {"$ref": "#/$defs/web"}}}`, i))
+	}
+	big := fmt.Sprintf(`{"type": "object", "properties": {%s}, "required": [%s]}`, strings.Join(properties, ","), strings.Join(required, ","))
+	defs := fmt.Sprintf(`"$defs": {"big": %s, "web": {"oneOf": [%s]}}`, big, strings.Join(webs, ","))
+	for name, text := range map[string]string{
+		"allOf of one":     fmt.Sprintf(`{"allOf": [%s], %s}`, strings.Join(refs, ","), defs),
+		"anyOf of one":     fmt.Sprintf(`{"anyOf": [%s], %s}`, strings.Join(refs, ","), defs),
+		"many beside big":  fmt.Sprintf(`{"$ref": "#/$defs/big", "oneOf": [%s], %s}`, strings.Join(variants, ","), defs),
+		"big below many":   fmt.Sprintf(`{"oneOf": [%s], %s}`, strings.Join(variants, ","), defs),
+		"all below all":    fmt.Sprintf(`{"$ref": "#/$defs/web", %s}`, defs),
+		"all of all of it": fmt.Sprintf(`{"allOf": [{"$ref": "#/$defs/web"}, {"$ref": "#/$defs/web"}], %s}`, defs),
+	} {
+		if err := walked(described(t, text), "p p p p x"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	s := described(t, fmt.Sprintf(`{"allOf": [{"$ref": "#/$defs/big"}, {"properties": {"own": {"$ref": "#/$defs/big"}}}], %s}`, defs))
+	for path, good := range map[string]bool{"p9999": true, "own p1": true, "none": false, "own none": false} {
+		if err := walked(s, path); (err == nil) != good {
+			t.Errorf("%q in what is only large: %v", path, err)
+		}
 	}
 }
 
@@ -308,6 +362,21 @@ func TestBodies(t *testing.T) {
 		}
 		if slices.Sort(got); strings.Join(got, "\n") != want {
 			t.Errorf("%s: %s", body, strings.Join(got, "\n"))
+		}
+	}
+}
+
+// TestBodiesOfKubernetes: a port may be a number or a name, which documents for it say in ways of their own.
+func TestBodiesOfKubernetes(t *testing.T) {
+	for _, port := range []string{`{"type": "string", "format": "int-or-string"}`, `{"x-kubernetes-int-or-string": true}`, `{"x-kubernetes-int-or-string": true, "type": "integer"}`} {
+		s := described(t, `{"type": "object", "properties": {"port": {"$ref": "#/$defs/port"}}, "$defs": {"port": `+port+`}}`)
+		for _, value := range []any{80.0, "http"} {
+			if errs := s.Accepts("body", map[string]any{"port": value}, func(string) bool { return true }); len(errs) > 0 {
+				t.Errorf("%s: %v", port, errs)
+			}
+		}
+		if walked(s, "port x") == nil && strings.Contains(port, "type") {
+			t.Errorf("%s has members", port)
 		}
 	}
 }
