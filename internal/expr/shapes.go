@@ -6,6 +6,7 @@ import (
 
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/overloads"
 	"cel.dev/cel-go/common/types"
 
 	"cardea.dev/cardea/filter"
@@ -80,7 +81,8 @@ func (e *Expressions) shapeOf(source string, checked *ast.AST) (filter.Shape, er
 	return shape, nil
 }
 
-// askedFor are the parts that an expression asks for whether they are there: has(a.b), a.?b, "b" in a. Nothing is said against them.
+// askedFor are the parts that an expression asks for whether they are there, or what they are: has(a.b), a.?b, "b" in a, type(a.b). Nothing is said
+// against them.
 func askedFor(checked *ast.AST) map[string]bool {
 	asked := map[string]bool{}
 	note := func(of ast.Expr, name string) {
@@ -97,6 +99,11 @@ func askedFor(checked *ast.AST) map[string]bool {
 		case ast.CallKind:
 			call := e.AsCall()
 			args := call.Args()
+			if len(args) == 1 && call.FunctionName() == overloads.TypeConvertType {
+				if whole, ok := wayOf(args[0]); ok {
+					asked[whole] = true
+				}
+			}
 			if len(args) != 2 {
 				return
 			}
@@ -284,10 +291,13 @@ func (c *shapeChecker) comprehension(loop ast.ComprehensionExpr, in *shapeScope)
 	c.shape(loop.LoopCondition(), inner)
 	c.shape(loop.LoopStep(), inner)
 	result := c.shape(loop.Result(), inner)
-	if filters(loop) {
-		return over
+	if !filters(loop) || over == nil {
+		return result
 	}
-	return result
+	if _, err := over.Element(); err != nil {
+		return nil // of an object, it is the names
+	}
+	return over
 }
 
 // filters says whether a loop gives some of the elements that it goes through, as they are.

@@ -33,7 +33,7 @@ func (r Read) Place(err error) error {
 }
 
 // Reads lists ways into the input that a program goes. It finds those that are written out, and leaves out what a program expects to be missing perhaps:
-// `.a?`, `try`, the left side of `//`, names that it asks for by `has`, and what is assigned to. A program that does not compile has none.
+// `.a?`, `try`, the left side of `//`, what it compares with null, names that it asks for by `has`, what it asks the `type` of, and what is assigned to. A program that does not compile has none.
 func Reads(source string) []Read {
 	q, err := gojq.Parse(source)
 	if err != nil {
@@ -187,11 +187,55 @@ func (r *readsFinder) query(q *gojq.Query, in *way) *way {
 	case gojq.OpAssign:
 		r.query(q.Right, in)
 	case gojq.OpModify, gojq.OpUpdateAdd, gojq.OpUpdateSub, gojq.OpUpdateMul, gojq.OpUpdateDiv, gojq.OpUpdateMod, gojq.OpUpdateAlt:
+	case gojq.OpEq, gojq.OpNe: // null is what there is not, too
+		if isNull(q.Left) || isNull(q.Right) {
+			r.quietly(q.Left, in)
+			r.quietly(q.Right, in)
+			break
+		}
+		r.query(q.Left, in)
+		r.query(q.Right, in)
+	case gojq.OpAnd, gojq.OpOr:
+		r.query(q.Left, in)
+		if !asksKind(reflect.ValueOf(q.Left)) {
+			r.query(q.Right, in)
+		}
 	default:
 		r.query(q.Left, in)
 		r.query(q.Right, in)
 	}
 	return nil
+}
+
+func isNull(q *gojq.Query) bool {
+	return q != nil && q.Term != nil && q.Term.Type == gojq.TermTypeNull && len(q.Term.SuffixList) == 0
+}
+
+// asksKind says whether a query asks what kind something is of. What depends on that may be for others than those that are known.
+func asksKind(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if v.IsNil() {
+			return false
+		}
+		if f, is := v.Interface().(*gojq.Func); is && f.Name == "type" && len(f.Args) == 0 {
+			return true
+		}
+		return asksKind(v.Elem())
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if asksKind(v.Field(i)) {
+				return true
+			}
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			if asksKind(v.Index(i)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // term goes through a term with all that follows it.
@@ -240,19 +284,30 @@ func (r *readsFinder) head(t *gojq.Term, in *way) *way {
 			}
 		}
 	case gojq.TermTypeIf:
-		r.query(t.If.Cond, in)
-		r.query(t.If.Then, in)
-		for _, one := range t.If.Elif {
-			r.query(one.Cond, in)
-			r.query(one.Then, in)
-		}
-		r.query(t.If.Else, in)
+		r.conditional(t.If, in)
 	case gojq.TermTypeReduce:
 		r.query(t.Reduce.Query, in)
 	case gojq.TermTypeForeach:
 		r.query(t.Foreach.Query, in)
 	}
 	return nil
+}
+
+// conditional goes through the branches of a condition, up to the first that asks for a kind.
+func (r *readsFinder) conditional(c *gojq.If, in *way) {
+	r.query(c.Cond, in)
+	if asksKind(reflect.ValueOf(c.Cond)) {
+		return
+	}
+	r.query(c.Then, in)
+	for _, one := range c.Elif {
+		r.query(one.Cond, in)
+		if asksKind(reflect.ValueOf(one.Cond)) {
+			return
+		}
+		r.query(one.Then, in)
+	}
+	r.query(c.Else, in)
 }
 
 // index goes to what is named in brackets or after a point. The brackets see the input of the whole term.
@@ -306,6 +361,9 @@ func (r *readsFinder) function(f *gojq.Func, in *way) *way {
 		return in
 	case "select/1":
 		r.query(f.Args[0], in)
+		if asksKind(reflect.ValueOf(f.Args[0])) {
+			return nil
+		}
 		return in
 	case "first/0", "last/0":
 		return r.to(in, Step{List: true})
