@@ -146,6 +146,10 @@ func (t *template) fits(path []string, base string, o *Operation) fit {
 	for i := range n {
 		_, base, _ = strings.Cut(base, "/")
 		text, _, _ := strings.Cut(base, "/")
+		if strings.Contains(unescapedPath(text), "{") { // a variable that the document gives no value
+			best = min(best, perhaps)
+			continue
+		}
 		best = min(best, fitsSegment([]piece{{text: text}}, path[i]))
 	}
 	if len(path) == n+len(segments) {

@@ -215,6 +215,66 @@ func TestOddDocumentsOfCalls(t *testing.T) {
 	}
 }
 
+// TestServersOfCalls: paths of servers, as far as these can be read, and what is not known of them.
+func TestServersOfCalls(t *testing.T) {
+	for servers, want := range map[string]string{
+		`[]`:                                    "/a",
+		`[{url: /}]`:                            "/a",
+		`[{url: "https://h/v1/"}]`:              "/a /v1/a",
+		`[{url: v1}]`:                           "/a /v1/a",
+		`[{url: "https://h:{port}/v1"}]`:        "/a /v1/a", // has no value for its variable
+		`[{url: "{scheme}://h/v1"}]`:            "/a /v1/a",
+		`[{url: "https://{tenant}.h/{v}/api"}]`: "/a /v1/api/a",
+		`[{url: "https://h:{port}/{v}/api"}]`:   "/a /v1/api/a",
+		`[{url: "https://h"}, {url: /v1}]`:      "/a /v1/a",
+		`[{url: "/{v}", variables: {v: {default: v2, enum: [v1]}}}]`: "/a /v1/a",
+	} {
+		dir := t.TempDir()
+		text := "openapi: 3.1.0\nservers: " + servers + "\npaths: {/a: {get: {responses: {}}}}\n"
+		if err := os.WriteFile(filepath.Join(dir, "servers.yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d, err := Load(dir, "servers.yaml", Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path := range strings.FieldsSeq(want) {
+			if _, err := d.Asked("GET", path); err != nil {
+				t.Errorf("%s: %v", servers, err)
+			}
+		}
+		if o, err := d.Asked("GET", "/other/b"); err == nil {
+			t.Errorf("%s: GET /other/b is %v", servers, o)
+		}
+	}
+}
+
+// TestRequiredOfCalls: a query parameter whose schema has a default elsewhere need not be sent.
+func TestRequiredOfCalls(t *testing.T) {
+	dir := t.TempDir()
+	text := `openapi: 3.0.3
+paths: {/a: {get: {parameters: [{name: size, in: query, required: true, schema: {$ref: "#/components/schemas/Size"}}, {name: at, in: query, required: true, schema: {type: string}}], responses: {}}}}
+components: {schemas: {Size: {type: integer, default: 10}}}
+`
+	if err := os.WriteFile(filepath.Join(dir, "required.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := Load(dir, "required.yaml", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := d.Asked("GET", "/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.CheckQuery("at=1"); err != nil {
+		t.Error(err)
+	}
+	if o.CheckQuery("size=1") == nil {
+		t.Error("nothing is missing")
+	}
+}
+
 // TestServed: which operations requests of a route may be for.
 func TestServed(t *testing.T) {
 	d := called(t)

@@ -185,6 +185,10 @@ func (o *Operation) CheckQuery(query string) error {
 		name := text(w.own, "name")
 		names = append(names, name)
 		_, given := object(w.own, "schema")["default"]
+		if _, v, err := o.document.files.Deref(w.at.At("schema")); err == nil && !given {
+			referred, _ := v.(map[string]any)
+			_, given = referred["default"]
+		}
 		if needed, _ := w.own["required"].(bool); needed && !given {
 			required = append(required, name)
 		}

@@ -200,11 +200,15 @@ func expand(server map[string]any) []string {
 // serverPaths are the paths of servers, without a slash at the end.
 func serverPaths(o map[string]any) (paths []string) {
 	for _, text := range serverURLs(o) {
-		u, err := url.Parse(text)
-		if err != nil {
+		var path string
+		if u, err := url.Parse(text); err == nil {
+			path = u.EscapedPath()
+		} else if _, rest, is := strings.Cut(text, "://"); is { // "https://host:{port}/v1" without a value
+			_, path, _ = strings.Cut(rest, "/")
+		} else {
 			continue
 		}
-		path := "/" + strings.Trim(u.EscapedPath(), "/.")
+		path = "/" + strings.Trim(path, "/.")
 		path = strings.TrimSuffix(path, "/")
 		if !slices.Contains(paths, path) {
 			paths = append(paths, path)
