@@ -23,36 +23,40 @@ const (
 // Asked finds the operation that a call is for: of its path some values are not known yet. It is nil where it cannot be said for sure which it is. The
 // error is that there is none, and which is meant, perhaps.
 func (d *Document) Asked(method, path string) (*Operation, error) {
-	if !slices.Contains(methods[:], strings.ToLower(method)) || len(d.operations) == 0 {
-		return nil, nil
+	o, allow, there := d.asked(method, segmentsOf(path))
+	if !there {
+		return nil, d.notAsked(method, path, allow)
 	}
-	segments := segmentsOf(path)
-	var allow []string
+	return o, nil
+}
+
+// asked finds the operation as Asked does. It is false where there is none for sure: then there are those of other methods.
+func (d *Document) asked(method string, segments []string) (o *Operation, allow []string, there bool) {
+	if !slices.Contains(methods[:], strings.ToLower(method)) || len(d.operations) == 0 {
+		return nil, nil, true
+	}
 	for _, based := range []bool{true, false} { // the service may be reached without the path of its servers
 		a := asked{method: method}
 		for _, o := range d.operations {
 			a.take(o, o.fits(segments, based))
 		}
 		if a.best != nil || a.perhaps {
-			return a.operation(), nil
+			return a.operation(), nil, true
 		}
 		allow = append(allow, a.allow...)
 	}
-	return nil, d.notAsked(method, path, allow)
+	return nil, allow, false
 }
 
 // Served are the operations that requests with a method and a path may be for, of which some values are not known: the one that Asked finds, and those that a
 // value would have to be a certain word for. There are none where the document tells of none. It is false where it cannot be said which they are.
 func (d *Document) Served(method, path string) (all []*Operation, ok bool) {
-	o, err := d.Asked(method, path)
-	if err != nil {
-		return nil, true
-	}
+	segments := segmentsOf(path)
+	o, _, there := d.asked(method, segments)
 	if o == nil {
-		return nil, false
+		return nil, !there
 	}
 	all = append(all, o)
-	segments := segmentsOf(path)
 	for _, other := range d.operations {
 		if other != o && other.Method == o.Method && (other.fits(segments, true) == perhaps || other.fits(segments, false) == perhaps) {
 			all = append(all, other)
