@@ -81,13 +81,20 @@ func (e *Expressions) shapeOf(source string, checked *ast.AST) (filter.Shape, er
 	return shape, nil
 }
 
-// askedFor are the parts that an expression asks for whether they are there, or what they are: has(a.b), a.?b, "b" in a, type(a.b). Nothing is said
-// against them.
-func askedFor(checked *ast.AST) map[string]bool {
-	asked := map[string]bool{}
+// asked is what an expression asks of a part.
+type asked int
+
+const (
+	whetherThere asked = 1 + iota // nothing is said where it is not: has(a.b), a.?b, "b" in a
+	whatItIs                      // nothing is said of what it has, either: type(a.b)
+)
+
+// askedFor are the parts of which an expression asks something.
+func askedFor(checked *ast.AST) map[string]asked {
+	all := map[string]asked{}
 	note := func(of ast.Expr, name string) {
 		if whole, ok := wayOf(of); ok {
-			asked[whole+"."+name] = true
+			all[whole+"."+name] = max(all[whole+"."+name], whetherThere)
 		}
 	}
 	ast.PreOrderVisit(checked.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
@@ -101,7 +108,7 @@ func askedFor(checked *ast.AST) map[string]bool {
 			args := call.Args()
 			if len(args) == 1 && call.FunctionName() == overloads.TypeConvertType {
 				if whole, ok := wayOf(args[0]); ok {
-					asked[whole] = true
+					all[whole] = whatItIs
 				}
 			}
 			if len(args) != 2 {
@@ -119,7 +126,7 @@ func askedFor(checked *ast.AST) map[string]bool {
 			}
 		}
 	}))
-	return asked
+	return all
 }
 
 // wayOf is a chain of selections and written keys as one text.
@@ -170,7 +177,7 @@ func (s *shapeScope) find(name string) filter.Shape {
 type shapeChecker struct {
 	source string
 	info   *ast.SourceInfo
-	asked  map[string]bool
+	asked  map[string]asked
 	err    error // the first
 }
 
@@ -239,12 +246,19 @@ func (c *shapeChecker) member(e ast.Expr, of filter.Shape, name string) filter.S
 	if of == nil {
 		return nil
 	}
-	if way, ok := wayOf(e); ok && c.asked[way] {
+	way, ok := wayOf(e)
+	wanted := asked(0)
+	if ok {
+		wanted = c.asked[way]
+	}
+	if wanted == whatItIs {
 		return nil
 	}
 	next, err := of.Member(name)
 	if err != nil {
-		c.wrong(e, name, err)
+		if wanted == 0 {
+			c.wrong(e, name, err)
+		}
 		return nil
 	}
 	return next

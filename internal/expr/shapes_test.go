@@ -65,6 +65,8 @@ func TestShapes(t *testing.T) {
 		`"nme" in user && user.nme == 1`, `user.?nme.orValue("x") == "x"`, `user[?"nme"].hasValue()`, `user.?nme.?x`,
 		`{"a": user.name, "b": [user.^nme]}`, `user.name.startsWith(user.^x)`, `user.^x.startsWith("a")`,
 		`user.filter(k, k != "x")[0]`, `user.filter(k, k != "x").size()`, `user.at.filter(k, k in user.^nme)[0] == "city"`, `user.all(k, k != "x")`, `user.map(k, user[k])[0].x`,
+		`has(user.at) && user.at.^cty == ""`, `has(user.at) && has(user.at.cty) && user.at.cty == ""`, `"at" in user && user.at.^cty == ""`, `has(user.nme) && user.nme.x.y`,
+		`has(user.name) && type(user.name) == map && user.name.first`,
 		`type(user.name) == map ? user.name.first : user.name`, `type(user.name) == map ? user.at.^cty : 1`, `type(orders) == list ? orders[0].^x : orders.y`,
 		`dyn(user).nme`, `user.?at.cty`, `user.?a.optMap(v, v.x)`, `(user.name == "" ? user : open).nme`, `orders[size(orders) - 1].x`,
 		`item.x`, `identity.claims.user`, `jwt.user.x`, `header.user`,
