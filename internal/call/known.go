@@ -3,6 +3,7 @@ package call
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
@@ -91,7 +92,7 @@ func (r *reader) isText(source string) bool {
 // about the edits, and stand at their fields.
 func Answer(env *filter.Env, c *Config, edits *document.Edits) (*shape.Shape, []error) {
 	a, err := ask(env, c.Call)
-	if err != nil || a.operation == nil {
+	if err != nil || a.operation == nil || asksForOther(c) {
 		return nil, nil
 	}
 	s := a.operation.Answer(accepted(c))
@@ -99,6 +100,23 @@ func Answer(env *filter.Env, c *Config, edits *document.Edits) (*shape.Shape, []
 		return s, nil
 	}
 	return s.Edit(edits)
+}
+
+// asksForOther says whether a call asks, perhaps, for a media type that is not JSON by its name. Some such are JSON of another shape all the same:
+// "application/vnd.github.object".
+func asksForOther(c *Config) bool {
+	for name, value := range c.Headers {
+		if !strings.EqualFold(name, "Accept") {
+			continue
+		}
+		for kind := range strings.SplitSeq(value, ",") {
+			kind = strings.TrimSpace(kind)
+			if base, _, _ := strings.Cut(kind, ";"); !isJSON(kind) && base != "*/*" && base != "application/*" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // accepted are the statuses that are of use.
