@@ -60,7 +60,7 @@ func (m *composition) keys(p *planner, steps []*step) error {
 		taken["errors"] = "the member of `errors: true`"
 	}
 	for i, s := range steps {
-		at := p.calls[i].node
+		at := p.calls[i].Node
 		s.merge = s.merge || m.kind == "merge"
 		if s.hide || s.merge {
 			m.merges = m.merges || !s.hide

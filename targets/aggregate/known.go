@@ -11,17 +11,17 @@ func (p *planner) knowShapes() {
 	p.shapes, p.wrong = map[string]*shape.Shape{}, make([][]error, len(p.calls))
 	for i, d := range p.calls {
 		var s *shape.Shape
-		s, p.wrong[i] = call.Answer(p.env, &d.call.Config, &d.call.Edits)
+		s, p.wrong[i] = call.Answer(p.env, &d.Call.Config, &d.Call.Edits)
 		var standsIn []*shape.Shape
 		var v any
-		if !d.call.Default.IsZero() && d.call.Default.Decode(&v) == nil {
+		if !d.Call.Default.IsZero() && d.Call.Default.Decode(&v) == nil {
 			standsIn = append(standsIn, shape.Of(v))
 		}
 		s = shape.Either(s, standsIn...)
-		if d.call.Each != nil {
+		if d.Call.Each != nil {
 			s = shape.Either(shape.List(s), standsIn...) // in the place of one of the answers, or of all
 		}
-		p.shapes[d.name] = s
+		p.shapes[d.Name] = s
 	}
 	p.env.Expr = p.env.Expr.Known(call.Shapes(p.shapes))
 }

@@ -52,25 +52,10 @@ type each struct {
 // body is the name of the client's body in templates.
 const body = "body"
 
-// declared is a call as it is written.
-type declared struct {
-	name string
-	node config.Node
-	call Call
-}
-
-// declaredCalls returns the calls in the order in which they are written.
-func declaredCalls(c *Config) (all []declared) {
-	for _, d := range call.Declared(c.Self, "calls", c.Calls, c.More) {
-		all = append(all, declared{d.Name, d.Node, d.Call})
-	}
-	return all
-}
-
 // planner readies the calls.
 type planner struct {
 	env   *filter.Env
-	calls []declared
+	calls []call.Declaration[Call]
 	names []string       // of the calls, and the client's body
 	steps []*step        // of the calls
 	loops map[string]int // calls by the name of the element that they loop over
@@ -84,7 +69,7 @@ type planner struct {
 
 // plan readies the calls, and puts errors at their places.
 func (p *planner) plan(c *Config) (steps []*step, err error) {
-	p.calls = declaredCalls(c)
+	p.calls = call.Declared(c.Self, "calls", c.Calls, c.More)
 	if err := p.know(); err != nil {
 		return nil, err
 	}
@@ -92,7 +77,7 @@ func (p *planner) plan(c *Config) (steps []*step, err error) {
 	for i := range p.calls {
 		s, err := p.step(&p.calls[i])
 		if err = errors.Join(append(p.wrong[i], err)...); err != nil {
-			errs = append(errs, p.calls[i].node.Locate(err))
+			errs = append(errs, p.calls[i].Node.Locate(err))
 		}
 		p.steps = append(p.steps, s)
 	}
@@ -106,24 +91,24 @@ func (p *planner) plan(c *Config) (steps []*step, err error) {
 func (p *planner) know() error {
 	known := map[string]filter.Lookup{body: p.lookup(func(s *scope) (any, bool) { return s.body, s.body != nil })}
 	for i, d := range p.calls {
-		known[d.name] = p.lookup(func(s *scope) (any, bool) {
+		known[d.Name] = p.lookup(func(s *scope) (any, bool) {
 			res := &s.results[i]
 			return res.value, s.isReady(i) && res.there
 		})
-		if d.name == body {
-			return d.node.Errorf("`body` is the client's body in templates; give the call another name, and its key by `as: body`")
+		if d.Name == body {
+			return d.Node.Errorf("`body` is the client's body in templates; give the call another name, and its key by `as: body`")
 		}
-		p.names = append(p.names, d.name)
+		p.names = append(p.names, d.Name)
 	}
 	p.names = append(p.names, body)
 	p.loops = map[string]int{}
 	for i, d := range p.calls {
-		if d.call.Each == nil {
+		if d.Call.Each == nil {
 			continue
 		}
-		as := d.call.Each.As
+		as := d.Call.Each.As
 		if slices.Contains(p.names, as) {
-			return d.node.Field("each").Errorf("%q is the element of the loop, and something else, too; name it otherwise by `as`", as)
+			return d.Node.Field("each").Errorf("%q is the element of the loop, and something else, too; name it otherwise by `as`", as)
 		}
 		p.loops[as] = i
 		known[as] = p.lookup(func(s *scope) (any, bool) { return s.item, s.as == as })
@@ -154,14 +139,14 @@ func (p *planner) lookup(value func(*scope) (any, bool)) filter.Lookup {
 func (p *planner) blame(err error) error {
 	none := func(*filter.Exchange) (any, bool) { return nil, false }
 	for _, d := range p.calls {
-		if _, err := p.env.Expr.With(map[string]filter.Lookup{d.name: none}); err != nil {
-			return d.node.Errorf("%v; give the call another name, and its key by `as`", err)
+		if _, err := p.env.Expr.With(map[string]filter.Lookup{d.Name: none}); err != nil {
+			return d.Node.Errorf("%v; give the call another name, and its key by `as`", err)
 		}
-		if d.call.Each == nil {
+		if d.Call.Each == nil {
 			continue
 		}
-		if _, err := p.env.Expr.With(map[string]filter.Lookup{d.call.Each.As: none}); err != nil {
-			return d.node.Field("each").Errorf("%v; name the element otherwise by `as`", err)
+		if _, err := p.env.Expr.With(map[string]filter.Lookup{d.Call.Each.As: none}); err != nil {
+			return d.Node.Field("each").Errorf("%v; name the element otherwise by `as`", err)
 		}
 	}
 	return err
@@ -173,16 +158,16 @@ func (p *planner) scopeOf() call.Scope {
 }
 
 // step readies a call.
-func (p *planner) step(d *declared) (*step, error) {
-	c := &d.call
+func (p *planner) step(d *call.Declaration[Call]) (*step, error) {
+	c := &d.Call
 	defer p.inLoop(c.Each)()
 	made, err := call.New(p.scopeOf(), &c.Config)
 	if err != nil {
 		return nil, err
 	}
-	s := &step{Call: made, index: len(p.steps), name: d.name, span: "call " + d.name, key: c.As, optional: c.Optional, hide: c.Hide, merge: c.Merge, condition: c.When}
+	s := &step{Call: made, index: len(p.steps), name: d.Name, span: "call " + d.Name, key: c.As, optional: c.Optional, hide: c.Hide, merge: c.Merge, condition: c.When}
 	if s.key == "" {
-		s.key = d.name
+		s.key = d.Name
 	}
 	if c.When != "" && c.Each != nil && slices.Contains(roots(p.env.Expr.Names(c.When)), c.Each.As) {
 		return nil, config.FieldErrorf("when", "it is asked once, before the loop, and does not know %s; let `each` go through those that are wanted", c.Each.As)
@@ -279,7 +264,7 @@ func (p *planner) use(found []string, note func(*step)) error {
 			continue
 		}
 		if i, is := p.loops[name]; is {
-			return fmt.Errorf("%s is an element of the loop of %s, and known only there", name, p.calls[i].name)
+			return fmt.Errorf("%s is an element of the loop of %s, and known only there", name, p.calls[i].Name)
 		}
 		p.uses = p.uses || name == body
 	}
@@ -313,7 +298,7 @@ func (p *planner) connect() error {
 		for _, name := range s.Refers {
 			if i, is := p.loops[name]; is {
 				if s.each == nil || s.each.as != name {
-					return p.calls[k].node.Errorf("%s is an element of the loop of %s, and known only there", name, p.calls[i].name)
+					return p.calls[k].Node.Errorf("%s is an element of the loop of %s, and known only there", name, p.calls[i].Name)
 				}
 				continue
 			}
@@ -335,7 +320,7 @@ func (p *planner) connect() error {
 		for j, k := range way {
 			names[j] = p.steps[k].name
 		}
-		return p.calls[way[0]].node.Errorf("%s waits for itself: %s → %s", names[0], strings.Join(names, " → "), names[0])
+		return p.calls[way[0]].Node.Errorf("%s waits for itself: %s → %s", names[0], strings.Join(names, " → "), names[0])
 	}
 	return nil
 }

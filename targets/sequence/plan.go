@@ -39,21 +39,6 @@ const (
 // keyField is the field by which services know a request again (draft-ietf-httpapi-idempotency-key-header).
 const keyField = "Idempotency-Key"
 
-// declared is a step as it is written.
-type declared struct {
-	name string
-	node config.Node
-	step Step
-}
-
-// declaredSteps returns the steps in the order in which they are written.
-func declaredSteps(c *Config) (all []declared) {
-	for _, d := range call.Declared(c.Self, "steps", c.Steps, c.More) {
-		all = append(all, declared{d.Name, d.Node, d.Call})
-	}
-	return all
-}
-
 // planner readies the steps.
 type planner struct {
 	env   *filter.Env // its expressions know the names
@@ -66,9 +51,9 @@ type planner struct {
 // plan readies the steps, and puts errors at their places.
 func (p *planner) plan(c *Config) ([]*step, error) {
 	var errs []error
-	written := declaredSteps(c)
+	written := call.Declared(c.Self, "steps", c.Steps, c.More)
 	for _, d := range written {
-		p.names = append(p.names, d.name)
+		p.names = append(p.names, d.Name)
 	}
 	if err := p.know(); err != nil {
 		return nil, err
@@ -76,15 +61,15 @@ func (p *planner) plan(c *Config) ([]*step, error) {
 	p.shapes = map[string]*shape.Shape{}
 	for i := range written {
 		d := &written[i]
-		p.shapes[d.name], _ = call.Answer(p.env, &d.step.Config, nil)
+		p.shapes[d.Name], _ = call.Answer(p.env, &d.Call.Config, nil)
 	}
 	p.env.Expr = p.env.Expr.Known(call.Shapes(p.shapes))
 	steps := make([]*step, len(written))
 	for i := range written {
 		d := &written[i]
-		made, err := p.step(i, &d.step)
+		made, err := p.step(i, &d.Call)
 		if err != nil {
-			errs = append(errs, d.node.Locate(err))
+			errs = append(errs, d.Node.Locate(err))
 			continue
 		}
 		steps[i] = made

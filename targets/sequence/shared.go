@@ -18,6 +18,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/call"
 	"cardea.dev/cardea/internal/document"
 	"cardea.dev/cardea/internal/redis"
 	"cardea.dev/cardea/internal/seal"
@@ -106,16 +107,16 @@ func sharing(c *Config) string {
 // digestOf is the digest of the steps, and of what undoes them.
 func digestOf(c *Config) (string, error) {
 	h := sha256.New()
-	for _, d := range declaredSteps(c) {
+	for _, d := range call.Declared(c.Self, "steps", c.Steps, c.More) {
 		var v any
-		if err := d.node.Decode(&v); err != nil {
+		if err := d.Node.Decode(&v); err != nil {
 			return "", err
 		}
 		b, err := document.Append(nil, v)
 		if err != nil {
-			return "", fmt.Errorf("cannot read the step %s: %w", d.name, err)
+			return "", fmt.Errorf("cannot read the step %s: %w", d.Name, err)
 		}
-		fmt.Fprintf(h, "%d:%s%d:%s", len(d.name), d.name, len(b), b)
+		fmt.Fprintf(h, "%d:%s%d:%s", len(d.Name), d.Name, len(b), b)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16]), nil
 }
