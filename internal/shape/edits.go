@@ -23,15 +23,15 @@ func (s *Shape) Edit(e *document.Edits) (*Shape, []error) {
 	if len(e.Pick) > 0 {
 		d.pick(e.Pick)
 	}
-	for i, path := range e.Drop {
-		d.change(fmt.Sprintf("drop[%d]", i), path, func(parent *Shape, name string) *Shape { return parent.with(name, nil) })
+	for _, path := range deepest(e.Drop) {
+		d.change(fmt.Sprintf("drop[%d]", slices.Index(e.Drop, path)), path, func(parent *Shape, name string) *Shape { return parent.with(name, nil) })
 	}
 	for _, path := range slices.Sorted(maps.Keys(e.Mask)) {
 		d.change(fmt.Sprintf("mask[%q]", path), path, func(parent *Shape, name string) *Shape { return parent.with(name, unknown) })
 	}
 	d.rename(e.Rename)
-	for i, path := range e.Flatten {
-		d.change(fmt.Sprintf("flatten[%d]", i), path, (*Shape).lifted)
+	for _, path := range deepest(e.Flatten) {
+		d.change(fmt.Sprintf("flatten[%d]", slices.Index(e.Flatten, path)), path, (*Shape).lifted)
 	}
 	for _, path := range slices.Sorted(maps.Keys(e.Set)) {
 		d.set(path)
@@ -203,38 +203,50 @@ func (s *Shape) withElement(element lazy) *Shape {
 	return &own
 }
 
-// lifted is the shape with the members of one of its members.
+// lifted is the shape with the members of one of its members. Of a name that both can have it is not known whose it is.
 func (s *Shape) lifted(name string) *Shape {
 	m, err := s.member(name)
 	if err != nil || m == nil {
-		own := *s
-		own.open, own.rest = true, nil
-		return &own
+		m = &Shape{kinds: all, open: true}
 	}
-	own := s
-	if m.kinds&^null == object {
-		own = s.with(name, nil)
+	own := *s
+	own.members = map[string]member{}
+	stays := m.kinds&^null != object
+	for outer, v := range s.members {
+		switch {
+		case outer == name && !stays:
+			continue
+		case m.kinds&object != 0 && m.open:
+			v.lazy = unknown
+		}
+		own.members[outer] = v
 	}
 	if m.kinds&object == 0 {
-		return own
+		return &own
 	}
 	for inner, v := range m.members {
-		own = own.with(inner, v.lazy)
+		if _, both := own.members[inner]; both || s.open {
+			v.lazy = unknown
+		}
+		own.members[inner] = v
 	}
-	more := *own
 	if m.open {
-		more.open, more.rest = true, nil
+		own.open, own.rest = true, nil
 	}
-	return &more
+	return &own
 }
 
-// rename gives members new names. The paths are those before, so what is deeper comes first. Where a name was taken before, nothing is known of it.
-func (d *edited) rename(names map[string]string) {
-	paths := slices.SortedFunc(maps.Keys(names), func(a, b string) int {
+// deepest sorts paths so that what is deeper comes first: the paths of an operation are all of what there is before it.
+func deepest(paths []string) []string {
+	return slices.Compact(slices.SortedFunc(slices.Values(paths), func(a, b string) int {
 		return cmp.Or(cmp.Compare(len(parse(b)), len(parse(a))), cmp.Compare(a, b))
-	})
+	}))
+}
+
+// rename gives members new names. Where a name was taken before, nothing is known of it.
+func (d *edited) rename(names map[string]string) {
 	taken := slices.Collect(maps.Values(names))
-	for _, path := range paths {
+	for _, path := range deepest(slices.Collect(maps.Keys(names))) {
 		to := names[path]
 		d.change(fmt.Sprintf("rename[%q]", path), path, func(parent *Shape, name string) *Shape {
 			m := parent.members[name].lazy
@@ -289,8 +301,11 @@ func (s *Shape) made(p document.Path) *Shape {
 		}
 		return s.withElement(below)
 	}
+	below := unknown
 	if m := s.members[step.Name].lazy; m != nil && len(p) > 1 {
-		return s.with(step.Name, func() *Shape { return m().made(p[1:]) })
+		below = func() *Shape { return m().made(p[1:]) }
 	}
-	return s.with(step.Name, unknown)
+	own := s.with(step.Name, below)
+	own.kinds |= object // what was null is an object now
+	return own
 }

@@ -215,7 +215,10 @@ func TestEdits(t *testing.T) {
 		"id": {"type": "integer"}, "name": {"type": "string"},
 		"at": {"type": "object", "properties": {"city": {"type": "string"}, "zip": {"type": "string"}}},
 		"lines": {"type": "array", "items": {"type": "object", "properties": {"sku": {}, "n": {"type": "integer"}}}},
-		"free": {"type": "object"}
+		"free": {"type": "object"},
+		"maybe": {"oneOf": [{"type": "array"}, {"type": "object", "properties": {"maybe": {"type": "number"}, "at": {"type": "array"}, "kind": {}}}]},
+		"deep": {"type": "object", "properties": {"at": {"type": "object", "properties": {"hall": {}, "town": {}}}}},
+		"none": {"type": ["integer", "null"]}
 	}}`
 	for _, test := range []struct{ edits, wrong, good, bad string }{
 		{`{select: at}`, "", "city", "id"},
@@ -229,6 +232,7 @@ func TestEdits(t *testing.T) {
 		{`{pick: ["lines.sku"]}`, "pick[0]", "", ""},
 		{`{pick: ["at[].city"]}`, "pick[0]", "", ""},
 		{`{drop: [id, at.city, "lines[].n"]}`, "", "name, at zip, lines [] sku", "id, at city, lines [] n"},
+		{`{drop: [at, at.city, id, id]}`, "", "name", "at, id"},
 		{`{drop: [idd]}`, "drop[0]", "", ""},
 		{`{drop: ["lines[0].n"]}`, "", "lines [] n, lines [] x", ""},
 		{`{drop: [free.x]}`, "", "free x", ""},
@@ -240,9 +244,12 @@ func TestEdits(t *testing.T) {
 		{`{rename: {nme: x}}`, `rename["nme"]`, "", ""},
 		{`{flatten: [at]}`, "", "city, zip, id", "at"},
 		{`{flatten: [free]}`, "", "anything", ""},
+		{`{flatten: [maybe]}`, "", "maybe [], at [], kind", "nothing"},
+		{`{flatten: [deep, deep.at]}`, "", "town, hall, at city, id", "deep, city"},
 		{`{flatten: [name]}`, "", "name", "x"},
 		{`{flatten: [att]}`, "flatten[0]", "", ""},
 		{`{set: {kind: x, at.street: y, new.a.b: z}}`, "", "kind, at street, at city, new a b, new x", "at x, nw"},
+		{`{set: {none.x.y: 1}}`, "", "none x y", "none z"},
 		{`{set: {"lines[].x": 1}}`, "", "lines [] x, lines [] sku", "lines [] y"},
 		{`{set: {"lines[0]": 1}}`, "", "lines [] y", ""},
 		{`{set: {"lins[].x": 1}}`, `set["lins[].x"]`, "", ""},
