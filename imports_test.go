@@ -23,7 +23,7 @@ type rule struct {
 
 var dataPlane = []string{
 	"internal/engine/...", "internal/http1/...", "internal/router/...", "internal/upstream/...", "internal/expr/...", "internal/keep/...",
-	"internal/answer/...", "internal/cache/...", "internal/call/...", "internal/coalesce/...", "internal/consumers/...", "internal/convert/...", "internal/document/...", "internal/fresh/...", "internal/geoip/...", "internal/handout/...", "internal/issuer/...", "internal/jq/...", "internal/limit/...",
+	"internal/answer/...", "internal/cache/...", "internal/cacheable/...", "internal/call/...", "internal/coalesce/...", "internal/consumers/...", "internal/convert/...", "internal/document/...", "internal/fresh/...", "internal/geoip/...", "internal/handout/...", "internal/issuer/...", "internal/jq/...", "internal/limit/...",
 	"internal/line/...", "internal/oauth/...", "internal/openapi/...", "internal/overload/...", "internal/pace/...", "internal/pathtemplate/...", "internal/password/...", "internal/place/...",
 	"internal/schema/...", "internal/seal/...", "internal/shape/...",
 	"internal/quota/...", "internal/qvalue/...", "internal/redis/...", "internal/repeat/...", "internal/sharedlimit/...",

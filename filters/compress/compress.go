@@ -10,6 +10,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/cacheable"
 )
 
 // Config says what is encoded, and how. The short form is Algorithms.
@@ -128,7 +129,7 @@ func (f *compressor) response(ex *filter.Exchange) error {
 	if !f.qualifies(resp) {
 		return nil
 	}
-	addVary(resp.Header)
+	cacheable.Vary(resp.Header, "Accept-Encoding")
 	if chosen == nil {
 		return nil
 	}
@@ -151,7 +152,7 @@ func (f *compressor) response(ex *filter.Exchange) error {
 // notModified gives the answer to a conditional request the validator that the client knows, and the Vary that the whole would have (RFC 9110, section 15.4.5).
 func (f *compressor) notModified(ex *filter.Exchange, chosen *coding) {
 	if f.mayQualify(ex) {
-		addVary(ex.Response.Header)
+		cacheable.Vary(ex.Response.Header, "Accept-Encoding")
 	}
 	if chosen == nil {
 		return

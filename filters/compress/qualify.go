@@ -130,17 +130,6 @@ func hasPrefixFold(s, prefix string) bool {
 	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }
 
-// addVary says that the response depends on Accept-Encoding.
-func addVary(h http.Header) {
-	vary := h["Vary"]
-	switch {
-	case len(vary) == 0:
-		h["Vary"] = []string{"Accept-Encoding"}
-	case !names(vary, "Accept-Encoding") && !names(vary, "*"):
-		h["Vary"] = append(vary[:len(vary):len(vary)], "Accept-Encoding")
-	}
-}
-
 // forgetBytes takes away what a response says of its bytes as they were.
 func forgetBytes(h http.Header) {
 	delete(h, "Content-Length")

@@ -1,12 +1,12 @@
 package cors
 
 import (
-	"net/http"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/cacheable"
 )
 
 // Kind is the kind of this policy.
@@ -92,7 +92,7 @@ func sameOrigin(ex *filter.Exchange, origin []string) bool {
 func (c *cors) response(ex *filter.Exchange) error {
 	h, g := ex.Response.Header, c.granted.Get(ex)
 	if g != nil && g.preflight {
-		addVary(h, varyPreflight)
+		cacheable.Vary(h, varyPreflight...)
 		return nil
 	}
 	for name := range h {
@@ -103,7 +103,7 @@ func (c *cors) response(ex *filter.Exchange) error {
 	if c.everyone != nil {
 		g = c.everyone // said to all, so that the answer is the same for all, and caches need not know of origins
 	} else {
-		addVary(h, varyOrigin)
+		cacheable.Vary(h, varyOrigin...)
 	}
 	if g == nil {
 		return nil
@@ -127,35 +127,6 @@ var (
 	varyOrigin    = []string{"Origin"}
 	varyPreflight = []string{"Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers"}
 )
-
-// addVary adds the names that Vary lacks.
-func addVary(h http.Header, names []string) {
-	have := h["Vary"]
-	if len(have) == 0 {
-		h["Vary"] = names
-		return
-	}
-	for _, name := range names {
-		if !varies(have, name) {
-			have = append(have[:len(have):len(have)], name)
-		}
-	}
-	h["Vary"] = have
-}
-
-// varies says whether a Vary field has a name, or "*".
-func varies(have []string, name string) bool {
-	for _, line := range have {
-		for line != "" {
-			var item string
-			item, line, _ = strings.Cut(line, ",")
-			if item = strings.Trim(item, " \t"); item == "*" || strings.EqualFold(item, name) {
-				return true
-			}
-		}
-	}
-	return false
-}
 
 func (c *cors) explain(ex *filter.Exchange) filter.Verdict {
 	origin := ex.Request.Header["Origin"]

@@ -10,6 +10,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/cacheable"
 )
 
 // responseWay is what is done to responses.
@@ -142,17 +143,9 @@ func (w *responseWay) meant(status int, m media) bool {
 
 // vary says that the response depends on Accept, where it does.
 func (w *responseWay) vary(h http.Header) {
-	if len(w.to) < 2 {
-		return
+	if len(w.to) > 1 {
+		cacheable.Vary(h, "Accept")
 	}
-	for _, value := range h["Vary"] {
-		for name := range strings.SplitSeq(value, ",") {
-			if name = strings.Trim(name, " \t"); name == "*" || strings.EqualFold(name, "Accept") {
-				return
-			}
-		}
-	}
-	h["Vary"] = append(slices.Clip(h["Vary"]), "Accept")
 }
 
 // give transforms the body, in memory or while it passes.

@@ -6,6 +6,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/cacheable"
 )
 
 // Kind is the kind of this policy.
@@ -17,6 +18,7 @@ type transform struct {
 	request  *requestWay  // nil: requests stay as they are
 	response *responseWay // nil: responses do
 	chosen   filter.Slot[choice]
+	depends  cacheable.Depends // what answers are made of, beside the service's
 }
 
 // choice is what the request phase has found out for the response phase.
@@ -38,7 +40,7 @@ func build(env *filter.Env, c *Config) (*filter.Filter, error) {
 	if t.request != nil {
 		f.Finish = t.request.finish
 	}
-	if t.response != nil {
+	if t.response != nil || t.depends.Caller || t.depends.Fields != nil {
 		f.Response = t.onResponse
 	}
 	return f, nil
@@ -49,7 +51,7 @@ func (t *transform) buildRequest(env *filter.Env, c *Config) error {
 		return nil
 	}
 	r := c.Request
-	w, err := newWay(env, &r.Steps, &t.options, true, "request", nil)
+	w, err := newWay(env, &r.Steps, &t.options, true, "request", nil, &t.depends)
 	if err != nil {
 		return err
 	}
@@ -72,7 +74,7 @@ func (t *transform) buildResponse(env *filter.Env, c *Config) error {
 		return nil
 	}
 	r := c.Response
-	w, err := newWay(env, &r.Steps, &t.options, false, "response", c.known(env))
+	w, err := newWay(env, &r.Steps, &t.options, false, "response", c.known(env), &t.depends)
 	if err != nil {
 		return err
 	}
@@ -120,6 +122,9 @@ func (t *transform) onRequest(ex *filter.Exchange) error {
 
 // onResponse transforms the response.
 func (t *transform) onResponse(ex *filter.Exchange) error {
+	if !ours(ex) {
+		t.depends.Say(ex.Response.Header)
+	}
 	c := t.chosen.Get(ex)
 	if c == nil {
 		return nil

@@ -2,6 +2,7 @@ package transform
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -9,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -16,6 +18,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/cacheable"
 	"cardea.dev/cardea/internal/document"
 	"cardea.dev/cardea/internal/shape"
 )
@@ -24,7 +27,7 @@ import (
 type lookup func(ex *filter.Exchange) any
 
 // setTemplates readies the texts of what `set` sets. It says whether any of them looks at the request.
-func setTemplates(env *filter.Env, texts []string) (values []lookup, varies bool, err error) {
+func setTemplates(env *filter.Env, texts []string, depends *cacheable.Depends) (values []lookup, varies bool, err error) {
 	for _, text := range texts {
 		parts, err := env.Expr.Parts(text, nil)
 		if err != nil {
@@ -35,6 +38,7 @@ func setTemplates(env *filter.Env, texts []string) (values []lookup, varies bool
 			continue
 		}
 		varies = true
+		note(depends, env.Expr, parts)
 		v, err := templateValue(env, parts)
 		if err != nil {
 			return nil, false, config.FieldErrorf("set", "%w", err)
@@ -42,6 +46,15 @@ func setTemplates(env *filter.Env, texts []string) (values []lookup, varies bool
 		values = append(values, v)
 	}
 	return values, varies, nil
+}
+
+// note takes into account what a template looks at.
+func note(depends *cacheable.Depends, of filter.Expressions, parts filter.Parts) {
+	for _, p := range parts {
+		if p.Value != nil {
+			depends.Note(p.Text, of.Names(p.Text))
+		}
+	}
 }
 
 // templateValue readies one template. One that is nothing but a value in braces keeps its type.
@@ -107,6 +120,19 @@ func used(program string, response bool) (names []string, values []lookup, varie
 	return names, values, varies
 }
 
+// ofHeader finds where a program looks at fields of the request, and at which where that is written out.
+var ofHeader = regexp.MustCompile(`\$header\b(?:\.([a-zA-Z_][a-zA-Z0-9_]*)|\.?\["([^"\\]+)"\])?`)
+
+// readBy takes into account what a program looks at.
+func readBy(program string, depends *cacheable.Depends) {
+	for _, found := range ofHeader.FindAllStringSubmatch(program, -1) {
+		depends.Field(cmp.Or(http.CanonicalHeaderKey(found[1]+found[2]), "*"))
+	}
+	if strings.Contains(program, "$identity") {
+		depends.Caller = true
+	}
+}
+
 func pathParameters(ex *filter.Exchange) any {
 	out := map[string]any{}
 	if l, ok := ex.Params.(interface {
@@ -169,7 +195,7 @@ type text struct {
 }
 
 // newText readies a template over documents of which something may be known. Its values are escaped for the media type of what it makes.
-func newText(env *filter.Env, source, contentType string, body filter.Slot[any], known *shape.Shape) (*text, error) {
+func newText(env *filter.Env, source, contentType string, body filter.Slot[any], known *shape.Shape, depends *cacheable.Depends) (*text, error) {
 	more, err := env.Expr.With(map[string]filter.Lookup{"body": func(ex *filter.Exchange) (any, bool) {
 		v := body.Get(ex)
 		if v == nil {
@@ -187,6 +213,7 @@ func newText(env *filter.Env, source, contentType string, body filter.Slot[any],
 	if err != nil {
 		return nil, config.FieldErrorf("template", "%w", err)
 	}
+	note(depends, more, parts)
 	return &text{parts, escapes(contentType), isJSON(contentType)}, nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/cacheable"
 	"cardea.dev/cardea/internal/document"
 	"cardea.dev/cardea/internal/jq"
 	"cardea.dev/cardea/internal/shape"
@@ -32,14 +33,15 @@ type way struct {
 	max         int64
 	whole, pass bool
 	varies      bool // the result has values of the request in it
+	depends     *cacheable.Depends
 	meter
 }
 
 // newWay readies what is done to bodies, of which something may be known.
-func newWay(env *filter.Env, s *Steps, o *options, request bool, field string, known *shape.Shape) (*way, error) {
+func newWay(env *filter.Env, s *Steps, o *options, request bool, field string, known *shape.Shape, depends *cacheable.Depends) (*way, error) {
 	w := &way{
 		options: o, request: request, from: s.From, types: s.Types, contentType: s.ContentType,
-		max: int64(s.MaxBody), whole: s.Whole, pass: s.OnError == "pass", meter: newMeter(env, field),
+		max: int64(s.MaxBody), whole: s.Whole, pass: s.OnError == "pass", depends: depends, meter: newMeter(env, field),
 	}
 	err := errors.Join(w.readEdits(env, s), w.readProgram(s))
 	if err != nil {
@@ -64,7 +66,7 @@ func (w *way) readEdits(env *filter.Env, s *Steps) (err error) {
 		w.editor.Alike()
 	}
 	var varies bool
-	w.values, varies, err = setTemplates(env, w.editor.Templates())
+	w.values, varies, err = setTemplates(env, w.editor.Templates(), w.depends)
 	w.varies = w.varies || varies
 	return err
 }
@@ -80,6 +82,7 @@ func (w *way) readProgram(s *Steps) error {
 	}
 	w.program, w.variables = p.Within(jq.Bounds{Size: max(w.max, 1<<20)}), values
 	w.varies = w.varies || varies
+	readBy(s.JQ, w.depends)
 	return nil
 }
 
@@ -91,7 +94,7 @@ func (w *way) readTemplate(env *filter.Env, s *Steps, known *shape.Shape) (err e
 	if w.contentType == "" {
 		w.contentType = w.options.contentType("text", w.request)
 	}
-	w.text, err = newText(env, s.Template, w.contentType, w.body, known)
+	w.text, err = newText(env, s.Template, w.contentType, w.body, known, w.depends)
 	return err
 }
 
@@ -102,6 +105,7 @@ func (w *way) readWhen(env *filter.Env, s *Steps) (err error) {
 	if w.when, err = env.Expr.Condition(s.When); err != nil {
 		return config.FieldErrorf("when", "%w", err)
 	}
+	w.depends.Note(s.When, env.Expr.Names(s.When))
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/cacheable"
 	"cardea.dev/cardea/internal/call"
 	"cardea.dev/cardea/internal/document"
 	"cardea.dev/cardea/target"
@@ -25,7 +26,7 @@ type aggregate struct {
 	steps    []*step
 	composed *composition
 	headers  []field
-	depends  depends
+	depends  cacheable.Depends
 	at       filter.Slot[scope]
 
 	timeout          time.Duration

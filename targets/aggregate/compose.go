@@ -43,7 +43,7 @@ func (p *planner) composition(c *Config, steps []*step) (*composition, error) {
 	case "cel":
 		if m.cel, err = p.env.Expr.Any(c.Compose.CEL); err == nil {
 			names := p.env.Expr.Names(c.Compose.CEL)
-			p.depends.note(c.Compose.CEL, names)
+			p.depends.Note(c.Compose.CEL, names)
 			err = p.use(roots(names), func(s *step) { s.needed = true })
 		}
 		if err != nil {

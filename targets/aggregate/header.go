@@ -130,7 +130,7 @@ func (r *run) cacheControl(ex *filter.Exchange) string {
 		}
 	}
 	switch {
-	case !said && r.of.depends.caller:
+	case !said && r.of.depends.Caller:
 		return "private"
 	case !said:
 		return "" // nobody says anything
@@ -140,7 +140,7 @@ func (r *run) cacheControl(ex *filter.Exchange) string {
 	}
 	// An answer to a request with credentials is for others only if it says so (RFC 9111, section 3.5), and here each part must.
 	// What is made of who asks is never for others: services know nothing of that where the path says it.
-	least.private = least.private || r.of.depends.caller || !least.shared && ex.Request.Header["Authorization"] != nil
+	least.private = least.private || r.of.depends.Caller || !least.shared && ex.Request.Header["Authorization"] != nil
 	return least.String()
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/cacheable"
 	"cardea.dev/cardea/internal/call"
 	"cardea.dev/cardea/internal/document"
 	"cardea.dev/cardea/internal/shape"
@@ -62,7 +63,7 @@ type planner struct {
 	at    filter.Slot[scope]
 	uses  bool // the client's body is used
 
-	depends depends
+	depends cacheable.Depends
 	shapes  map[string]*shape.Shape // what is known of the calls' answers
 	wrong   [][]error               // by call: edits that do not fit that
 }
@@ -154,7 +155,7 @@ func (p *planner) blame(err error) error {
 
 // scopeOf is what the templates of a call can refer to.
 func (p *planner) scopeOf() call.Scope {
-	return call.Scope{Env: p.env, Names: slices.AppendSeq(slices.Clone(p.names), maps.Keys(p.loops)), Note: p.depends.note}
+	return call.Scope{Env: p.env, Names: slices.AppendSeq(slices.Clone(p.names), maps.Keys(p.loops)), Note: p.depends.Note}
 }
 
 // step readies a call.
@@ -213,7 +214,7 @@ func (p *planner) each(s *step, c *Each) (*each, error) {
 		return nil, err
 	}
 	names := p.env.Expr.Names(c.In)
-	p.depends.note(c.In, names)
+	p.depends.Note(c.In, names)
 	found := roots(names)
 	if slices.Contains(found, c.As) {
 		return nil, fmt.Errorf("%s is an element of the list, which cannot be made of it", c.As)
