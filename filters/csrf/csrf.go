@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/cacheable"
 )
 
 // Kind is the kind of this policy.
@@ -204,6 +205,7 @@ func (c *csrf) response(ex *filter.Exchange) error {
 		ex.Response.Header = http.Header{}
 	}
 	ex.Response.Header.Add("Set-Cookie", cookie)
+	cacheable.Private(ex.Response.Header) // a token that others have, too, protects nobody
 	return nil
 }
 

@@ -182,11 +182,15 @@ func TestToken(t *testing.T) {
 		if err := f.Request(ex); err != nil {
 			t.Fatal(err)
 		}
-		ex.Response = &http.Response{StatusCode: 200}
+		ex.Response = &http.Response{StatusCode: 200, Header: http.Header{"Cache-Control": {"public, max-age=60"}, "Cdn-Cache-Control": {"max-age=60"}}}
 		if err := f.Response(ex); err != nil {
 			t.Fatal(err)
 		}
-		return ex.Response.Header.Get("Set-Cookie")
+		cookie, shared := ex.Response.Header.Get("Set-Cookie"), ex.Response.Header["Cdn-Cache-Control"] != nil
+		if control := ex.Response.Header.Get("Cache-Control"); (cookie == "") != (control == "public, max-age=60") || (cookie == "") != shared {
+			t.Errorf("with the cookie %q, Cache-Control is %q", cookie, control)
+		}
+		return cookie
 	}
 	cookie := load("Accept: text/html,*/*")
 	pair, attributes, _ := strings.Cut(cookie, "; ")

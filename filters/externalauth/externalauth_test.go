@@ -38,7 +38,7 @@ func TestIdentity(t *testing.T) {
 	if resp.StatusCode != 200 || !strings.Contains(body, "Who: ada@example.com acme external_auth ada@example.com\r\n") {
 		t.Errorf("got %d %s", resp.StatusCode, body)
 	}
-	if got := resp.Header["Set-Cookie"]; len(got) != 1 || got[0] != "session=renewed" {
+	if got := resp.Header["Set-Cookie"]; len(got) != 1 || got[0] != "session=renewed" || resp.Header.Get("Cache-Control") != "private" {
 		t.Errorf("got %v", resp.Header)
 	}
 	if _, body := g.Get("/", "X-Name: acme", "X-Email: eve@example.com"); strings.Contains(body, "eve") {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/cacheable"
 )
 
 // verdict is what the authorizer says of a request. It may be shared by requests, and never changes.
@@ -138,6 +139,9 @@ func (d *denial) refusal() *filter.Error {
 func (p *policy) response(ex *filter.Exchange) error {
 	if v := p.accepted.Get(ex); v != nil && ex.Response != nil {
 		change(ex.Response, v.client)
+		if v.private() {
+			cacheable.Private(ex.Response.Header)
+		}
 	}
 	var d *denial
 	if ex.Err != nil && errors.As(ex.Err, &d) {

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/cacheable"
 	"cardea.dev/cardea/internal/redis"
 )
 
@@ -322,9 +323,7 @@ func (p *policy) response(ex *filter.Exchange) error {
 	if ex.Response.Header == nil {
 		ex.Response.Header = http.Header{}
 	}
-	if cache := ex.Response.Header.Get("Cache-Control"); !strings.Contains(cache, "no-store") && !strings.Contains(cache, "private") {
-		ex.Response.Header.Set("Cache-Control", "private, no-cache") // nobody else may be given the cookie
-	}
+	cacheable.Private(ex.Response.Header) // nobody else may be given the cookie
 	ex.Response.Header["Set-Cookie"] = append(slices.Clip(ex.Response.Header["Set-Cookie"]), *fields...)
 	return nil
 }

@@ -208,7 +208,7 @@ func TestSecretsRotate(t *testing.T) {
 	}
 	set("secret: [" + next + ", " + secret + "]")
 	s.clock.forward(4*time.Minute + 45*time.Second) // so that the cookie is renewed
-	if p := b.still().visit(s.URL + "/app/x"); !p.in() || p.Header.Get("Set-Cookie") == "" {
+	if p := b.still().visit(s.URL + "/app/x"); !p.in() || p.Header.Get("Set-Cookie") == "" || !strings.HasPrefix(p.Header.Get("Cache-Control"), "private") {
 		t.Fatalf("the old secret is not known any more: %d", p.StatusCode)
 	}
 	set("secret: " + next)
@@ -268,9 +268,9 @@ func TestTheProviderGoesAway(t *testing.T) {
 	if resp, _ := s.Get("/app/x", line); resp.StatusCode != 200 {
 		t.Errorf("the session does not outlast the provider: %d", resp.StatusCode)
 	}
+	end() // the provider that comes back has forgotten its refresh tokens
 	s.idp.start()
 	s.idp.register(s.URL+"/app/.oidc/callback", "")
-	end() // the provider that is back has forgotten its refresh tokens
 	s.clock.forward(10 * time.Second)
 	newBrowser(t).login(s.URL + "/app/x")
 }
