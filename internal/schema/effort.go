@@ -162,6 +162,7 @@ func (x *explorer) visit(s *jsonschema.Schema) {
 	x.low[s] = x.index[s]
 	x.ways[s] = 0
 	x.path = append(x.path, s)
+	nameWell(s)
 	for _, group := range x.groups(s) {
 		for _, next := range group {
 			if x.index[next] == 0 {
