@@ -107,6 +107,8 @@ func TestParameters(t *testing.T) {
 		{odd, "/live/search?filter[in][lat=1", "query filter: has brackets that name no property", []string{"Cookie: sid=abcd"}},
 		{odd, "/live/search?filter[age]=1&filter[age]=2", "query filter: has age twice", []string{"Cookie: sid=abcd"}},
 		{odd, "/live/search?filter[age]=1&filter[age][x]=2", "query filter: has a property that is a value and an object", []string{"Cookie: sid=abcd"}},
+		{odd, "/live/search?filter=x&filter[age]=1", "query filter: is not written in the style of the parameter", []string{"Cookie: sid=abcd"}},
+		{odd, "/live/search?size=1&page=x", "query page: is not known", []string{"Cookie: sid=abcd", "unknown: yes"}},
 		{odd, "/live/search?piped=1%7C2|3", "", []string{"Cookie: sid=abcd"}},
 		{odd, "/live/search?piped=1|2|3|x", "query piped: has 4 items, more than 3\nquery piped /3: expected integer, got string", []string{"Cookie: sid=abcd"}},
 		{odd, "/live/search?spaced=1%202+3", "", []string{"Cookie: sid=abcd"}},

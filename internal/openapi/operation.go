@@ -267,13 +267,10 @@ func (s *shape) item() *shape {
 
 // queryNames are the names that a parameter has in a query.
 func (p *parameter) queryNames() []string {
-	names := []string{p.name}
 	if p.style == "form" && p.explode && p.shape.is("object") && !p.json {
-		for name := range p.shape.properties {
-			names = append(names, name)
-		}
+		return slices.Collect(maps.Keys(p.shape.properties))
 	}
-	return names
+	return []string{p.name}
 }
 
 // anyName says whether a parameter takes whatever name a query has.

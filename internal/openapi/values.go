@@ -279,6 +279,9 @@ func (p *parameter) checkDeep(q []pair, l *List) {
 	p.checkObject(l, func(texts bool) (map[string]any, error) {
 		o := map[string]any{}
 		for _, one := range q {
+			if one.name == p.name {
+				return nil, errPrefix
+			}
 			rest, ok := strings.CutPrefix(one.name, p.name+"[")
 			if !ok {
 				continue
