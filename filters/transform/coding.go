@@ -3,6 +3,7 @@ package transform
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -31,7 +32,7 @@ func decoded(body []byte, all []string, max int64) ([]byte, error) {
 		return body, nil
 	}
 	if len(all) > 1 {
-		return nil, &problem{kind: wrongType, reason: "the body has several content codings: " + strings.Join(all, ", ")}
+		return nil, &problem{kind: wrongType, reason: fmt.Sprintf("it has several content codings: %.100s", strings.Join(all, ", ")), shown: true}
 	}
 	r, err := uncoded(all[0], body)
 	if err != nil {
@@ -42,7 +43,7 @@ func decoded(body []byte, all []string, max int64) ([]byte, error) {
 	case int64(len(out)) > max:
 		return nil, tooLong(max)
 	case err != nil:
-		return nil, &problem{reason: "the body is not in its content coding, " + all[0], cause: err}
+		return nil, &problem{reason: "it is not in its content coding, " + all[0], cause: err}
 	}
 	return out, nil
 }
@@ -63,10 +64,10 @@ func uncoded(name string, body []byte) (io.Reader, error) {
 			r = flate.NewReader(src)
 		}
 	default:
-		return nil, &problem{kind: wrongType, reason: "the content coding " + name + " is not known; gzip and deflate are"}
+		return nil, &problem{kind: wrongType, reason: fmt.Sprintf("its content coding, %.40s, is not known; gzip and deflate are", name), shown: true}
 	}
 	if err != nil {
-		return nil, &problem{reason: "the body is not in its content coding, " + name, cause: err}
+		return nil, &problem{reason: "it is not in its content coding, " + name, cause: err}
 	}
 	return r, nil
 }

@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -79,13 +80,22 @@ func (m media) is(format string, more []string) bool {
 		slices.ContainsFunc(more, func(t string) bool { return strings.EqualFold(t, m.name) })
 }
 
+// expected are the media types that are taken for a format.
+func expected(format string, more []string) string {
+	all := append(mediaTypes(format), more...)
+	if s := suffix(format); s != "" {
+		all = append(all, "one that ends with "+s)
+	}
+	return strings.Join(all, ", ")
+}
+
 // check says what is wrong with a media type where one of a format is expected.
 func (m media) check(format string, more []string) error {
 	switch {
 	case m.unread:
-		return &problem{kind: wrongType, reason: "the Content-Type cannot be read"}
+		return &problem{kind: wrongType, reason: "its Content-Type cannot be read", shown: true}
 	case !m.is(format, more):
-		return &problem{kind: wrongType, reason: "the body is " + m.name + ", and not " + format}
+		return &problem{kind: wrongType, reason: fmt.Sprintf("it is %.100s; expected %s", m.name, expected(format, more)), shown: true}
 	}
 	return nil
 }
@@ -128,7 +138,7 @@ func (o *options) decoder(format string, m media, request bool) (converter, erro
 		return func(dst io.Writer, src io.Reader) error { return csv.ToJSON(dst, src, &own) }, nil
 	}
 	if m.charset != "" && !strings.EqualFold(m.charset, "utf-8") && !strings.EqualFold(m.charset, "us-ascii") {
-		return nil, &problem{kind: wrongType, reason: "the charset " + m.charset + " is not known; JSON is in UTF-8"}
+		return nil, &problem{kind: wrongType, reason: fmt.Sprintf("its charset, %.40s, is not known; JSON is in UTF-8", m.charset), shown: true}
 	}
 	if format == "ndjson" {
 		return func(dst io.Writer, src io.Reader) error { return csv.FromNDJSON(dst, src, lines()) }, nil

@@ -27,7 +27,7 @@ type problem struct {
 	kind   problemKind
 	reason string
 	cause  error // nil: the reason says all
-	shown  bool  // the cause speaks of the body as the client sent it
+	shown  bool  // the cause, or the reason where there is none, speaks of the body as the client sent it
 }
 
 // Error says why.
@@ -41,8 +41,19 @@ func (p *problem) Error() string {
 // Unwrap returns the cause.
 func (p *problem) Unwrap() error { return p.cause }
 
+// told is what the client is told of its body; "": nothing.
+func (p *problem) told() string {
+	switch {
+	case !p.shown:
+		return ""
+	case p.cause == nil:
+		return p.reason
+	}
+	return p.cause.Error()
+}
+
 func tooLong(max int64) *problem {
-	return &problem{kind: tooLarge, reason: "the body is longer than " + config.Size(max).String() + ", which is all that is held in memory"}
+	return &problem{kind: tooLarge, reason: "the body is held in memory, up to `max_body`", cause: fmt.Errorf("it is longer than %s", config.Size(max)), shown: true}
 }
 
 // problemOf makes a problem of what a step says. What reading the body failed with is none: it is returned as it is.
@@ -63,7 +74,7 @@ func problemOf(step string, err error, first bool) error {
 		return err
 	case errors.As(err, &doc):
 		if doc.Kind == document.TooLarge {
-			p.kind = tooLarge
+			p.kind, p.reason = tooLarge, step+", since no more of it than `max_body` is held"
 		}
 	case errors.As(err, &conv):
 		switch conv.Kind {
@@ -89,14 +100,12 @@ func ofRequest(err error) error {
 		return filter.Reject(filter.BodyInvalid, "%s", fault.Reason).Because(err)
 	case !errors.As(err, &p):
 		return asRead(err, filter.ClientClosed) // the engine knows whether it was rather late
-	case p.kind == wrongType:
-		return filter.Reject(filter.MediaTypeUnsupported, "").Because(err)
-	case p.kind == tooLarge:
-		return filter.Reject(filter.BodyTooLarge, "").Because(err)
-	case p.shown && p.cause != nil:
-		return filter.Reject(filter.BodyInvalid, "The body of the request cannot be used: %s.", p.cause.Error()).Because(err)
 	}
-	return filter.Reject(filter.BodyInvalid, "").Because(err)
+	e := filter.Reject([...]filter.Code{unfit: filter.BodyInvalid, wrongType: filter.MediaTypeUnsupported, tooLarge: filter.BodyTooLarge}[p.kind], "")
+	if told := p.told(); told != "" {
+		e.Detail = "The body of the request cannot be used: " + told + "."
+	}
+	return e.Because(err)
 }
 
 // ofResponse is the answer where the upstream's cannot be transformed.

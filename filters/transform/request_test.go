@@ -84,6 +84,37 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// TestWhatIsWrongWithABody: clients are told what is wrong with their own body, whatever the status.
+func TestWhatIsWrongWithABody(t *testing.T) {
+	many := strings.Repeat("a=1&", 1001)
+	for name, test := range map[string]struct{ policy, typ, coding, body, want string }{
+		"a wrong type":     {`request: {drop: [a]}`, "text/html", "", `x`, `it is text/html; expected application/json, text/json, one that ends with +json`},
+		"one of `types`":   {`request: {drop: [a], types: [text/plain]}`, "text/html", "", `x`, `it is text/html; expected application/json, text/json, text/plain, one that ends with +json`},
+		"no type":          {`request: {from: form}`, "x;;", "", `x`, `its Content-Type cannot be read`},
+		"a charset":        {`request: {drop: [a]}`, "application/json; charset=utf-16", "", `x`, `its charset, utf-16, is not known; JSON is in UTF-8`},
+		"a charset of XML": {`request: {from: xml}`, "application/xml", "", `<?xml version="1.0" encoding="EBCDIC"?><a/>`, `EBCDIC`},
+		"a coding":         {`request: {drop: [a]}`, "application/json", "br", `x`, `its content coding, br, is not known; gzip and deflate are`},
+		"two codings":      {`request: {drop: [a]}`, "application/json", "gzip, gzip", `x`, `it has several content codings: gzip, gzip`},
+		"too long for jq":  {`request: {jq: ., max_body: 1KiB}`, "application/json", "", `"` + strings.Repeat("a", 1<<10) + `"`, `it is longer than 1KiB`},
+		"a bomb":           {`request: {drop: [a], max_body: 1KiB}`, "application/json", "gzip", gzipped(strings.Repeat("a", 2<<10)), `it is longer than 1KiB`},
+		"a text is long":   {`request: {drop: [a], max_body: 1KiB}`, "application/json", "", `"` + strings.Repeat("a", 128<<10) + `"`, `a text or number is longer than 65536 bytes`},
+		"many fields":      {`request: {from: form}`, "application/x-www-form-urlencoded", "", many, `1000`},
+		"too deep for XML": {`request: {from: xml}`, "application/xml", "", strings.Repeat("<a>", 200), `100 deep`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := gatewaytest.New(t, upstream(t, test.policy, echo))
+			fields := []string{"Content-Type: " + test.typ}
+			if test.coding != "" {
+				fields = append(fields, "Content-Encoding: "+test.coding)
+			}
+			resp, body := g.Do("POST", "/x", test.body, fields...)
+			if resp.StatusCode < 400 || resp.StatusCode >= 500 || !strings.Contains(body, `"detail":"The body of the request cannot be used: `) || !strings.Contains(body, test.want) {
+				t.Errorf("got %d: %s\n%s", resp.StatusCode, body, g.Log())
+			}
+		})
+	}
+}
+
 // TestAWholeRequestIsSentAgain: what was transformed in memory may be sent to another endpoint.
 func TestAWholeRequestIsSentAgain(t *testing.T) {
 	var tries atomic.Int32

@@ -275,7 +275,7 @@ func (w *way) stream(ex *filter.Exchange, src io.Reader, m media, to string) (*s
 	if encode != nil {
 		r = s.add(pull(r, encode))
 	}
-	s.Reader, s.first = r, decode == nil && w.editor == nil
+	s.Reader, s.first = r, decode == nil && (w.editor == nil || encode == nil)
 	return s, nil
 }
 
