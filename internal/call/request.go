@@ -125,7 +125,7 @@ func FieldValue(s string) string {
 	}, s)
 }
 
-// ReadBody reads the JSON that a client has sent; nil: nothing. Its errors are for the client.
+// ReadBody reads the JSON that a client has sent, without its content coding; nil: nothing. Its errors are for the client.
 func ReadBody(r *http.Request, l document.Limits) (any, error) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
@@ -133,17 +133,43 @@ func ReadBody(r *http.Request, l document.Limits) (any, error) {
 	if r.ContentLength > l.Size {
 		return nil, filter.Reject(filter.BodyTooLarge, "")
 	}
-	v, err := document.Read(r.Body, l)
+	coding, sent := codingOf(r.Header), &source{Reader: r.Body}
+	body, known, err := uncoded(sent, coding)
+	if !known {
+		e := filter.Reject(filter.MediaTypeUnsupported, "The content coding of the body, %.40q, is not known; gzip and deflate are.", coding)
+		return nil, e.With("Accept-Encoding", "gzip, deflate")
+	}
+	var v any
+	if err == nil {
+		v, err = document.Read(body, l)
+	}
 	var wrong *document.Error
 	switch {
 	case errors.As(err, &wrong) && wrong.Kind == document.TooLarge:
 		return nil, filter.Reject(filter.BodyTooLarge, "").Because(err)
 	case wrong != nil:
 		return nil, filter.Reject(filter.BadRequest, "The body is not JSON: %s.", wrong.Error())
+	case sent.failed != nil:
+		return nil, sent.failed
 	case err != nil:
-		return nil, err
+		return nil, filter.Reject(filter.BadRequest, "The body is not %s, as its Content-Encoding says.", coding).Because(err)
 	}
 	return v, nil
+}
+
+// source is the body as it was sent. It notes what reading it failed with, to tell that from what is wrong with the body.
+type source struct {
+	io.Reader
+	failed error
+}
+
+// Read reads.
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		s.failed = err
+	}
+	return n, err
 }
 
 // value is a value of JSON with values of an exchange in it. Its error says which is missing.

@@ -68,25 +68,34 @@ func JSON(resp *http.Response) (io.Reader, error) {
 	if charset := parameters["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "us-ascii") {
 		return nil, &FormatError{fmt.Sprintf("the answer is in %.40q, and JSON is in UTF-8 (RFC 8259, section 8.1)", charset)}
 	}
-	return decoded(resp)
-}
-
-// decoded takes the content coding off a body. It was not asked for; some servers send it all the same.
-func decoded(resp *http.Response) (io.Reader, error) {
-	coding := strings.ToLower(strings.TrimSpace(strings.Join(resp.Header["Content-Encoding"], ",")))
-	var err error
-	var r io.Reader = resp.Body
-	switch coding {
-	case "", "identity":
-	case "gzip", "x-gzip":
-		r, err = gzip.NewReader(resp.Body)
-	case "deflate":
-		r, err = zlib.NewReader(resp.Body)
-	default:
+	// A coding was not asked for; some servers send it all the same.
+	coding := codingOf(resp.Header)
+	r, known, err := uncoded(resp.Body, coding)
+	switch {
+	case !known:
 		return nil, &FormatError{fmt.Sprintf("the answer's content coding, %.40q, is not known", coding)}
-	}
-	if err != nil {
+	case err != nil:
 		return nil, &FormatError{fmt.Sprintf("the answer is not %s, as it says: %v", coding, err)}
 	}
 	return r, nil
+}
+
+// codingOf is the content coding of a body; "": it has none.
+func codingOf(h http.Header) string {
+	return strings.ToLower(strings.TrimSpace(strings.Join(h["Content-Encoding"], ",")))
+}
+
+// uncoded takes a content coding off a body. The error is that the body does not begin as one in that coding does.
+func uncoded(body io.Reader, coding string) (r io.Reader, known bool, err error) {
+	switch coding {
+	case "", "identity":
+		return body, true, nil
+	case "gzip", "x-gzip":
+		r, err = gzip.NewReader(body)
+	case "deflate":
+		r, err = zlib.NewReader(body)
+	default:
+		return nil, false, nil
+	}
+	return r, true, err
 }
