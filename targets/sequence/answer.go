@@ -191,7 +191,7 @@ func (r *run) detail(why error) string {
 	case errors.As(why, &status):
 		fmt.Fprintf(&b, "The step %q was answered with %d.", r.of.steps[r.at].name, status.Status)
 	default:
-		fmt.Fprintf(&b, "The step %q failed.", r.of.steps[r.at].name)
+		fmt.Fprintf(&b, "The step %q failed%s", r.of.steps[r.at].name, reason(why))
 	}
 	by := map[state][]string{}
 	for i := range r.results {
@@ -209,6 +209,20 @@ func (r *run) detail(why error) string {
 		b.WriteString(" To try again, use another key.")
 	}
 	return b.String()
+}
+
+// reason is why a step failed, as far as the client may know. It ends the sentence that says that it did.
+func reason(why error) string {
+	var known *filter.Error
+	switch {
+	case errors.Is(why, errLate):
+		return ": it took too long."
+	case errors.As(why, &known):
+		return ". " + known.Public()
+	case errors.As(why, new(*call.FormatError)), errors.As(why, new(*document.Error)):
+		return ": it did not get what it should."
+	}
+	return "."
 }
 
 // told says what became of each step, for the field Told.

@@ -118,6 +118,9 @@ func (r *run) record(ex *filter.Exchange) {
 		c.When, c.Note, c.Outcome = plan.When, "", outcomes[res.state]
 		if res.state == heldOn && res.was == done && safe(plan.Method) {
 			c.Outcome = filter.CallOK // there is nothing to undo
+			if c.Code != "" {
+				c.Outcome = filter.CallFails // what it was answered cannot be read
+			}
 		}
 		if res.left != nil {
 			c.Why = filter.Brief(fmt.Sprintf("%s; could not be undone: %v", orDone(c.Why), res.left))

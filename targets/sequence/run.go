@@ -269,8 +269,12 @@ func (r *run) read(ctx context.Context, res *result, resp *http.Response) error 
 		res.value, err = document.Read(bytes.NewReader(raw), limits)
 	}
 	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
+		var long *document.Error
+		switch cause := context.Cause(ctx); {
+		case cause != nil:
 			return cause
+		case errors.As(err, &long) && long.Kind == document.TooLarge:
+			return &call.FormatError{Reason: "the answer is longer than `max_part`"}
 		}
 		return err
 	}
