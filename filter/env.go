@@ -71,7 +71,7 @@ type Env struct {
 }
 
 // Reads says that the policy or target reads files when it is built, and only then: a change of one has the configuration loaded anew, also where the build
-// fails for it. Relative names start at Dir; "" is none.
+// fails for it. The names are those that the configuration has: relative ones start at Dir, and "" is none.
 func (env *Env) Reads(files ...string) {
 	if env.Watch == nil {
 		return

@@ -97,11 +97,11 @@ func read(env *filter.Env, field string, names []string) ([]source, error) {
 			errs = append(errs, config.FieldErrorf(s.field, "the name of the file is empty"))
 			continue
 		}
+		env.Reads(name)
 		path := name
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(env.Dir, path)
 		}
-		env.Reads(path)
 		text, err := readFile(path)
 		if err != nil {
 			errs = append(errs, config.FieldErrorf(s.field, "%w", err))

@@ -96,11 +96,11 @@ func (s *Server) roots(env *filter.Env) ([]byte, error) {
 	if s.CA == "" {
 		return nil, nil
 	}
+	env.Reads(s.CA)
 	path := s.CA
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(env.Dir, path)
 	}
-	env.Reads(path)
 	pem, err := os.ReadFile(path)
 	if err == nil && !x509.NewCertPool().AppendCertsFromPEM(pem) {
 		err = fmt.Errorf("there is no certificate in %s", s.CA)

@@ -23,11 +23,11 @@ const maxFile = 10 << 20
 func (r *Answer) content(env *filter.Env, c *Config) (contentType string, err error) {
 	switch {
 	case c.File != "":
+		env.Reads(c.File)
 		name := c.File
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(env.Dir, name)
 		}
-		env.Reads(name)
 		if r.body, err = readFile(name); err != nil {
 			return "", config.FieldErrorf("file", "%w", err)
 		}

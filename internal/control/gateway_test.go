@@ -40,7 +40,13 @@ type gateway struct {
 // newGateway returns one that does not run yet.
 func newGateway(t *testing.T, text string) *gateway {
 	t.Helper()
-	g := &gateway{t: t, dir: t.TempDir(), text: text}
+	return newGatewayIn(t, t.TempDir(), text)
+}
+
+// newGatewayIn returns one whose configuration is in a folder.
+func newGatewayIn(t *testing.T, dir, text string) *gateway {
+	t.Helper()
+	g := &gateway{t: t, dir: dir, text: text}
 	g.Gateway = control.New(control.Options{
 		Load: func() (*config.Config, error) {
 			return config.Parse("cardea.yaml", []byte(g.text), config.Options{Dir: g.dir})
@@ -182,6 +188,41 @@ func TestAuthoritiesAreWatched(t *testing.T) {
 	}
 	if _, err := g.Reload(t.Context(), "file change"); err == nil || !strings.Contains(err.Error(), "there is no certificate in "+ca) {
 		t.Error(err)
+	}
+}
+
+// TestFilesOfAFolderAreWatched: those beside a configuration that was named by way of a folder, `cardea run conf/cardea.yaml`.
+func TestFilesOfAFolderAreWatched(t *testing.T) {
+	ca, err := os.ReadFile(writeCA(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	if err := os.Mkdir("conf", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]watch.Digest{}
+	for name, text := range map[string]string{"sorry.txt": "sorry", "rules.cedar": "permit (principal, action, resource);", "ca.pem": string(ca)} {
+		name = filepath.Join("conf", name)
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		want[name] = watch.Look(name)
+	}
+	g := newGatewayIn(t, "conf", `
+listen: 127.0.0.1:0
+admin: off
+upstreams: {a: http://127.0.0.1:1}
+routes:
+  - {match: /x, respond: {file: sorry.txt}}
+  - {match: /y, respond: hi, cedar: {policies: rules.cedar}}
+  - {match: /z, to: a, upstream_auth: {client_credentials: {token_url: "https://127.0.0.1:1/", client_id: a, client_secret: b, ca: ca.pem}}}
+`)
+	if _, err := g.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, g.Used()); diff != "" {
+		t.Error(diff)
 	}
 }
 
