@@ -78,7 +78,7 @@ var rules = []rule{
 		nil,
 		"only compile knows the kinds",
 	},
-	{[]string{"..."}, []string{"filter/filtertest", "internal/http1/http1test", "internal/redis/redistest"}, nil, "it is for tests alone"},
+	{[]string{"..."}, []string{"filter/filtertest", "internal/http1/http1test", "internal/porttest", "internal/redis/redistest"}, []string{"internal/redis/redistest"}, "it is for tests alone"},
 }
 
 // outside are foreign packages that the request path may never import.

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"cardea.dev/cardea/gatewaytest"
+	"cardea.dev/cardea/internal/porttest"
 )
 
 // TestSoak has clients ask for and send bodies of all sizes, leave in the middle, and check every byte, while endpoints die and come
@@ -151,12 +152,8 @@ type mortal struct {
 
 func newMortal(t *testing.T) *mortal {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := &mortal{t: t, address: l.Addr().String()}
-	m.serve(l)
+	m := &mortal{t: t, address: porttest.Address(t)}
+	m.live()
 	t.Cleanup(m.die)
 	return m
 }

@@ -28,6 +28,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"cardea.dev/cardea/gatewaytest"
+	"cardea.dev/cardea/internal/porttest"
 )
 
 // extAuthz is a real ext_authz server, of grpc-go and Envoy's own messages.
@@ -239,7 +240,7 @@ func TestExtAuthzRestarts(t *testing.T) {
 		}
 		return accepts(nil), nil
 	}
-	at, running := serveExtAuthz(t, "127.0.0.1:0", answer)
+	at, running := serveExtAuthz(t, porttest.Address(t), answer)
 	g := gateway(t, `{grpc: "`+at+`", timeout: 500ms}`)
 	stop, done := make(chan struct{}), make(chan map[int]int, 2)
 	go load(g, []string{"Authorization: good"}, stop, done)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"cardea.dev/cardea/gatewaytest"
+	"cardea.dev/cardea/internal/porttest"
 )
 
 // nginx is an authorizer as people run them: real nginx with a configuration of its own.
@@ -30,7 +31,7 @@ type nginx struct {
 // startNginx runs nginx with a server block's content, until the end of the test.
 func startNginx(t testing.TB, server string) *nginx {
 	t.Helper()
-	n := &nginx{t: t, dir: t.TempDir(), Address: freeAddress(t)}
+	n := &nginx{t: t, dir: t.TempDir(), Address: porttest.Address(t)}
 	user := ""
 	if os.Getuid() == 0 {
 		user = "user root;"
@@ -91,16 +92,6 @@ func (n *nginx) stop() {
 		_ = n.command.Wait()
 		n.command = nil
 	}
-}
-
-// freeAddress is an address on loopback that nobody listened on a moment ago.
-func freeAddress(t testing.TB) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // soon waits until something holds, for ten seconds at most.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"cardea.dev/cardea/gatewaytest"
+	"cardea.dev/cardea/internal/porttest"
 )
 
 // authorizing answers as authorizers of nginx's auth_request do.
@@ -91,7 +92,7 @@ func TestCredentialsAreSwapped(t *testing.T) {
 
 func TestFailures(t *testing.T) {
 	n := startNginx(t, authorizing)
-	for _, whom := range []string{"http://" + n.Address + "/broken", "http://" + freeAddress(t) + "/"} {
+	for _, whom := range []string{"http://" + n.Address + "/broken", "http://" + porttest.Address(t) + "/"} {
 		closed := gateway(t, whom)
 		resp, body := closed.Get("/")
 		if resp.StatusCode != 503 || !strings.Contains(body, "authentication_unavailable") || strings.Contains(body, "127.0.0.1") {

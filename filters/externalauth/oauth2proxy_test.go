@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"cardea.dev/cardea/gatewaytest"
+	"cardea.dev/cardea/internal/porttest"
 )
 
 // TestOAuth2Proxy logs a user in at a real oauth2-proxy, which is built from a module of its own.
@@ -72,7 +73,7 @@ func startOAuth2Proxy(t *testing.T) (at string, stop func()) {
 	if err := os.WriteFile(users, []byte("ada:{SHA}"+base64.StdEncoding.EncodeToString(hash[:])+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	at = freeAddress(t)
+	at = porttest.Address(t)
 	var said bytes.Buffer
 	c := exec.Command(program, "--http-address="+at, "--reverse-proxy", "--set-xauthrequest", "--upstream=static://202", "--provider=github", "--client-id=x",
 		"--client-secret=y", "--cookie-secret=0123456789abcdef0123456789abcdef", "--cookie-secure=false", "--email-domain=*", "--htpasswd-file="+users,

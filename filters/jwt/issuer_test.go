@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -22,6 +21,7 @@ import (
 
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/filter/filtertest"
+	"cardea.dev/cardea/internal/porttest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -355,12 +355,7 @@ func TestKeysOutliveAReload(t *testing.T) {
 
 // TestRefusedConnection is an issuer that does not run.
 func TestRefusedConnection(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := "http://" + l.Addr().String()
-	_ = l.Close()
+	at := "http://" + porttest.Address(t)
 	p := newPolicy(t, at)
 	got := filter.AsError(p.do(keys()["ES256"].sign(t, claims(map[string]any{"iss": at}), nil)))
 	if got.Code != filter.AuthUnavailable || !strings.Contains(got.Cause.Error(), "connection refused") {

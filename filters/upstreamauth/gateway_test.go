@@ -17,6 +17,7 @@ import (
 
 	"cardea.dev/cardea/filters/upstreamauth"
 	"cardea.dev/cardea/gatewaytest"
+	"cardea.dev/cardea/internal/porttest"
 )
 
 // idp is a token server. Its tokens have numbers.
@@ -311,11 +312,11 @@ func TestCopiesGoWithoutTheCredentials(t *testing.T) {
 func TestATokenServerIsKilledUnderLoad(t *testing.T) {
 	s := newService(t)
 	c := &clock{}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr := porttest.Address(t)
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := l.Addr().String()
 	p := &idp{}
 	first := &httptest.Server{Listener: l, Config: &http.Server{Handler: p}}
 	first.Start()

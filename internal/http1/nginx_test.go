@@ -81,14 +81,3 @@ http {
 		return err == nil
 	})
 }
-
-// freeAddress is an address on loopback at which nobody listens.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}

@@ -16,6 +16,7 @@ import (
 
 	"cardea.dev/cardea/internal/http1/client"
 	"cardea.dev/cardea/internal/http1/http1test"
+	"cardea.dev/cardea/internal/porttest"
 )
 
 // This file gives each answer of the table to real clients, over TCP: to ours, to net/http's, and to nginx as a proxy.
@@ -193,7 +194,7 @@ func answerVerdicts(t *testing.T, cases []http1test.Case, nginx string) [][]stri
 // proxies runs nginx before endpoints, each with one connection to keep.
 func proxies(t *testing.T, nginx string, endpoints []string) []string {
 	var upstreams, locations strings.Builder
-	address := freeAddress(t)
+	address := porttest.Address(t)
 	through := slices.Clone(endpoints)
 	for i, url := range endpoints {
 		fmt.Fprintf(&upstreams, "upstream u%d { server %s; keepalive 1; }\n", i, strings.TrimPrefix(url, "http://"))

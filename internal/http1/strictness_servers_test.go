@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"cardea.dev/cardea/internal/http1"
+	"cardea.dev/cardea/internal/porttest"
 )
 
 // This file shows each request of the table to real servers, over TCP: to ours, to net/http's, and to nginx, which passes on what it
@@ -88,7 +89,7 @@ func servers(t *testing.T, nginx string) (addresses []string, recorders []*recor
 	}
 	behind := httptest.NewServer(recorders[2])
 	t.Cleanup(behind.Close)
-	address := freeAddress(t)
+	address := porttest.Address(t)
 	runNginx(t, nginx, address, `server {
 		listen `+address+`;
 		location / {

@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"cardea.dev/cardea/internal/porttest"
 )
 
 const secret = "s3cr3t & more"
@@ -180,12 +181,7 @@ func TestServersThatHarm(t *testing.T) {
 }
 
 func TestServerIsNotThere(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = l.Close()
-	c := New(Config{TokenURL: "http://" + l.Addr().String() + "/t?key=hidden", ID: "x", Secret: secret, Timeout: time.Second})
+	c := New(Config{TokenURL: "http://" + porttest.Address(t) + "/t?key=hidden", ID: "x", Secret: secret, Timeout: time.Second})
 	if _, err := c.Fetch(t.Context(), grant); err == nil || !strings.Contains(err.Error(), "connection refused") || strings.Contains(err.Error(), "hidden") {
 		t.Errorf("got %v", err)
 	}

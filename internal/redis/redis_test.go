@@ -21,6 +21,7 @@ import (
 	"github.com/redis/rueidis"
 	"go.uber.org/goleak"
 
+	"cardea.dev/cardea/internal/porttest"
 	"cardea.dev/cardea/internal/redis/redistest"
 )
 
@@ -60,12 +61,7 @@ func TestURLs(t *testing.T) {
 
 // TestNobodyIsThere: a server that cannot be reached is not asked again at once.
 func TestNobodyIsThere(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
+	address := porttest.Address(t)
 	for _, url := range []string{"redis://" + address, "redis+cluster://" + address, "redis+sentinel://" + address + "?master=m"} {
 		s, err := New(url)
 		if err != nil {

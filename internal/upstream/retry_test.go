@@ -15,16 +15,12 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/porttest"
 )
 
 // dead returns the URL of an address where nothing listens.
 func dead(t testing.TB) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "http://" + l.Addr().String()
+	return "http://" + porttest.Address(t)
 }
 
 // breaks returns the URL of a service that reads a request and closes the connection.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cardea.dev/cardea/internal/porttest"
 )
 
 // floodRig is floods with a clock of its own.
@@ -158,7 +160,7 @@ func isServed(c net.Conn) bool { return c != nil && strings.HasPrefix(ask(c, pla
 
 func TestLimitsByAddressFollowReloads(t *testing.T) {
 	r := newRig(t, nil)
-	at := reserve(t)
+	at := porttest.Address(t)
 	apply := func(limits string) { r.apply(fmt.Sprintf(`{name: a, address: %q, limits: {%s}}`, at, limits)) }
 	apply("connections_per_address: 1")
 	first := from(t, "127.0.0.2", at)

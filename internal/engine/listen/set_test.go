@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cardea.dev/cardea/internal/porttest"
 )
 
 func TestProtocols(t *testing.T) {
@@ -66,7 +68,7 @@ func TestApplyKeepsConnections(t *testing.T) {
 	r := newRig(t, func(e *Edge) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, e.Name, " ", e.Limits.URI) })
 	})
-	addr := reserve(t)
+	addr := porttest.Address(t)
 	for _, protocol := range []string{"http1", "h2c"} {
 		for _, change := range []string{
 			`limits: {uri: 5}`,
@@ -106,17 +108,6 @@ func reusing(t *testing.T, c *http.Client, url string) (body string, reused bool
 	return string(text), reused
 }
 
-// reserve finds a port that is free.
-func reserve(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func TestApplyIsAllOrNothing(t *testing.T) {
 	r := newRig(t, nil)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -124,7 +115,7 @@ func TestApplyIsAllOrNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	free, kept := reserve(t), reserve(t)
+	free, kept := porttest.Address(t), porttest.Address(t)
 	r.apply(fmt.Sprintf(`{name: kept, address: %q}`, kept))
 	err = r.Apply(t.Context(), listeners(t, fmt.Sprintf(`[{name: other, address: %q}, %q, %q]`, kept, free, taken.Addr())), r.dir)
 	want := "[2].address: cannot listen on " + taken.Addr().String() + ": address already in use"
@@ -182,7 +173,7 @@ func TestRemovedListenersDrain(t *testing.T) {
 			fmt.Fprint(w, "done")
 		})
 	})
-	gone := reserve(t)
+	gone := porttest.Address(t)
 	r.apply(fmt.Sprintf(`[{name: gone, address: %q}, {name: stays, address: "127.0.0.1:0"}]`, gone))
 	answer := make(chan string)
 	go func() {
@@ -297,7 +288,7 @@ func TestShutdownCutsInTheEnd(t *testing.T) {
 // TestApplyUnderLoad changes everything that can be changed while requests run: not one may fail.
 func TestApplyUnderLoad(t *testing.T) {
 	r := newRig(t, nil)
-	addr := reserve(t)
+	addr := porttest.Address(t)
 	texts := []string{
 		fmt.Sprintf(`{name: a, address: %q}`, addr),
 		fmt.Sprintf(`{name: a, address: %q, limits: {idle_timeout: 50s}}`, addr),
@@ -332,7 +323,7 @@ func TestApplyUnderLoad(t *testing.T) {
 
 func TestRetiredServersEnd(t *testing.T) {
 	r := newRig(t, nil)
-	addr := reserve(t)
+	addr := porttest.Address(t)
 	c := client(t, nil, "http1")
 	for i := range 5 {
 		r.apply(fmt.Sprintf(`{address: %q, limits: {idle_timeout: %ds}}`, addr, 10+i))

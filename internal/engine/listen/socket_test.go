@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/pires/go-proxyproto"
+
+	"cardea.dev/cardea/internal/porttest"
 )
 
 const request = "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -75,7 +77,7 @@ func TestUnixSockets(t *testing.T) {
 }
 
 func TestReusePort(t *testing.T) {
-	addr := reserve(t)
+	addr := porttest.Address(t)
 	first, second, third := newRig(t, nil), newRig(t, nil), newRig(t, nil)
 	first.apply(fmt.Sprintf(`{address: %q, reuse_port: true}`, addr))
 	second.apply(fmt.Sprintf(`{address: %q, reuse_port: true}`, addr))

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cardea.dev/cardea/internal/porttest"
 )
 
 // Server is a running server.
@@ -42,10 +44,13 @@ func New(t testing.TB, args ...string) *Server {
 	return prepare(t, "", args...)
 }
 
-// prepare prepares a server. A configuration file is one that it may write to, as sentinels do.
+// busFurther is how much further than its own port that of a cluster's bus is.
+const busFurther = 10000
+
+// prepare prepares a server, whose ports stay its own while it is away. A configuration file is one that it may write to, as sentinels do.
 func prepare(t testing.TB, file string, args ...string) *Server {
 	t.Helper()
-	s := &Server{t: t, Addr: freeAddress(t), Dir: t.TempDir()}
+	s := &Server{t: t, Addr: porttest.Address(t, busFurther), Dir: t.TempDir()}
 	_, port, _ := net.SplitHostPort(s.Addr)
 	s.args = []string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", s.Dir}
 	for i, arg := range args {
@@ -64,30 +69,6 @@ func prepare(t testing.TB, file string, args ...string) *Server {
 	}
 	t.Cleanup(s.Kill)
 	return s
-}
-
-// freeAddress returns an address that nobody listens at, nor at the one that a cluster's bus would take.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		address := l.Addr().String()
-		port := l.Addr().(*net.TCPAddr).Port
-		_ = l.Close()
-		if port > 50000 {
-			continue
-		}
-		bus, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+10000))
-		if err == nil {
-			_ = bus.Close()
-			return address
-		}
-	}
-	t.Fatal("there is no free port")
-	return ""
 }
 
 // Run starts the server, again after Kill. It returns when the server answers.

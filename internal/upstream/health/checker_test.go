@@ -22,6 +22,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	grpchealth "google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"cardea.dev/cardea/internal/porttest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -208,11 +210,7 @@ func TestTCPAndUnixSockets(t *testing.T) {
 	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Host) })}
 	go s.Serve(l)
 	defer s.Close()
-	gone, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	gone.Close()
+	gone := porttest.Address(t)
 	for _, c := range []struct {
 		name string
 		o    Options
@@ -222,8 +220,8 @@ func TestTCPAndUnixSockets(t *testing.T) {
 		{"http over a socket", Options{Body: "localhost"}, Target{"http", "unix:" + path, ""}, change{true, "status 200"}},
 		{"a socket", Options{Kind: TCP}, Target{"http", "unix:" + path, ""}, change{true, "connected"}},
 		{"no socket", Options{Kind: TCP}, Target{"http", "unix:/nowhere", ""}, change{false, "cannot connect: connect: no such file or directory"}},
-		{"refused", Options{Kind: TCP}, Target{"http", gone.Addr().String(), ""}, change{false, "cannot connect: connect: connection refused"}},
-		{"refused, http", Options{}, Target{"http", gone.Addr().String(), ""}, change{false, "cannot connect: connect: connection refused"}},
+		{"refused", Options{Kind: TCP}, Target{"http", gone, ""}, change{false, "cannot connect: connect: connection refused"}},
+		{"refused, http", Options{}, Target{"http", gone, ""}, change{false, "cannot connect: connect: connection refused"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, ch, _ := run(t, c.o, c.to)

@@ -13,18 +13,15 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cardea.dev/cardea/internal/porttest"
 )
 
 func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 
 func TestFailuresBeforeTheHead(t *testing.T) {
 	closedPort := func(t *testing.T) Target {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.Close()
-		return Target{Scheme: "http", Address: l.Addr().String()}
+		return Target{Scheme: "http", Address: porttest.Address(t)}
 	}
 	says := func(answer string) func(*testing.T) Target {
 		return func(t *testing.T) Target { return script(t, once(answer)) }
