@@ -7,11 +7,13 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/gatewaytest"
+	"cardea.dev/cardea/internal/porttest"
 )
 
 // TestFaults: each step fails in each way, and what was done is undone, the last first.
@@ -57,7 +59,7 @@ func TestFaults(t *testing.T) {
 			s := newShop(t)
 			service := map[string]string{"order": "orders", "stock": "stock", "charge": "payments"}[test.step]
 			if test.fault == "refused" {
-				s.urls[service] = refused(t)
+				s.urls[service] = "http://" + porttest.Address(t)
 			} else {
 				s.fault = failing(service, "POST", test.fault)
 			}
@@ -115,22 +117,11 @@ func (s *shop) remains(t *testing.T, want string) {
 	}
 }
 
-// refused is an address at which nobody listens.
-func refused(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "http://" + l.Addr().String()
-}
-
 // TestUnknownOutcomes: what is done about a step of which nobody knows whether it was done.
 func TestUnknownOutcomes(t *testing.T) {
 	for name, test := range map[string]struct {
 		how, unknown string
-		times        int // that the step fails
+		times        int64 // that the step fails
 		told         string
 		left         string
 	}{
@@ -147,13 +138,13 @@ func TestUnknownOutcomes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newShop(t)
-			n := 0
+			var n atomic.Int64
 			first, then, _ := strings.Cut(test.how, " 4")
 			s.fault = func(name string, r *http.Request, _ string) string {
 				if name != "orders" || r.Method != "POST" {
 					return ""
 				}
-				if n++; n <= test.times {
+				if n.Add(1) <= test.times {
 					return first
 				}
 				if then != "" {
@@ -176,8 +167,8 @@ func TestUnknownOutcomes(t *testing.T) {
 func TestUndoingFails(t *testing.T) {
 	for name, test := range map[string]struct {
 		how   string
-		times int // that undoing stock fails
-		tries int
+		times int64 // that undoing stock fails
+		tries int64
 		told  string
 		left  string
 	}{
@@ -191,13 +182,13 @@ func TestUndoingFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newShop(t)
-			n := 0
+			var n atomic.Int64
 			s.fault = func(name string, r *http.Request, _ string) string {
 				switch {
 				case name == "payments" && r.Method == "POST":
 					return "409"
 				case name == "stock" && r.Method == "DELETE":
-					if n++; n <= test.times {
+					if n.Add(1) <= test.times {
 						return test.how
 					}
 				}
@@ -205,13 +196,13 @@ func TestUndoingFails(t *testing.T) {
 			}
 			config := s.config("", "", "", "")
 			if test.how == "slow" {
-				config = strings.Replace(config, "timeout: 10s", "timeout: 200ms", 1)
+				config = strings.Replace(config, "timeout: 10s", "timeout: 1s", 1)
 			}
 			g := gatewaytest.New(t, config)
 			resp, body := g.Do("POST", "/buy", items)
 			want := "order;state=undone, stock;state=" + test.told + ", charge;state=failed"
-			if told := resp.Header.Get("Cardea-Sequence"); resp.StatusCode != 502 || told != want || n != test.tries {
-				t.Errorf("%d %s, told %q after %d tries", resp.StatusCode, body, told, n)
+			if told := resp.Header.Get("Cardea-Sequence"); resp.StatusCode != 502 || told != want || n.Load() != test.tries {
+				t.Errorf("%d %s, told %q after %d tries", resp.StatusCode, body, told, n.Load())
 			}
 			if stuck := test.told == "stuck"; stuck != strings.Contains(g.Log(), "DELETE stock/reservations/2") {
 				t.Errorf("logged %s", g.Log())

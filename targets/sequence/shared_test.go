@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -163,12 +164,11 @@ func TestAGatewayIsKilled(t *testing.T) {
 				s, r := newShop(t), redistest.Start(t)
 				text := s.shared(r, secret+"      lease: 2s\n")
 				p := startProcess(t, text)
-				killed := false
+				var killed atomic.Bool
 				s.fault = func(name string, r *http.Request, _ string) string {
-					if name != service || r.Method != "POST" || killed {
+					if name != service || r.Method != "POST" || killed.Swap(true) {
 						return ""
 					}
-					killed = true
 					p.kill()
 					if strings.HasPrefix(how, "after") {
 						return "done, reset"
@@ -304,13 +304,12 @@ func TestTheStoreGoes(t *testing.T) {
 			s, r := newShop(t), durable(t)
 			text := s.shared(r, secret+"      store_timeout: 900ms\n      timeout: 0\n      lease: "+test.lease+"\n")
 			g := gatewaytest.New(t, text)
-			n := 0
+			var gone atomic.Bool
 			var back sync.WaitGroup
 			s.fault = func(name string, _ *http.Request, _ string) string {
-				if at := map[bool]string{true: "stock", false: "payments"}[test.fault == ""]; name != at || n > 0 {
+				if at := map[bool]string{true: "stock", false: "payments"}[test.fault == ""]; name != at || gone.Swap(true) {
 					return ""
 				}
-				n++
 				r.Kill()
 				if test.then != "" {
 					back.Go(r.Run)
