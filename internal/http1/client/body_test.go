@@ -122,7 +122,7 @@ func TestBodyIsSpliced(t *testing.T) {
 		all, _ := io.ReadAll(r)
 		sums <- sha256.Sum256(all)
 	})
-	copyTo := func(c *Conn, ctx context.Context) (int64, error) {
+	copyTo := func(c *Conn, ctx context.Context, begins func()) (int64, error) {
 		to, err := net.Dial("tcp", sink)
 		if err != nil {
 			t.Fatal(err)
@@ -133,18 +133,19 @@ func TestBodyIsSpliced(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer resp.Body.Close()
+		begins()
 		return io.Copy(to, resp.Body)
 	}
 	ctx, _ := wayward(t)
 	c := dialClient(t, http1test.Endpoint(t, respond(0)), Options{Idle: time.Second})
 	for range 3 {
-		n, err := copyTo(c, ctx)
+		n, err := copyTo(c, ctx, func() {})
 		if n != int64(len(data)) || err != nil || <-sums != sha256.Sum256(data) || !c.Reusable() {
 			t.Fatalf("got %d, %v, reusable: %v", n, err, c.Reusable())
 		}
 	}
 	c = dialClient(t, http1test.Endpoint(t, respond(1)), Options{})
-	n, err := copyTo(c, ctx)
+	n, err := copyTo(c, ctx, func() {})
 	if d := cmp.Diff(Error{Phase: BodyPhase, Kind: Truncated, Sent: true}, failure(t, err)); d != "" || n != int64(len(data)-1) {
 		t.Error(n, d)
 	}
@@ -155,7 +156,7 @@ func TestBodyIsSpliced(t *testing.T) {
 		io.Copy(io.Discard, r)
 	}
 	c = dialClient(t, http1test.Endpoint(t, stuck), Options{Idle: 30 * time.Millisecond})
-	n, err = copyTo(c, ctx)
+	n, err = copyTo(c, ctx, func() {})
 	if d := cmp.Diff(Error{Phase: BodyPhase, Kind: TimedOut, Timeout: true, Sent: true}, failure(t, err)); d != "" || n != 5 {
 		t.Error(n, d)
 	}
@@ -163,8 +164,7 @@ func TestBodyIsSpliced(t *testing.T) {
 	c = dialClient(t, http1test.Endpoint(t, stuck), Options{})
 	cause := errors.New("the client left")
 	ctx, cancel := wayward(t)
-	time.AfterFunc(30*time.Millisecond, func() { cancel(cause) })
-	_, err = copyTo(c, ctx)
+	_, err = copyTo(c, ctx, func() { time.AfterFunc(30*time.Millisecond, func() { cancel(cause) }) })
 	if d := cmp.Diff(Error{Phase: BodyPhase, Kind: Canceled, Sent: true}, failure(t, err)); d != "" || !errors.Is(err, cause) {
 		t.Error(d)
 	}

@@ -398,10 +398,12 @@ func TestUpgradeWithALength(t *testing.T) {
 // Cancellation is heard in each phase, with its cause.
 func TestCancellation(t *testing.T) {
 	cause := errors.New("the client left")
+	reached := make(chan struct{}, 1)
 	hang := func(say string) func(int, net.Conn, *bufio.Reader) {
 		return func(_ int, c net.Conn, r *bufio.Reader) {
 			http.ReadRequest(r)
 			io.WriteString(c, say)
+			reached <- struct{}{}
 			io.Copy(io.Discard, r) // ends when the client closes
 		}
 	}
@@ -438,9 +440,14 @@ func TestCancellation(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			c := client(t, Options{Continue: time.Hour}, hang(p.say))
 			ctx, cancel := wayward(t)
-			time.AfterFunc(25*time.Millisecond, func() { cancel(cause) })
+			leave := func() { time.AfterFunc(25*time.Millisecond, func() { cancel(cause) }) }
+			if p.want.Phase == HeaderPhase {
+				go func() { <-reached; leave() }()
+			}
 			resp, err := c.RoundTrip(ctx, p.req(t), nil)
 			if err == nil {
+				<-reached
+				leave()
 				_, err = io.ReadAll(resp.Body)
 				resp.Body.Close()
 			}
@@ -454,7 +461,7 @@ func TestCancellation(t *testing.T) {
 	}
 	t.Run("deadline", func(t *testing.T) {
 		c := client(t, Options{}, hang(""))
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
+		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 		defer cancel()
 		_, err := c.RoundTrip(ctx, http1test.Outgoing("GET", "/", nil), nil)
 		if d := cmp.Diff(Error{Phase: HeaderPhase, Kind: Canceled, Sent: true, Timeout: true}, failure(t, err)); d != "" {
@@ -464,7 +471,7 @@ func TestCancellation(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	const limit = 40 * time.Millisecond
+	const limit = 200 * time.Millisecond
 	hang := func(say string) func(int, net.Conn, *bufio.Reader) {
 		return func(_ int, c net.Conn, r *bufio.Reader) {
 			http.ReadRequest(r)
@@ -479,7 +486,7 @@ func TestLimits(t *testing.T) {
 	}
 	deaf := func(_ int, c net.Conn, r *bufio.Reader) { // takes nothing after the head
 		http.ReadRequest(r)
-		for end := time.Now().Add(20 * limit); time.Now().Before(end); time.Sleep(limit) {
+		for end := time.Now().Add(5 * limit); time.Now().Before(end); time.Sleep(limit) {
 		}
 	}
 	get := func(*testing.T) *http.Request { return http1test.Outgoing("GET", "/", nil) }
@@ -532,9 +539,18 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// A limit below the time for which the context need not be watched is told as any other.
+func TestShortLimit(t *testing.T) {
+	c := client(t, Options{FirstByte: patience / 2}, func(_ int, _ net.Conn, r *bufio.Reader) { io.Copy(io.Discard, r) })
+	_, err := c.RoundTrip(t.Context(), http1test.Outgoing("GET", "/", nil), nil)
+	if d := cmp.Diff(Error{Phase: HeaderPhase, Kind: TimedOut, Timeout: true, Sent: true}, failure(t, err)); d != "" {
+		t.Error(d)
+	}
+}
+
 // What is slow but moves is left alone.
 func TestSlowBodies(t *testing.T) {
-	c := client(t, Options{Idle: 60 * time.Millisecond}, func(_ int, c net.Conn, r *bufio.Reader) {
+	c := client(t, Options{Idle: 400 * time.Millisecond}, func(_ int, c net.Conn, r *bufio.Reader) {
 		req, err := http.ReadRequest(r)
 		for err == nil {
 			if body, _ := io.ReadAll(req.Body); string(body) != "abcdefgh" {
@@ -542,7 +558,7 @@ func TestSlowBodies(t *testing.T) {
 			}
 			io.WriteString(c, http1test.OK+"Transfer-Encoding: chunked\r\n\r\n")
 			for range 8 {
-				time.Sleep(15 * time.Millisecond)
+				time.Sleep(60 * time.Millisecond)
 				io.WriteString(c, "1\r\nx\r\n")
 			}
 			io.WriteString(c, "0\r\n\r\n")
@@ -553,7 +569,7 @@ func TestSlowBodies(t *testing.T) {
 		pr, pw := io.Pipe()
 		go func() {
 			for _, b := range []byte("abcdefgh") {
-				time.Sleep(15 * time.Millisecond)
+				time.Sleep(60 * time.Millisecond)
 				pw.Write([]byte{b})
 			}
 			pw.Close()
@@ -564,7 +580,7 @@ func TestSlowBodies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(100 * time.Millisecond) // it is the reader that is slow: that does not count
+		time.Sleep(450 * time.Millisecond) // it is the reader that is slow: that does not count
 		if body, err := io.ReadAll(resp.Body); string(body) != "xxxxxxxx" || err != nil {
 			t.Fatalf("got %q, %v", body, err)
 		}

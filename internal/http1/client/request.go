@@ -95,6 +95,7 @@ func (x *trip) ask(b []byte) *Error {
 	case a.Sent < len(b):
 		return x.write(b[a.Sent:])
 	case socket.Temporary(a.Err):
+		x.phase = HeaderPhase // all was sent
 		a.Err = x.late(x.c.now())
 	}
 	if a.Err != nil {

@@ -52,10 +52,10 @@ func Outgoing(method, target string, body io.Reader) *http.Request {
 	return req
 }
 
-// Soon waits for something to hold, up to 5 seconds.
+// Soon waits for something to hold, up to half a minute.
 func Soon(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if holds() {
 			return
 		}
