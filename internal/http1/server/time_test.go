@@ -17,7 +17,7 @@ import (
 )
 
 func TestTimeouts(t *testing.T) {
-	s := &Server{HeaderTimeout: 50 * time.Millisecond, IdleTimeout: 60 * time.Millisecond, BodyTimeout: 50 * time.Millisecond}
+	s := &Server{HeaderTimeout: 300 * time.Millisecond, IdleTimeout: 350 * time.Millisecond, BodyTimeout: 300 * time.Millisecond}
 	address := serve(t, s, func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.ReadAll(r.Body); errors.Is(err, os.ErrDeadlineExceeded) {
 			w.WriteHeader(http.StatusRequestTimeout)
@@ -90,7 +90,8 @@ func TestHandlersDeadlines(t *testing.T) {
 }
 
 func TestContext(t *testing.T) {
-	ended := make(chan error, 10)
+	const long = "GET /long HTTP/1.1\r\nHost: a\r\n\r\n"
+	entered, ended := make(chan struct{}, 10), make(chan error, 10)
 	half := &Server{KeepOnHalfClose: true}
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
@@ -99,25 +100,31 @@ func TestContext(t *testing.T) {
 		}
 		child, cancel := context.WithCancel(ctx)
 		defer cancel()
+		patience := 300 * time.Millisecond
+		if r.URL.Path == "/long" { // whose client leaves
+			patience = time.Minute
+			entered <- struct{}{}
+		}
 		select {
 		case <-child.Done():
 			ended <- ctx.Err()
-		case <-time.After(300 * time.Millisecond):
+		case <-time.After(patience):
 			ended <- nil
 		}
 		io.WriteString(w, "ab")
 	}
 	address, patient := serve(t, &Server{}, handler), serve(t, half, handler)
 	t.Run("leaves", func(t *testing.T) {
-		dial(t, address).send(http1test.Get).Close()
+		dial(t, address).send(long).Close()
 		if err := <-ended; err != context.Canceled {
 			t.Error(err)
 		}
 	})
 	t.Run("resets", func(t *testing.T) {
-		c := dial(t, patient).send(http1test.Get)
+		<-entered // of who left before
+		c := dial(t, patient).send(long)
 		c.SetLinger(0)
-		time.Sleep(10 * time.Millisecond)
+		<-entered
 		c.Close()
 		if err := <-ended; err != context.Canceled {
 			t.Error(err)
@@ -151,7 +158,7 @@ func TestContext(t *testing.T) {
 		}
 	})
 	t.Run("half-closed, not patient", func(t *testing.T) {
-		c := dial(t, address).send(http1test.Get)
+		c := dial(t, address).send(long)
 		c.CloseWrite()
 		c.expect("200 ab")
 		if err := <-ended; err != context.Canceled {

@@ -59,9 +59,11 @@ func TestTLS(t *testing.T) {
 		case "/watched":
 			select {
 			case <-r.Context().Done():
-				left <- struct{}{}
 			case <-time.After(150 * time.Millisecond):
 			}
+		case "/left":
+			<-r.Context().Done()
+			left <- struct{}{}
 		default:
 			echo(w, r)
 		}
@@ -97,7 +99,7 @@ func TestTLS(t *testing.T) {
 		}
 		send("GET", "/watched", "") // reading ahead is ended by a deadline, which the connection must survive
 	}
-	io.WriteString(raw, "GET /watched HTTP/1.1\r\nHost: a\r\n\r\n")
+	io.WriteString(raw, "GET /left HTTP/1.1\r\nHost: a\r\n\r\n")
 	raw.Close()
 	<-left
 }
