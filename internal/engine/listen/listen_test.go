@@ -155,7 +155,7 @@ func client(t *testing.T, roots *x509.CertPool, protocols ...string) *http.Clien
 		}
 	}
 	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, Timeout: 20 * time.Second}
+	return &http.Client{Transport: tr, Timeout: time.Minute}
 }
 
 func get(c *http.Client, url string) (string, error) {

@@ -372,7 +372,7 @@ func TestConnectionLimit(t *testing.T) {
 
 func TestHeaderTimeout(t *testing.T) {
 	r := newRig(t, nil)
-	addr := r.apply(`{address: "127.0.0.1:0", limits: {header_timeout: 50ms}}`)[0]
+	addr := r.apply(`{address: "127.0.0.1:0", limits: {header_timeout: 300ms}}`)[0]
 	for said, want := range map[string]string{"": "", "GET / HTTP/1.1\r\nHost:": "HTTP/1.1 408 "} {
 		c := dial(t, "tcp", addr)
 		fmt.Fprint(c, said)
@@ -405,7 +405,7 @@ func bodyReader(*Edge) http.Handler {
 
 func TestBodyIdle(t *testing.T) {
 	r := newRig(t, bodyReader)
-	addr := r.apply(`{address: "127.0.0.1:0", limits: {body_idle: 60ms}}`)[0]
+	addr := r.apply(`{address: "127.0.0.1:0", limits: {body_idle: 400ms}}`)[0]
 	for _, protocol := range []string{"http1", "h2c"} {
 		c := client(t, nil, protocol)
 		post := func(pauses ...time.Duration) string {
@@ -428,7 +428,7 @@ func TestBodyIdle(t *testing.T) {
 			into.Close()
 			return string(text)
 		}
-		if got := post(0, 30*time.Millisecond, 30*time.Millisecond, 30*time.Millisecond); got != "4 false" {
+		if got := post(0, 150*time.Millisecond, 150*time.Millisecond, 150*time.Millisecond); got != "4 false" {
 			t.Errorf("%s: a slow body: %s", protocol, got)
 		}
 		if got := post(0, 2*time.Second); got != "1 true" {
@@ -448,12 +448,12 @@ func TestWriteIdle(t *testing.T) {
 			ended <- err
 		})
 	})
-	addr := r.apply(`{address: "127.0.0.1:0", limits: {write_idle: 80ms}}`)[0]
+	addr := r.apply(`{address: "127.0.0.1:0", limits: {write_idle: 400ms}}`)[0]
 	c := dial(t, "tcp", addr)
 	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
 	got := bufio.NewReader(c)
 	for range 10 { // a client that takes a little all the time is served for longer than the limit
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(60 * time.Millisecond)
 		if _, err := got.Discard(1 << 20); err != nil {
 			t.Fatal(err)
 		}
