@@ -6,4 +6,5 @@ type Fallback struct {
 	Reason string // why: the code of the error, or the status of the answer: "upstream_timeout", "503"
 	Failed string // what was tried before, or in vain, and why it was not to be had
 	Cause  string // of the error, for operators
+	Common bool   // what stood in is for all who asked for the same at that time, though it says no-store so that nobody keeps it
 }

@@ -15,8 +15,8 @@ type answer struct {
 	why   string      // it is not for others; "": it is
 }
 
-// private says why an answer is not for others than who asked for it, or "".
-func private(resp *http.Response) string {
+// private says why an answer is not for others than who asked for it, or "". Common says that no-store is there for caches alone.
+func private(resp *http.Response, common bool) string {
 	h := resp.Header
 	switch {
 	case resp.StatusCode < 200 || resp.StatusCode == http.StatusPartialContent:
@@ -25,7 +25,7 @@ func private(resp *http.Response) string {
 		return "it sets a cookie"
 	case h["Www-Authenticate"] != nil:
 		return "it is a challenge"
-	case directive(h["Cache-Control"], "private"), directive(h["Cache-Control"], "no-store"):
+	case directive(h["Cache-Control"], "private"), !common && directive(h["Cache-Control"], "no-store"):
 		return "its Cache-Control says so"
 	case strings.HasPrefix(h.Get("Content-Type"), "text/event-stream"):
 		return "it is a stream of events"

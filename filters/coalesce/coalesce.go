@@ -161,7 +161,7 @@ func (p *coalescer) fetch(f *fetch, k key, own *filter.Exchange, loose http.Head
 	if resp.Body != nil {
 		defer resp.Body.Close()
 	}
-	if a.why = private(resp); a.why != "" {
+	if a.why = private(resp, own.Fallback.Common); a.why != "" {
 		p.group.KeepApart(k, time.Now().Add(keptApart))
 	}
 	f.Answer(a)

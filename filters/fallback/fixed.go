@@ -6,6 +6,7 @@ import (
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/answer"
+	"cardea.dev/cardea/internal/cache/rules"
 )
 
 // fixed is a fixed answer.
@@ -44,14 +45,17 @@ func (f *fixed) answer(ex *filter.Exchange, _ *state) (*http.Response, error) {
 	}
 	if resp.Header["Cache-Control"] == nil {
 		resp.Header["Cache-Control"] = []string{"no-store"}
+		ex.Fallback.Common = f.Constant()
 	}
 	return resp, nil
 }
 
 func (f *fixed) explain(ex *filter.Exchange) string { return f.name + ", " + f.Answer.Explain(ex) }
 
-// unkept has an answer not kept by anyone.
-func unkept(h http.Header) {
+// unkept has an answer not kept by anyone. Those who ask for the same at once may have it together, if it did not say otherwise.
+func unkept(ex *filter.Exchange, h http.Header) {
+	control := rules.ParseControl(h["Cache-Control"])
+	ex.Fallback.Common = !control.Has(rules.Private | rules.NoStore)
 	for _, name := range [...]string{"Expires", "Pragma", "Cdn-Cache-Control", "Surrogate-Control", "Cardea-Cache-Control"} {
 		delete(h, name)
 	}

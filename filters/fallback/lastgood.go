@@ -237,7 +237,7 @@ func (g *lastGood) answer(ex *filter.Exchange, s *state) (*http.Response, error)
 		}
 		resp.Body = body
 	}
-	unkept(h)
+	unkept(ex, h)
 	return resp, nil
 }
 

@@ -112,7 +112,7 @@ func (t *to) answer(ex *filter.Exchange, s *state) (*http.Response, error) {
 	}
 	s.ends = append(s.ends, end)
 	if !t.keep {
-		unkept(resp.Header)
+		unkept(ex, resp.Header)
 	}
 	return resp, nil
 }

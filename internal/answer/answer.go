@@ -68,6 +68,9 @@ func (r *Answer) Untagged() *Answer {
 	return &own
 }
 
+// Constant says whether the answer is the same whatever is asked.
+func (r *Answer) Constant() bool { return r.template == nil && len(r.changing) == 0 }
+
 // headers sets the fields that the configuration names.
 func (r *Answer) headers(env *filter.Env, c *Config) error {
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
