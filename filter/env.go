@@ -57,6 +57,10 @@ type Env struct {
 	// Finish phases, and must be called once the body is closed, also after an error. Rest is nil where there is no target.
 	Rest func(ex *Exchange) (resp *http.Response, finish func(), err error)
 
+	// Mend is Rest for an exchange that has failed before it came to the policies after: those of them that mend, and what encodes for them, may have an
+	// answer to it all the same, and nothing else is asked. The exchange may be the policy's own or a client's.
+	Mend func(ex *Exchange, failed error) (resp *http.Response, finish func(), err error)
+
 	// Reroute is Rest with serve in the place of the target, and of the policies that come after the policy only those of the stage transform: the
 	// request is made ready as it is for the target, without what is only the target's, such as credentials of the gateway's.
 	Reroute func(ex *Exchange, serve func(ex *Exchange) (*http.Response, error)) (resp *http.Response, finish func(), err error)

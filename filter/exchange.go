@@ -93,6 +93,7 @@ type Exchange struct {
 
 	slots   []any
 	caller  context.Context // see Caller
+	due     time.Time       // see Deadline
 	cancels []context.CancelFunc
 }
 
@@ -166,6 +167,15 @@ func (ex *Exchange) Caller() context.Context {
 	return ex.caller
 }
 
+// Deadline is when whoever asked stops waiting, if that is known. The context of an exchange that Detach has made does not end by it, since others who wait
+// for its answer may have more time.
+func (ex *Exchange) Deadline() (deadline time.Time, ok bool) {
+	if deadline, ok = ex.Context().Deadline(); ok {
+		return deadline, true
+	}
+	return ex.due, !ex.due.IsZero()
+}
+
 // Last returns the last attempt, or nil.
 func (ex *Exchange) Last() *Attempt {
 	if len(ex.Attempts) == 0 {
@@ -198,6 +208,7 @@ func (ex *Exchange) Detach(ctx context.Context) *Exchange {
 	r.Body, r.GetBody, r.Trailer, r.TransferEncoding, r.ContentLength = http.NoBody, nil, nil, nil, 0
 	own := ex.Child(r)
 	own.Params = copyParams(ex.Params)
+	own.due, _ = ex.Deadline()
 	return own
 }
 

@@ -20,7 +20,7 @@ type Filter struct {
 	Response func(ex *Exchange) error
 
 	// Mends says that Response may put an answer in the place of an error that the gateway itself would answer with: then Exchange.Err is nil
-	// after it. Env.Rest runs it for such errors, too, where it runs no other Response phase.
+	// after it. Env.Rest and Env.Mend run it for such errors, too, where they run no other Response phase.
 	Mends bool
 
 	// Finish runs exactly once, after the last byte or the abort. It must not block.

@@ -32,6 +32,7 @@ type coalescer struct {
 	group   group
 	wait    time.Duration
 	rest    func(*filter.Exchange) (*http.Response, func(), error)
+	mend    func(*filter.Exchange, error) (*http.Response, func(), error)
 	log     *slog.Logger
 	shares  filter.Slot[share]
 	metrics metrics
@@ -42,7 +43,8 @@ type metrics struct{ leader, shared, alone, apart, late, cut prometheus.Counter 
 // share is what an exchange has of a fetch.
 type share struct {
 	reader *reader
-	err    error // why the answer is an error
+	err    error  // why the answer is an error
+	finish func() // of the policies that have put another answer in the place of none; nil: none was asked
 }
 
 // keptApart is for how long requests do not wait for each other after an answer that was not for others.
@@ -53,7 +55,7 @@ func build(env *filter.Env, c *Config) (*filter.Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &coalescer{key: k, wait: c.Wait.Std(), rest: env.Rest, log: env.Log, shares: filter.NewSlot[share](env)}
+	p := &coalescer{key: k, wait: c.Wait.Std(), rest: env.Rest, mend: env.Mend, log: env.Log, shares: filter.NewSlot[share](env)}
 	p.group.Options = coalesce.Options{Buffer: int(min(c.Buffer, 1<<30)), Patience: c.Patience.Std()}
 	vec := env.Metrics.Counter("coalesce_requests_total", "Requests where several may become one, by route and what became of them.", "route", "outcome")
 	count := func(outcome string) prometheus.Counter { return vec.WithLabelValues(env.Route.Name, outcome) }
@@ -104,11 +106,16 @@ func (p *coalescer) take(ex *filter.Exchange, r *reader, a *answer, err error, l
 	if a != nil {
 		a.Tell(ex, leads)
 	}
+	s := &share{reader: r}
+	p.shares.Set(ex, s)
 	if err != nil {
 		_ = r.Close()
+		if a == nil && ex.Context().Err() != nil && ex.Caller().Err() == nil && p.mend != nil { // its own time has passed, of which the fetch knows nothing
+			ex.Response, s.finish, err = p.mend(ex, err)
+		}
 		return err
 	}
-	p.shares.Set(ex, &share{reader: r, err: a.Err})
+	s.err = a.Err
 	ex.Response = a.For(ex)
 	if a.Response.Body != nil && a.Response.Body != http.NoBody {
 		r.Follow(ex.Context())
@@ -191,6 +198,9 @@ func (p *coalescer) response(ex *filter.Exchange) error {
 func (p *coalescer) finish(ex *filter.Exchange) {
 	if s := p.shares.Get(ex); s != nil {
 		_ = s.reader.Close()
+		if s.finish != nil {
+			s.finish()
+		}
 	}
 }
 

@@ -30,7 +30,8 @@
 //
 // The request belongs to nobody: it goes on when the client leaves that came first, and ends when all have left. An answer that breaks off
 // breaks off for all. A reader that falls behind by the whole buffer holds up the rest for a while, and is cut then. Informational answers (103)
-// are not passed on. An error of the gateway itself does not come back through the policies of later stages.
+// are not passed on. An error of the gateway itself does not come back through the policies of later stages. Each waits for as
+// long as its own time allows; when that passes, a fallback answers it by itself.
 //
 // Whose request was sent has the attempts in its access log; the others have the upstream alone.
 //

@@ -1,6 +1,7 @@
 package fallback_test
 
 import (
+	"compress/gzip"
 	"io"
 	"net/http"
 	"strings"
@@ -9,6 +10,48 @@ import (
 
 	"cardea.dev/cardea/gatewaytest"
 )
+
+// TestRequestsThatWaitTogether get a fallback once their time has passed, whoever made the request.
+func TestRequestsThatWaitTogether(t *testing.T) {
+	other := newService(t, text(200, "other"))
+	for name, test := range map[string]struct {
+		policy, more, want string
+		asked              int64 // the other upstream, with five that wait
+	}{
+		"fixed":              {"{body: later}", ", timeout: 1s", "later; body", 0},
+		"last good":          {"last_good", ", timeout: 1s", "good; last_good", 0},
+		"another":            {"b", ", timeout: 2s", "other; to", 1},
+		"another, and slow":  {"[{to: {upstream: a, timeout: 300ms}}, {body: later}]", ", timeout: 1s", "later; body", 0},
+		"silence":            {"{body: later}", ", timeout: {idle: 300ms}", "later; body", 0},
+		"with a cache":       {"{body: later}", ", timeout: 1s, cache: 5m", "later; body", 0},
+		"a part of the time": {"{body: later, after: 300ms}", ", timeout: 10s", "later; body", 0},
+		"of no use":          {"{body: later, on: [404]}", ", timeout: 500ms", "504; ", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t, text(200, "good"))
+			g := gateway(t, s.URL, other.URL, test.policy, test.more, ", coalesce: {}")
+			g.Get("/x", "Cache-Control: no-cache")
+			s.do.Store(http.HandlerFunc(hang))
+			other.asked.Store(0)
+			before := s.asked.Load()
+			var all sync.WaitGroup
+			for range 5 {
+				all.Go(func() {
+					if got := answered(t, g, "/x"); got != test.want {
+						t.Errorf("%q, wanted %q", got, test.want)
+					}
+				})
+			}
+			all.Wait()
+			if n := other.asked.Load(); n != test.asked {
+				t.Errorf("the other upstream was asked %d times", n)
+			}
+			if n := s.asked.Load() - before; n > 10 {
+				t.Errorf("the service was asked %d times", n)
+			}
+		})
+	}
+}
 
 // TestWhatStandsInIsForAllWhoWaitTogether, unless it is of one caller: an outage does not end that requests are joined.
 func TestWhatStandsInIsForAllWhoWaitTogether(t *testing.T) {
@@ -70,4 +113,22 @@ func answered(t *testing.T, g *gatewaytest.Gateway, path string) string {
 		return resp.Status[:3] + "; " + kind
 	}
 	return string(body) + "; " + kind
+}
+
+// TestWhatStandsInIsEncodedForThoseWhoWaitTogether as it is for everyone else.
+func TestWhatStandsInIsEncodedForThoseWhoWaitTogether(t *testing.T) {
+	s := newService(t, hang)
+	long := strings.Repeat("later ", 500)
+	g := gateway(t, s.URL, s.URL, "{body: '"+long+"'}", ", timeout: 300ms, coalesce: {}, compress: {}")
+	resp, body := g.Get("/x", "Accept-Encoding: gzip")
+	if resp.Header.Get("Content-Encoding") != "gzip" {
+		t.Fatalf("%d %v", resp.StatusCode, resp.Header)
+	}
+	z, err := gzip.NewReader(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := io.ReadAll(z); string(plain) != long || err != nil {
+		t.Errorf("%v: %d bytes", err, len(plain))
+	}
 }

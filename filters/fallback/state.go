@@ -45,7 +45,7 @@ func (s *state) limit(ex *filter.Exchange, p *policy) {
 	if p.after > 0 {
 		left = max(time.Until(ex.Start.Add(p.after)), 1)
 	}
-	if deadline, ok := ex.Context().Deadline(); ok && p.reserve > 0 {
+	if deadline, ok := ex.Deadline(); ok && p.reserve > 0 {
 		until := time.Until(deadline)
 		if until -= min(p.reserve, until/2); left == 0 || until < left {
 			left, because = max(until, 1), errRoom

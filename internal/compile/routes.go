@@ -112,6 +112,9 @@ func (c *compiler) steps(f *flatRoute, env *filter.Env, last filter.Stage, route
 		env.Answer, env.Taken = c.known(f, p)
 		if route != nil {
 			env.Rest = func(ex *filter.Exchange) (*http.Response, func(), error) { return route.Rest(kind.Name(), c.Log, ex) }
+			env.Mend = func(ex *filter.Exchange, failed error) (*http.Response, func(), error) {
+				return route.Mend(kind.Name(), c.Log, ex, failed)
+			}
 			env.Reroute = func(ex *filter.Exchange, serve func(*filter.Exchange) (*http.Response, error)) (*http.Response, func(), error) {
 				return route.Reroute(kind.Name(), c.Log, ex, serve)
 			}

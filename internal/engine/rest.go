@@ -29,6 +29,16 @@ func (r *Route) Reroute(kind string, log *slog.Logger, ex *filter.Exchange, serv
 	return rest.run(serve)
 }
 
+// Mend is Rest for an exchange that has failed already, up to the last step that mends. It is what filter.Env.Mend says.
+func (r *Route) Mend(kind string, log *slog.Logger, ex *filter.Exchange, failed error) (resp *http.Response, finish func(), err error) {
+	steps := r.after(kind)
+	for len(steps) > 0 && !steps[len(steps)-1].Mends {
+		steps = steps[:len(steps)-1]
+	}
+	rest := &rest{steps: steps, ex: ex, log: log}
+	return rest.run(func(*filter.Exchange) (*http.Response, error) { return nil, failed })
+}
+
 // run takes the exchange to what serves it, and back.
 func (s *rest) run(serve func(*filter.Exchange) (*http.Response, error)) (resp *http.Response, finish func(), err error) {
 	if err := s.answer(serve); err != nil {

@@ -27,6 +27,55 @@ type noted struct {
 
 func (n noted) Close() error { n.close(); return nil }
 
+// TestWhatMendsAnExchangeThatHasFailed: it runs up to the last step that mends, and nothing is asked.
+func TestWhatMendsAnExchangeThatHasFailed(t *testing.T) {
+	late := filter.Reject(filter.UpstreamTimeout, "")
+	for name, test := range map[string]struct {
+		mends, has bool // there is a step that mends; it has an answer
+		want       string
+	}{
+		"an answer":     {true, true, "request b, request c, mend c, response b, finish b, finish c"},
+		"none":          {true, false, "request b, request c, mend c, finish b, finish c"},
+		"nothing mends": {false, false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var phases []string
+			phase := func(name string) func(*filter.Exchange) error {
+				return func(*filter.Exchange) error { phases = append(phases, name); return nil }
+			}
+			step := func(kind string) Step {
+				return Step{Kind: kind, Filter: filter.Filter{
+					Request: phase("request " + kind), Response: phase("response " + kind), Finish: func(*filter.Exchange) { phases = append(phases, "finish "+kind) },
+				}}
+			}
+			c := step("c")
+			c.Mends, c.Response = test.mends, func(ex *filter.Exchange) error {
+				phases = append(phases, "mend c")
+				if ex.Err != error(late) || ex.Response.StatusCode != http.StatusGatewayTimeout {
+					t.Errorf("it is to mend %v, %d", ex.Err, ex.Response.StatusCode)
+				}
+				if test.has {
+					ex.Response, ex.Err = &http.Response{StatusCode: 200}, nil
+				}
+				return nil
+			}
+			route := &Route{Steps: []Step{step("a"), step("b"), c, step("d")}, Target: told(func(*filter.Exchange) (*http.Response, error) {
+				t.Error("the target is asked")
+				return nil, late
+			})}
+			r, _ := http.NewRequestWithContext(context.Background(), "GET", "/", nil)
+			resp, finish, err := route.Mend("a", slog.New(slog.DiscardHandler), &filter.Exchange{Request: r, Route: &route.Route}, late)
+			finish()
+			if got := strings.Join(phases, ", "); got != test.want {
+				t.Errorf("got %s", got)
+			}
+			if test.has && (err != nil || resp.StatusCode != 200) || !test.has && (err != error(late) || resp != nil) {
+				t.Errorf("%v, %v", resp, err)
+			}
+		})
+	}
+}
+
 // TestTheRestOfARoute: the policies after one run as they do for a request of a client's, in all phases, whatever happens.
 func TestTheRestOfARoute(t *testing.T) {
 	broken := errors.New("broken")
