@@ -1,10 +1,13 @@
 package upstream
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"cardea.dev/cardea/filter"
 )
 
 // Fields that say how much time there is. The one of gRPC is relative and counts from when the request is sent; ours is a time, which stays right while
@@ -89,10 +92,20 @@ func (x *call) passDeadline() {
 	switch {
 	case end.IsZero():
 	case x.grpc:
+		x.until = end
 		x.out.Header[grpcTimeout] = []string{formatGRPCTimeout(time.Until(end))}
 	default:
+		x.until = end.Truncate(time.Millisecond)
 		x.out.Header[requestDeadline] = []string{end.UTC().Format(deadlineFormat)}
 	}
+}
+
+// overdue has a reset count as out of time where the endpoint's time was over: it gave up by itself, a moment before the gateway did.
+func (x *call) overdue(f *failure) {
+	if f.reason != reasonReset || x.until.IsZero() || time.Now().Before(x.until) {
+		return
+	}
+	f.err, f.reason, f.blame = reject(filter.UpstreamTimeout, errors.Join(x.late, f.err.Cause)), "", x.late != errClientDeadline
 }
 
 // parseGRPCTimeout reads a timeout as gRPC writes it: at most eight digits and a unit.
@@ -116,9 +129,9 @@ func parseGRPCTimeout(text string) (time.Duration, bool) {
 // maxTimeout is the longest time that is told apart from others.
 const maxTimeout = 10 * 365 * 24 * time.Hour
 
-// formatGRPCTimeout writes a timeout as gRPC reads it.
+// formatGRPCTimeout writes a timeout as gRPC reads it. It is never shorter, so that a service does not give up before the gateway does.
 func formatGRPCTimeout(left time.Duration) string {
-	if ms := max(1, left.Milliseconds()); ms < 1e8 {
+	if ms := max(1, (left + time.Millisecond - 1).Milliseconds()); ms < 1e8 {
 		return strconv.FormatInt(ms, 10) + "m"
 	}
 	return strconv.FormatInt(min(int64(left/time.Second), 1e8-1), 10) + "S"

@@ -218,8 +218,40 @@ func FuzzGRPCTimeout(f *testing.F) {
 		if d < 0 || !ok && d != 0 {
 			t.Errorf("%q is %v, %v", text, d, ok)
 		}
-		if back, again := parseGRPCTimeout(formatGRPCTimeout(d)); !again || back > max(d, time.Millisecond) {
+		if back, again := parseGRPCTimeout(formatGRPCTimeout(d)); !again || back < d && d < 1e8*time.Millisecond || back > d+time.Millisecond && d < 1e8*time.Millisecond {
 			t.Errorf("%q is %v, which is written as %v", text, d, back)
 		}
 	})
+}
+
+// TestServicesThatGiveUpInTime break off when the time is over that they were told: that is no failure but a timeout.
+func TestServicesThatGiveUpInTime(t *testing.T) {
+	for name, fields := range map[string][]string{"gRPC": {"Content-Type", grpcType, grpcTimeout, "50m"}, "others": {requestDeadline, ""}} {
+		t.Run(name, func(t *testing.T) {
+			b := newBackend(t, func(_ http.ResponseWriter, r *http.Request) {
+				left, ok := parseGRPCTimeout(r.Header.Get(grpcTimeout))
+				if until, says := parseDeadline(r.Header.Get(requestDeadline)); says {
+					left, ok = time.Until(until), true
+				}
+				if ok {
+					time.Sleep(left)
+				}
+				panic(http.ErrAbortHandler)
+			})
+			c := newCluster(t, nil, b.URL)
+			for range 5 {
+				req := get()
+				for i := 0; i < len(fields); i += 2 {
+					value := fields[i+1]
+					if value == "" {
+						value = time.Now().Add(50 * time.Millisecond).UTC().Format(deadlineFormat)
+					}
+					req.Header.Set(fields[i], value)
+				}
+				if r := do(c, req); r.Code != filter.UpstreamTimeout || r.Tries != 1 {
+					t.Errorf("%+v", r)
+				}
+			}
+		})
+	}
 }

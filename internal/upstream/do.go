@@ -31,6 +31,7 @@ type call struct {
 	body    *replay          // nil: there is none, or it is in memory
 	limit   time.Time        // when the whole request must be done; zero: no limit
 	late    error            // what it is when that passes: errRequestTimeout or errClientDeadline
+	until   time.Time        // by when the endpoint was told to be done; zero: it was not
 	grpc    bool             // deadlines are passed on as gRPC does
 	tries   int
 	hedges  int       // of those, tries that were made beside another

@@ -27,6 +27,7 @@ func (x *call) arrive(resp *http.Response, err error) *failure {
 	}
 	if err != nil {
 		f := classify(err, x.ctx, x.limited)
+		x.overdue(&f)
 		if x.fresh = f.fresh; f.fresh && x.hedges == 0 {
 			x.tried = x.tried[:len(x.tried)-1]
 		}
