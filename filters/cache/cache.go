@@ -215,6 +215,8 @@ func (p *policy) unfit(ex *filter.Exchange) string {
 		return "method"
 	case get && r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody:
 		return "body"
+	case !get && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc"):
+		return "grpc" // its body may go on for as long as the answer does: to read it first is to wait for ever
 	case r.Header["Upgrade"] != nil:
 		return "upgrade"
 	}

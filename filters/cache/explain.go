@@ -63,6 +63,8 @@ func reasons(why string) string {
 		return "its method is not one whose answers are stored"
 	case "body":
 		return "it has a body"
+	case "grpc":
+		return "it is gRPC"
 	case "upgrade":
 		return "it asks for another protocol"
 	case "url":
