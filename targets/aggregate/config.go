@@ -67,14 +67,15 @@ type Config struct {
 	// MaxBody is how long the client's body may be, where calls use it as `body`. By default 1MiB.
 	MaxBody config.Size `yaml:"max_body"`
 
-	// Parallel is how many calls are under way at once for one request. By default 16.
+	// Parallel is how many calls are under way at once for one request, those of loops among them; others wait until one has ended. By default 64: a page of
+	// fifty calls takes as long as its slowest one, and still no request, however long its lists, has more connections than that.
 	Parallel int `yaml:"parallel" min:"1" max:"1000"`
 }
 
 // Default sets the defaults.
 func (c *Config) Default() {
 	c.Timeout, c.Format, c.FailureStatus, c.Cookies = config.Duration(30*time.Second), "json", "gateway", "drop"
-	c.MaxPart, c.MaxMemory, c.MaxBody, c.Parallel = 10<<20, 64<<20, 1<<20, 16
+	c.MaxPart, c.MaxMemory, c.MaxBody, c.Parallel = 10<<20, 64<<20, 1<<20, 64
 }
 
 // Validate checks what does not go together.
@@ -177,7 +178,7 @@ type Each struct {
 	// As is the name of the element in templates. By default "item".
 	As string `yaml:"as"`
 
-	// Parallel is how many of the calls are under way at once. By default 8.
+	// Parallel is how many of the calls are under way at once, where those of the whole leave room. By default 64, as of the whole.
 	Parallel int `yaml:"parallel" min:"1" max:"1000"`
 
 	// Max is how many elements the list may have; with more the call fails. By default 100.
@@ -185,4 +186,4 @@ type Each struct {
 }
 
 // Default sets name and bounds.
-func (e *Each) Default() { e.As, e.Parallel, e.Max = "item", 8, 100 }
+func (e *Each) Default() { e.As, e.Parallel, e.Max = "item", 64, 100 }

@@ -36,10 +36,15 @@ func (r *run) newLoop(s *step) (*loop, error) {
 	return l, nil
 }
 
-// turns makes the next requests of a loop, as many as may be under way, and finishes the call after the last.
-func (r *run) turns(s *step) {
-	l := r.calls[s.index].loop
-	for l.next < len(l.list) && l.under < s.each.parallel && l.ctx.Err() == nil {
+// more says whether there are elements whose turn has not come.
+func (l *loop) more() bool { return l.next < len(l.list) && l.ctx.Err() == nil }
+
+// ended says whether there is no turn any more, neither under way nor to come.
+func (l *loop) ended() bool { return l.under == 0 && !l.more() }
+
+// turn makes the next request of a loop, or finishes the call after the last.
+func (r *run) turn(s *step, l *loop) {
+	if !l.ended() {
 		k := l.next
 		l.next++
 		r.at.as, r.at.item = s.each.as, l.list[k]
@@ -49,8 +54,6 @@ func (r *run) turns(s *step) {
 			l.under++
 		}
 		r.at.as, r.at.item = "", nil
-	}
-	if l.under > 0 {
 		return
 	}
 	res := &r.results[s.index]

@@ -18,24 +18,29 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestCallsAreMadeAtOnce: none is answered before all have come, so the latency is that of one.
+// TestCallsAreMadeAtOnce: by default none is answered before all have come, so the latency is that of one.
 func TestCallsAreMadeAtOnce(t *testing.T) {
 	for _, n := range []int{3, 10, 50} {
-		var together sync.WaitGroup
-		together.Add(n)
-		upstreams := services(t, map[string]http.HandlerFunc{"u": func(w http.ResponseWriter, r *http.Request) {
-			together.Done()
-			together.Wait()
-			says(`1`)(w, r)
-		}})
-		text, want := upstreams+"routes:\n  - match: /\n    aggregate:\n      parallel: 50\n", "{"
+		calls, loop, want, list := "", "l: {each: {in: '[0", "{", `{"l":[1`
 		for i := range n {
-			text += fmt.Sprintf("      c%d: u/%d\n", i, i)
+			calls += fmt.Sprintf("c%d: u/%d, ", i, i)
 			want += fmt.Sprintf(`"c%d":1,`, i)
+			if i > 0 {
+				loop, list = loop+fmt.Sprintf(", %d", i), list+",1"
+			}
 		}
-		g := gatewaytest.New(t, text)
-		if resp, got := g.Get("/"); resp.StatusCode != 200 || got != strings.TrimSuffix(want, ",")+"}" {
-			t.Errorf("%d calls: %d %s", n, resp.StatusCode, got)
+		for aggregate, want := range map[string]string{calls: strings.TrimSuffix(want, ",") + "}", loop + "]'}, call: 'u/{item}'}": list + "]}"} {
+			var together sync.WaitGroup
+			together.Add(n)
+			upstreams := services(t, map[string]http.HandlerFunc{"u": func(w http.ResponseWriter, r *http.Request) {
+				together.Done()
+				together.Wait()
+				says(`1`)(w, r)
+			}})
+			g := gatewaytest.New(t, upstreams+"routes:\n  - match: /\n    aggregate: {"+aggregate+"}\n")
+			if resp, got := g.Get("/"); resp.StatusCode != 200 || got != want {
+				t.Errorf("%d calls: %d %s, wanted %s", n, resp.StatusCode, got, want)
+			}
 		}
 	}
 }
@@ -55,11 +60,28 @@ func TestNoMoreThanParallel(t *testing.T) {
 routes:
   - {match: /calls, aggregate: {parallel: 2, a: u/1, b: u/2, c: u/3, d: u/4, e: u/5, f: u/6}}
   - {match: /loop, aggregate: {a: {each: {in: '[1,2,3,4,5,6,7,8,9]', parallel: 2}, call: 'u/{item}'}}}
+  - {match: /loops, aggregate: {parallel: 2, a: {each: '[1,2,3,4]', call: 'u/{item}'}, b: u/5, c: {each: '[6,7,8]', call: 'u/{item}'}, d: {each: '[]', call: 'u/{item}'}}}
 `)
-	for _, path := range []string{"/calls", "/loop"} {
+	for _, path := range []string{"/calls", "/loop", "/loops"} {
 		if resp, body := g.Get(path); resp.StatusCode != 200 || most.Load() > 2 {
 			t.Errorf("%s: %d %s, %d at once", path, resp.StatusCode, body, most.Load())
 		}
+	}
+}
+
+// TestLoopsHoldUpNoCall: a call has its turn before further ones of a loop.
+func TestLoopsHoldUpNoCall(t *testing.T) {
+	came := make(chan struct{})
+	upstreams := services(t, map[string]http.HandlerFunc{
+		"a": says(`1`), "b": func(w http.ResponseWriter, r *http.Request) { close(came); says(`2`)(w, r) },
+		"u": func(w http.ResponseWriter, r *http.Request) { <-came; says(`3`)(w, r) },
+	})
+	g := gatewaytest.New(t, upstreams+`
+routes:
+  - {match: /, aggregate: {parallel: 2, l: {each: '[1,2,3,4]', call: 'u/{item}'}, a: a, b: {call: b, when: a == 1}}}
+`)
+	if resp, body := g.Get("/"); resp.StatusCode != 200 || body != `{"l":[3,3,3,3],"a":1,"b":2}` {
+		t.Errorf("%d %s", resp.StatusCode, body)
 	}
 }
 

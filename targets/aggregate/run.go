@@ -27,8 +27,7 @@ type run struct {
 
 	// The conductor's own.
 	calls []progress
-	open  int           // how many calls are under way
-	under int           // how many requests are
+	under int           // how many requests are under way
 	begun []*request    // those that have no goroutine yet
 	ended chan *request // those whose goroutine has ended
 
@@ -111,8 +110,8 @@ func (r *run) conduct() {
 	defer close(r.came)
 	defer close(r.over)
 	for {
-		for i := r.startable(); i >= 0; i = r.startable() {
-			r.start(i)
+		for s := r.startable(); s != nil; s = r.startable() {
+			r.start(s)
 		}
 		for _, q := range r.begun { // all that begin at once have found those that are the same
 			go r.carryOut(q) // ends with its context
@@ -126,21 +125,33 @@ func (r *run) conduct() {
 	}
 }
 
-// startable returns a call that waits for nothing any more, while more may be under way; else -1.
-func (r *run) startable() int {
-	if r.failure != nil || r.open >= r.of.parallel {
-		return -1
+// startable returns a call that waits for nothing any more, or else a loop that can go on, while more requests may be under way; else nil. A loop, however
+// long, holds up no call.
+func (r *run) startable() *step {
+	if r.failure != nil || r.under >= r.of.parallel {
+		return nil
 	}
-	return slices.IndexFunc(r.of.steps, func(s *step) bool {
-		return r.calls[s.index].at == waiting && !slices.ContainsFunc(s.after, func(j int) bool { return r.calls[j].at != done })
-	})
+	for _, s := range r.of.steps {
+		if r.calls[s.index].at == waiting && !slices.ContainsFunc(s.after, func(j int) bool { return r.calls[j].at != done }) {
+			return s
+		}
+	}
+	for _, s := range r.of.steps {
+		if p := &r.calls[s.index]; p.at == running && p.loop != nil && (p.loop.ended() || p.loop.under < s.each.parallel && p.loop.more()) {
+			return s
+		}
+	}
+	return nil
 }
 
-// start begins a call, if it is to be made.
-func (r *run) start(i int) {
-	s, res, p := r.of.steps[i], &r.results[i], &r.calls[i]
+// start begins a call, if it is to be made. A loop that has begun makes another turn, or ends.
+func (r *run) start(s *step) {
+	res, p := &r.results[s.index], &r.calls[s.index]
+	if p.at == running {
+		r.turn(s, p.loop)
+		return
+	}
 	p.at, res.began = running, time.Now()
-	r.open++
 	wanted, err := r.look(s, p)
 	switch {
 	case err != nil:
@@ -148,8 +159,7 @@ func (r *run) start(i int) {
 	case !wanted:
 		res.state = skipped
 	case p.loop != nil:
-		r.turns(s)
-		return
+		return // its turns come one by one
 	default:
 		if res.err = r.request(r.ctx, s, 0); res.err == nil {
 			return
@@ -243,7 +253,6 @@ func (r *run) take(q *request) {
 	case l != nil:
 		l.under--
 		l.put(s, q.element, q.part, q.err)
-		r.turns(s)
 	default:
 		r.results[s.index].part, r.results[s.index].err = q.part, q.err
 		r.finish(s)
@@ -258,7 +267,6 @@ func (r *run) finish(s *step) {
 	}
 	res.took = time.Since(res.began)
 	r.calls[s.index].at = done
-	r.open--
 	if r.failure = r.settle(s.index); r.failure != nil {
 		r.cancel(r.failure) // and wait for the others
 	}
