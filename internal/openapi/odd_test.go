@@ -31,6 +31,7 @@ func posting(version, own, schemas string) string {
 
 func TestWhatIsWrongWithDocuments(t *testing.T) {
 	for text, want := range map[string]string{
+		posting("3.0.0", `{"required": [{"a": 1}, {"b": 2}]}`, ""):                                                   "schema/required/0: got object, want string",
 		posting("3.0.0", `{"$ref": "pipe.json#/a"}`, ""):                                                             "cannot read pipe.json: it is no regular file",
 		posting("3.0.0", `{"$ref": "../x.json"}`, ""):                                                                "leads out of the folder",
 		posting("3.1.0", `{"$id": "http://127.0.0.1:1/x.json", "$ref": "y.json"}`, ""):                               `the $ref "y.json" leads nowhere`,
@@ -64,6 +65,9 @@ func TestSchemasThatReferInOddWays(t *testing.T) {
 		"an odd name":               posting("3.0.0", `{"$ref": "#/components/schemas/a~1b~0c%20d%25%3F%23"}`, `"a/b~c d%?#": {"type": "string"}`),
 		"$schema in a part":         posting("3.1.0", `{"$schema": "http://127.0.0.1:1/x", "type": "string"}`, ""),
 		"a discriminator's mapping": posting("3.0.0", `{"type": "string", "discriminator": {"propertyName": "k", "mapping": {"a": "nowhere", "b": "../../x"}}}`, ""),
+		"values twice":              posting("3.0.0", `{"type": "string", "enum": ["a", "b", "a"]}`, ""),
+		"values twice in all forms": posting("3.1.0", `{"enum": [2, 2.0, "a", null, {"x": []}, {"x": []}, null, "a"]}`, ""),
+		"names twice":               posting("3.0.0", `{"type": "string", "required": ["a", "b", "a"]}`, ""),
 		"a cycle beside":            posting("3.0.0", `{"allOf": [{"type": "string"}, {"$ref": "#/components/schemas/A"}]}`, `"A": {"properties": {"a": {"$ref": "#/components/schemas/B"}}}, "B": {"items": {"$ref": "#/components/schemas/A"}}`),
 	} {
 		d := loadAll(t, write(t, "x.json", text), "x.json")

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -167,13 +168,12 @@ func (s *Set) tidy(at Location, o map[string]any) {
 	case bool: // of draft 3, and of Swagger's parameters
 		delete(o, "required")
 	case []any:
-		own := slices.Clone(required)
-		own = slices.CompactFunc(own, func(a, b any) bool { return a == b })
-		if len(own) == 0 {
+		if o["required"] = distinct(required); len(required) == 0 {
 			delete(o, "required")
-		} else {
-			o["required"] = own
 		}
+	}
+	if enum, is := o["enum"].([]any); is {
+		o["enum"] = distinct(enum)
 	}
 	if !s.docs[at.File].whole { // it counts at the start of a document only, and this is a part of one
 		delete(o, "$schema")
@@ -189,6 +189,22 @@ func (s *Set) tidy(at Location, o map[string]any) {
 		}
 	}
 	delete(o, "id") // it is no keyword in 3.0
+}
+
+// distinct are the values of a list, each once.
+func distinct(list []any) (own []any) {
+	seen := make(map[string]bool, len(list))
+	for _, v := range list {
+		text, _ := json.Marshal(v) // it was read from JSON, or YAML that is as JSON
+		if n, is := v.(json.Number); is {
+			text = []byte(rational(string(n)).RatString())
+		}
+		if !seen[string(text)] {
+			own = append(own, v)
+		}
+		seen[string(text)] = true
+	}
+	return own
 }
 
 // direct has `required` not ask for properties that are not for the direction.
