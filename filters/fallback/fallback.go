@@ -198,7 +198,7 @@ func (p *policy) response(ex *filter.Exchange) error {
 	reason := p.reason(ex, late)
 	switch {
 	case reason == "":
-		if p.good != nil {
+		if p.good != nil && ex.Response.Header[p.header] == nil { // else it stands in already, by a gateway behind this one
 			p.good.keep(ex, s)
 		}
 		return nil

@@ -58,6 +58,17 @@ func TestLastGoodOnADisk(t *testing.T) {
 	}
 }
 
+// TestWhatStandsInElsewhereIsNotGood: a gateway behind this one has marked it, and lets it be kept for a while.
+func TestWhatStandsInElsewhereIsNotGood(t *testing.T) {
+	s := newService(t, text(200, "good"))
+	g := gateway(t, s.URL, s.URL, "last_good")
+	expect(t, g, "/x", "good")
+	s.do.Store(text(200, "later", "Cardea-Fallback: body; reason=503", "Cache-Control: max-age=5"))
+	expect(t, g, "/x", "later")
+	s.do.Store(text(503, "bad"))
+	expect(t, g, "/x", "good")
+}
+
 // TestLastGoodInRedis is for all gateways, and while Redis is lost or hangs each has its own.
 func TestLastGoodInRedis(t *testing.T) {
 	s := newService(t, text(200, "good"))
