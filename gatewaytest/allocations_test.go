@@ -12,19 +12,23 @@ import (
 	"cardea.dev/cardea/gatewaytest"
 )
 
-// TestAllocations holds what a proxied request costs in all: the text of two heads, and the request's id.
+// TestAllocations holds what a request costs in all: a proxied one the text of two heads, and the request's id.
 func TestAllocations(t *testing.T) {
 	const request = "GET /a/b?c=d HTTP/1.1\r\nHost: a.example\r\nUser-Agent: x\r\nAccept: */*\r\nAccept-Language: en\r\n\r\n"
-	answer := "HTTP/1.1 200 OK\r\nServer: x\r\nDate: Thu, 26 Nov 2026 09:00:00 GMT\r\nContent-Type: text/plain\r\nContent-Length: 1024\r\n\r\n" +
+	plain := "HTTP/1.1 200 OK\r\nServer: x\r\nDate: Thu, 26 Nov 2026 09:00:00 GMT\r\nContent-Type: text/plain\r\nContent-Length: 1024\r\n\r\n" +
 		strings.Repeat("x", 1024)
+	const part = "HTTP/1.1 200 OK\r\nServer: x\r\nDate: Thu, 26 Nov 2026 09:00:00 GMT\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nContent-Length: 7\r\n\r\n{\"a\":1}"
 	for name, c := range map[string]struct {
+		answer   string
+		size     int // of the answer that is made of it
 		policies string
 		limit    float64
 	}{
-		"plain":    {"log: off\nroutes: [{match: /**, to: u}]", 3},
-		"policies": {"log: off\nheaders: {request: {set: {X-A: b}}, response: {set: {X-C: d}, remove: [Server]}}\ncors: [https://a.example]\nroutes: [{match: /**, to: u}]", 3},
+		"plain":    {plain, 1024, "log: off\nroutes: [{match: /**, to: u}]", 3},
+		"policies": {plain, 1024, "log: off\nheaders: {request: {set: {X-A: b}}, response: {set: {X-C: d}, remove: [Server]}}\ncors: [https://a.example]\nroutes: [{match: /**, to: u}]", 3},
+		"a page":   {part, 37, "log: off\nroutes: [{match: /**, aggregate: {a: u/a, b: u/b, c: u/c}}]", 140},
 	} {
-		g := gatewaytest.New(t, "upstreams: {u: http://"+parrot(t, answer)+"}\n"+c.policies)
+		g := gatewaytest.New(t, "upstreams: {u: http://"+parrot(t, c.answer)+"}\n"+c.policies)
 		nc, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
 		if err != nil {
 			t.Fatal(err)
@@ -35,7 +39,7 @@ func TestAllocations(t *testing.T) {
 			if _, err := nc.Write(out); err != nil {
 				t.Fatal(err)
 			}
-			for n, head := 0, -1; head < 0 || n < head+4+1024; {
+			for n, head := 0, -1; head < 0 || n < head+4+c.size; {
 				m, err := nc.Read(in[n:])
 				if err != nil {
 					t.Fatal(err)

@@ -204,6 +204,12 @@ func (n *Call) Line() string {
 	return n.Method + " " + text
 }
 
+// MayEqual says whether two calls may ask for the same: not where their paths begin otherwise, before the first value.
+func (n *Call) MayEqual(o *Call) bool {
+	a, b := n.path.Literal(), o.path.Literal()
+	return n.Method == o.Method && n.Upstream.Name() == o.Upstream.Name() && (strings.HasPrefix(a, b) || strings.HasPrefix(b, a))
+}
+
 // Wanted says whether the call is to be made: not where that cannot be said.
 func (n *Call) Wanted(ex *filter.Exchange) bool {
 	holds, err := n.Holds(ex)

@@ -126,6 +126,14 @@ func (ps Pieces) Check() error {
 	return nil
 }
 
+// Literal is how all that can be made begins: the text before the first value.
+func (ps Pieces) Literal() string {
+	if len(ps) == 0 {
+		return ""
+	}
+	return ps[0].text
+}
+
 // Pattern is the path or query with something in the place of each value. It is false where a value may be more than a part of a segment or parameter.
 func (ps Pieces) Pattern(hole string) (string, bool) {
 	var b strings.Builder

@@ -60,9 +60,9 @@ func (r *run) told() []byte {
 	var all []failed
 	for i, s := range r.of.steps {
 		res := &r.results[i]
-		code, status := reason(res.err)
 		switch {
 		case res.state == broken:
+			code, status := reason(res.err)
 			all = append(all, failed{Call: s.name, Code: code, Status: status})
 		case res.gaps > 0:
 			all = append(all, failed{Call: s.name, Code: filter.CallFailed, Missing: res.gaps})

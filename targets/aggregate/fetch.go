@@ -57,13 +57,15 @@ type request struct {
 	step    *step
 	element int // of a loop
 	limited *call.Limited
-	values  []any    // of the edits
-	memory  *memory  // of the run
-	left    *memory  // of a loop, for the answers of all turns; nil: it is none
-	spent   int64    // of it, for the body, the head and the value
-	from    *fetched // the answer that is shared with others; nil: it is for this one alone
-	first   bool     // it is for this one to send
-	same    string   // the call whose answer it shares
+	values  []any     // of the edits
+	memory  *memory   // of the run
+	left    *memory   // of a loop, for the answers of all turns; nil: it is none
+	spent   int64     // of it, for the body, the head and the value
+	from    *fetched  // the answer that is shared with others; nil: it is for this one alone
+	own     fetched   // in the place of from
+	first   bool      // it is for this one to send
+	same    string    // the call whose answer it shares
+	drained io.Closer // the body of the answer that it has sent for, which was read to its end; nil: it was not
 	began   time.Time
 	took    time.Duration
 }

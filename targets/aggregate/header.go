@@ -192,7 +192,11 @@ func shorter(a, b time.Duration, ok bool) time.Duration {
 
 // ageOf is how old an answer was when it came.
 func ageOf(h http.Header) time.Duration {
-	n, err := strconv.ParseUint(strings.TrimSpace(h.Get("Age")), 10, 31)
+	said := h.Get("Age")
+	if said == "" {
+		return 0
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(said), 10, 31)
 	if err != nil {
 		return 0
 	}

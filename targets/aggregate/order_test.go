@@ -187,6 +187,39 @@ routes:
 	group.Wait()
 }
 
+// TestHeadsAreTheirOwn: heads of answers are used again once a request has ended, and not before.
+func TestHeadsAreTheirOwn(t *testing.T) {
+	upstreams := services(t, map[string]http.HandlerFunc{"u": func(w http.ResponseWriter, r *http.Request) {
+		says(`1`, "Set-Cookie: c="+r.URL.Path)(w, r)
+	}})
+	g := gatewaytest.New(t, upstreams+`
+overload: off
+routes:
+  - {match: '/whole/{id}', aggregate: {a: 'u/a/{id}', b: {call: 'u/b/{id}', when: a == 1}, c: {each: '[1, 2]', call: 'u/c/{id}'}, cookies: pass}}
+  - {match: '/stream/{id}', aggregate: {a: 'u/a/{id}', b: {call: 'u/b/{id}', when: a == 1}, c: 'u/c/{id}', cookies: pass, format: ndjson, begin: all}}
+`)
+	var group sync.WaitGroup
+	for k := range 20 {
+		group.Go(func() {
+			for n := range 20 {
+				path := fmt.Sprintf("/%s/%d", []string{"whole", "stream"}[n%2], 100*k+n)
+				resp, err := g.Client.Get(g.URL + path)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+				want := fmt.Sprintf("[c=/a/%d c=/b/%[1]d c=/c/%[1]d]", 100*k+n)
+				if got := fmt.Sprint(resp.Header["Set-Cookie"]); resp.StatusCode != 200 || got != want {
+					t.Errorf("%s: %d, cookies %s, wanted %s", path, resp.StatusCode, got, want)
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
 // TestReloadsInTheMiddle: an answer goes on by the plan that it began with.
 func TestReloadsInTheMiddle(t *testing.T) {
 	came, letGo := make(chan struct{}, 1), make(chan struct{})

@@ -313,7 +313,7 @@ func (p *planner) connect() error {
 			}
 		}
 		s.shares = s.Method == http.MethodGet && (s.each != nil || slices.ContainsFunc(p.steps, func(o *step) bool {
-			return o != s && o.Method == s.Method && o.Upstream.Name() == s.Upstream.Name()
+			return o != s && o.MayEqual(s.Call)
 		}))
 	}
 	if way := cycle(p.steps); way != nil {

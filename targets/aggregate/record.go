@@ -116,6 +116,9 @@ func (r *run) recordOf(i int, c *filter.Call, start time.Time) {
 	default:
 		c.Outcome = filter.CallFails
 	}
+	if err == nil {
+		return
+	}
 	code, status := reason(err)
 	c.Because(code, err)
 	if status > 0 {

@@ -3,6 +3,7 @@ package aggregate
 import (
 	"context"
 	"fmt"
+	"io"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -37,7 +38,8 @@ type run struct {
 	over    chan struct{} // the conductor has ended, and all calls with it
 	failure error         // why there is no answer; set before over is closed
 	tried   []filter.Attempt
-	last    string // the upstream of the last request
+	drained []io.Closer // bodies of answers that were read to their end
+	last    string      // the upstream of the last request
 
 	memory memory
 	shared map[asked]*fetched // those that may be made once for all; the conductor's
@@ -87,7 +89,7 @@ func newRun(a *aggregate, ex *filter.Exchange) *run {
 	n := len(a.steps)
 	r := &run{
 		of: a, id: ex.ID, calls: make([]progress, n), results: make([]result, n), begun: make([]*request, 0, n), ended: make(chan *request, n), came: make(chan int, n), over: make(chan struct{}),
-		began: time.Now(),
+		tried: make([]filter.Attempt, 0, n), drained: make([]io.Closer, 0, n), began: time.Now(),
 	}
 	r.memory.full = a.full
 	r.memory.left.Store(a.maxMemory)
@@ -243,6 +245,9 @@ func (r *run) take(q *request) {
 	r.under--
 	r.results[q.step.index].requests.add(q)
 	r.tried = append(r.tried, q.Attempts...)
+	if q.drained != nil {
+		r.drained = append(r.drained, q.drained)
+	}
 	if q.Upstream != "" {
 		r.last = q.Upstream
 	}
@@ -356,13 +361,20 @@ func (r *run) wait() error {
 	return nil
 }
 
-// end ends all calls, and waits for that.
+// end ends all calls, and waits for that. Then the heads of answers are the upstreams' again, where these have a use for them.
 func (r *run) end() {
 	r.cancel(context.Canceled)
 	<-r.over
 	for i := range r.results {
 		r.results[i].close()
+		r.results[i].heads = nil
 	}
+	for _, body := range r.drained {
+		if body, ok := body.(interface{ Recycle() }); ok {
+			body.Recycle()
+		}
+	}
+	r.drained = nil
 	r.own.Release()
 }
 

@@ -51,3 +51,23 @@ func TestOneGoroutineEvaluates(t *testing.T) {
 		t.Errorf("%s, %v; evaluated %d times, %d together", got, err, times.Load(), together.Load())
 	}
 }
+
+// TestOnlyWhatMayBeTheSameIsCompared: calls whose paths begin otherwise never ask for the same.
+func TestOnlyWhatMayBeTheSameIsCompared(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{a: users/x, b: users/y}`:                                 false,
+		`{a: users/x, b: orders/x}`:                                false,
+		`{a: "users/x/{query.q}", b: users/y/z}`:                   false,
+		`{a: users/x, b: POST users/x}`:                            false,
+		`{a: users/x, b: users/x}`:                                 true,
+		`{a: users?q=1, b: users/?q=1}`:                            true,
+		`{a: "users/{query.q}", b: users/y}`:                       true,
+		`{a: "users/{query.q}", b: "users/x/{query.r}"}`:           true,
+		`{a: {each: "[1, 2]", call: "users/{item}"}, b: orders/x}`: true,
+	} {
+		a, _, err := made(t, text, nil)
+		if err != nil || a.steps[0].shares != want {
+			t.Errorf("%s: %v, %v", text, a.steps[0].shares, err)
+		}
+	}
+}

@@ -73,7 +73,7 @@ func (r *run) ask(q *request) *fetched {
 	f := q.from
 	switch {
 	case f == nil:
-		f = &fetched{}
+		f = &q.own
 	case q.first:
 		defer close(f.done)
 	default:
@@ -86,7 +86,7 @@ func (r *run) ask(q *request) *fetched {
 			q.same = f.by
 			return f
 		}
-		f = &fetched{}
+		f = &q.own
 	}
 	r.fill(f, q)
 	return f
@@ -115,7 +115,9 @@ func (r *run) fill(f *fetched, q *request) {
 	} else {
 		_ = resp.Body.Close()
 	}
-	if err != nil && err != io.EOF {
+	if err == io.EOF {
+		q.drained = resp.Body
+	} else if err != nil {
 		r.memory.drop(f.raw)
 		f.raw, f.err, f.cut = nil, broken502(q.limited, err), q.limited.Err() != nil
 	}
