@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"cardea.dev/cardea/filter"
+	"cardea.dev/cardea/internal/schema"
 )
 
 // List gathers violations up to a number.
@@ -82,29 +83,44 @@ func (p *parameter) missing(l *List) {
 	}
 }
 
-// check checks a value, which decode makes of what came; with texts, all scalars are texts.
-func (p *parameter) check(l *List, decode func(texts bool) (any, error)) {
-	v, err := decode(false)
-	if err != nil {
+// reading makes a value of what came, as a parameter is read; with texts, all scalars are texts.
+type reading func(as *parameter, texts bool) (any, error)
+
+// check checks a value. What fits as it can be read otherwise is right.
+func (p *parameter) check(l *List, read reading) {
+	v, err := read(p, false)
+	if err == nil && p.schema == nil {
+		return
+	}
+	var found []schema.Violation
+	var more bool
+	if err == nil {
+		found, more = p.schema.Check(v, l.Most)
+	}
+	switch {
+	case err == nil && len(found) == 0:
+		return
+	case p.fits(read, p, true): // it is a text that looks like a number, and texts fit
+		return
+	case p.single != nil && (p.fits(read, p.single, false) || p.fits(read, p.single, true)):
+		return
+	case err != nil:
 		l.Add(p.violation(err.Error()))
-		return
-	}
-	if p.schema == nil {
-		return
-	}
-	found, more := p.schema.Check(v, l.Most)
-	if len(found) == 0 {
-		return
-	}
-	if v, err := decode(true); err == nil {
-		if other, _ := p.schema.Check(v, 1); len(other) == 0 {
-			return // it is a text that looks like a number, and texts fit
-		}
 	}
 	for _, f := range found {
 		l.Add(filter.Violation{In: p.in, Parameter: p.name, Pointer: f.Pointer, Reason: f.Reason})
 	}
 	l.More = l.More || more
+}
+
+// fits says whether a value is right as it is read in another way.
+func (p *parameter) fits(read reading, as *parameter, texts bool) bool {
+	v, err := read(as, texts)
+	if err != nil || p.schema == nil {
+		return false
+	}
+	found, _ := p.schema.Check(v, 1)
+	return len(found) == 0
 }
 
 func (p *parameter) checkPath(o *Operation, in *Input, l *List) {
@@ -121,7 +137,7 @@ func (p *parameter) checkPath(o *Operation, in *Input, l *List) {
 		p.missing(l)
 		return
 	}
-	p.check(l, func(texts bool) (any, error) { return p.fromPath(raw, texts) })
+	p.check(l, func(as *parameter, texts bool) (any, error) { return as.fromPath(raw, texts) })
 }
 
 func (p *parameter) checkQuery(q []pair, l *List) {
@@ -146,7 +162,7 @@ func (p *parameter) checkQuery(q []pair, l *List) {
 	case len(raw) > 1 && (p.json || !p.explode || !p.shape.is("array")):
 		l.Add(p.violation("is given more than once"))
 	default:
-		p.check(l, func(texts bool) (any, error) { return p.fromQuery(raw, texts) })
+		p.check(l, fromQuery(raw))
 	}
 }
 
@@ -162,8 +178,8 @@ func (p *parameter) checkHeader(h http.Header, in string, l *List) {
 		l.Add(filter.Violation{In: in, Parameter: p.name, Reason: "is given more than once"})
 		return
 	}
-	p.check(l, func(texts bool) (any, error) {
-		return p.simple(strings.Join(values, ","), texts, func(s string) (string, error) { return strings.TrimSpace(s), nil })
+	p.check(l, func(as *parameter, texts bool) (any, error) {
+		return as.simple(strings.Join(values, ","), texts, func(s string) (string, error) { return strings.TrimSpace(s), nil })
 	})
 }
 
@@ -178,7 +194,7 @@ func (p *parameter) checkCookie(r *http.Request, l *List) {
 	case len(raw) > 1 && !p.shape.is("array"):
 		l.Add(p.violation("is given more than once"))
 	default:
-		p.check(l, func(texts bool) (any, error) { return p.fromQuery(raw, texts) })
+		p.check(l, fromQuery(raw))
 	}
 }
 

@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"encoding/json"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -143,6 +144,42 @@ func TestImportLeavesOutWhatARouteCannotBe(t *testing.T) {
 	for _, want := range []string{"left out: GET /a b: the path has a control character", `"http://localhost:9000"`, `"http://[::1]:80"`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s in:\n%s", want, text)
+		}
+	}
+}
+
+// TestOneOrSeveral: what may be one value or several is right if it is so in one of the ways in which it can be read.
+func TestOneOrSeveral(t *testing.T) {
+	parameter := func(name, in, schema, more string) string {
+		return `{"name": "` + name + `", "in": "` + in + `", "required": ` + map[bool]string{true: "true", false: "false"}[in == "path"] + more + `, "schema": ` + schema + `}`
+	}
+	several := `{"oneOf": [{"type": "string", "maxLength": 3}, {"type": "array", "items": {"type": "string", "enum": ["total", "page"]}}]}`
+	size := `{"anyOf": [{"type": "object", "additionalProperties": false, "required": ["from"], "properties": {"from": {"type": "integer"}}}, {"type": "integer"}, {"type": "string", "enum": [""]}]}`
+	text := `{"openapi": "3.0.0", "paths": {"/x/{p}": {"get": {"parameters": [` + strings.Join([]string{
+		parameter("p", "path", several, ""), parameter("q", "query", several, ""), parameter("flat", "query", several, `, "explode": false`),
+		parameter("size", "query", size, `, "explode": false`), parameter("X-H", "header", several, ""),
+	}, ",") + `]}}}}`
+	d := loadAll(t, write(t, "x.json", text), "x.json")
+	for target, want := range map[string]string{
+		"/x/a":                 "",
+		"/x/total":             "",
+		"/x/total,page":        "",
+		"/x/sum":               "",
+		"/x/summe":             "path p /0: is none of the values that are allowed",
+		"/x/a?q=*":             "",
+		"/x/a?q=total&q=page":  "",
+		"/x/a?q=a&q=b":         "query q /0: is none of the values that are allowed\nquery q /1: is none of the values that are allowed",
+		"/x/a?flat=*":          "",
+		"/x/a?flat=total,page": "",
+		"/x/a?flat=%2A,":       "",
+		"/x/a?size=5":          "",
+		"/x/a?size=":           "",
+		"/x/a?size=from,5":     "",
+		"/x/a?size=5,6":        "query size: has \"5\", which it must not have\nquery size: lacks \"from\"",
+		"/x/a?size=x":          "query size: is no list of names and values",
+	} {
+		if got := check(d, httptest.NewRequest("GET", "http://h"+target, nil), "", false); got != want {
+			t.Errorf("%s: %q, want %q", target, got, want)
 		}
 	}
 }

@@ -146,6 +146,7 @@ type parameter struct {
 	json     bool // its value is a JSON text
 	schema   *schema.Schema
 	shape    *shape
+	single   *parameter // as it is read where it is one value, though it may be several; nil: it is read in one way
 }
 
 // styles are those that a place has, its default first.
@@ -194,6 +195,10 @@ func (d *Document) compileParameter(set *schema.Set, at schema.Location, own map
 	var err error
 	p.schema, err = set.Compile(place)
 	p.shape = d.shape(place, 0)
+	if one := p.shape.single(); one != nil && !p.json {
+		own := *p
+		own.shape, p.single = one, &own
+	}
 	return p, err
 }
 
@@ -243,6 +248,20 @@ func (d *Document) shape(at schema.Location, depth int) *shape {
 }
 
 func (s *shape) is(kind string) bool { return s != nil && slices.Contains(s.types, kind) }
+
+// single is the shape of what is one value where it may be several, too. It is nil where it may not be both.
+func (s *shape) single() *shape {
+	own := &shape{}
+	for _, kind := range s.types {
+		if kind != "array" && kind != "object" && kind != "null" {
+			own.types = append(own.types, kind)
+		}
+	}
+	if len(own.types) == 0 || !s.is("array") && !s.is("object") {
+		return nil
+	}
+	return own
+}
 
 // property is the shape of a property. It is never nil.
 func (s *shape) property(name string) *shape {

@@ -37,6 +37,7 @@ var (
 	errPairs  = errors.New("is no list of names and values")
 	errPrefix = errors.New("is not written in the style of the parameter")
 	errJSON   = errors.New("is no JSON")
+	errTwice  = errors.New("is given more than once")
 )
 
 // unescape is how the text of a value is read.
@@ -141,7 +142,7 @@ func (p *parameter) delimited(raw, by string, exploded, texts bool, plain unesca
 			return []any{}, nil
 		}
 		return p.array(strings.Split(raw, by), texts, plain)
-	case p.shape.is("object"):
+	case p.shape.is("object") && (raw != "" || !p.shape.is("string")):
 		return p.object(strings.Split(raw, by), exploded, texts, plain)
 	}
 	text, err := plain(raw)
@@ -223,6 +224,16 @@ func (p *parameter) fromQuery(raw []string, texts bool) (any, error) {
 	return p.delimited(raw[0], ",", false, texts, query)
 }
 
+// fromQuery reads the values of a query parameter, or of a cookie. Several are no single value.
+func fromQuery(raw []string) reading {
+	return func(as *parameter, texts bool) (any, error) {
+		if len(raw) > 1 && !as.shape.is("array") {
+			return nil, errTwice
+		}
+		return as.fromQuery(raw, texts)
+	}
+}
+
 // checkSpread checks an object whose properties are parameters of the query.
 func (p *parameter) checkSpread(q []pair, l *List) {
 	taken := func(name string) bool {
@@ -270,7 +281,7 @@ func (p *parameter) checkObject(l *List, gather func(texts bool) (map[string]any
 	case len(o) == 0:
 		p.missing(l)
 	default:
-		p.check(l, func(texts bool) (any, error) { return gather(texts) })
+		p.check(l, func(_ *parameter, texts bool) (any, error) { return gather(texts) })
 	}
 }
 
