@@ -58,18 +58,20 @@ func TestWhatIsWrongWithDocuments(t *testing.T) {
 // TestSchemasThatReferInOddWays checks the bodies "a" and 1, of which the first is right.
 func TestSchemasThatReferInOddWays(t *testing.T) {
 	for name, text := range map[string]string{
-		"beside a $ref, 3.0":        posting("3.0.0", `{"$ref": "#/components/schemas/A", "minLength": "x", "type": "integer"}`, `"A": {"type": "string"}`),
-		"beside a $ref, 3.1":        posting("3.1.0", `{"$ref": "#/components/schemas/A", "type": "string"}`, `"A": {"maxLength": 3}`),
-		"an anchor elsewhere":       posting("3.1.0", `{"$ref": "#a"}`, `"A": {"$anchor": "a", "type": "string"}`),
-		"a dynamic reference":       posting("3.1.0", `{"$dynamicRef": "#a"}`, `"A": {"$dynamicAnchor": "a", "type": "string"}`),
-		"into what nullable moves":  posting("3.0.0", `{"allOf": [{"$ref": "#/components/schemas/A"}, {"$ref": "#/components/schemas/A/oneOf/0"}]}`, `"A": {"nullable": true, "oneOf": [{"type": "string"}]}`),
-		"an odd name":               posting("3.0.0", `{"$ref": "#/components/schemas/a~1b~0c%20d%25%3F%23"}`, `"a/b~c d%?#": {"type": "string"}`),
-		"$schema in a part":         posting("3.1.0", `{"$schema": "http://127.0.0.1:1/x", "type": "string"}`, ""),
-		"a discriminator's mapping": posting("3.0.0", `{"type": "string", "discriminator": {"propertyName": "k", "mapping": {"a": "nowhere", "b": "../../x"}}}`, ""),
-		"values twice":              posting("3.0.0", `{"type": "string", "enum": ["a", "b", "a"]}`, ""),
-		"values twice in all forms": posting("3.1.0", `{"enum": [2, 2.0, "a", null, {"x": []}, {"x": []}, null, "a"]}`, ""),
-		"names twice":               posting("3.0.0", `{"type": "string", "required": ["a", "b", "a"]}`, ""),
-		"a cycle beside":            posting("3.0.0", `{"allOf": [{"type": "string"}, {"$ref": "#/components/schemas/A"}]}`, `"A": {"properties": {"a": {"$ref": "#/components/schemas/B"}}}, "B": {"items": {"$ref": "#/components/schemas/A"}}`),
+		"beside a $ref, 3.0":            posting("3.0.0", `{"$ref": "#/components/schemas/A", "minLength": "x", "type": "integer"}`, `"A": {"type": "string"}`),
+		"beside a $ref, 3.1":            posting("3.1.0", `{"$ref": "#/components/schemas/A", "type": "string"}`, `"A": {"maxLength": 3}`),
+		"an anchor elsewhere":           posting("3.1.0", `{"$ref": "#a"}`, `"A": {"$anchor": "a", "type": "string"}`),
+		"a dynamic reference":           posting("3.1.0", `{"$dynamicRef": "#a"}`, `"A": {"$dynamicAnchor": "a", "type": "string"}`),
+		"into what nullable moves":      posting("3.0.0", `{"allOf": [{"$ref": "#/components/schemas/A"}, {"$ref": "#/components/schemas/A/oneOf/0"}]}`, `"A": {"nullable": true, "oneOf": [{"type": "string"}]}`),
+		"an odd name":                   posting("3.0.0", `{"$ref": "#/components/schemas/a~1b~0c%20d%25%3F%23"}`, `"a/b~c d%?#": {"type": "string"}`),
+		"$schema in a part":             posting("3.1.0", `{"$schema": "http://127.0.0.1:1/x", "type": "string"}`, ""),
+		"a discriminator's mapping":     posting("3.0.0", `{"type": "string", "discriminator": {"propertyName": "k", "mapping": {"a": "nowhere", "b": "../../x"}}}`, ""),
+		"a discriminator of texts, too": posting("3.0.0", `{"oneOf": [{"$ref": "#/components/schemas/A"}, {"$ref": "#/components/schemas/B"}], "discriminator": {"propertyName": "k"}}`, `"A": {"type": "string"}, "B": {"type": "object", "properties": {"k": {"type": "string"}}}`),
+		"read-only as a whole":          posting("3.0.0", `{"$ref": "#/components/schemas/A"}`, `"A": {"type": "string", "readOnly": true}`),
+		"values twice":                  posting("3.0.0", `{"type": "string", "enum": ["a", "b", "a"]}`, ""),
+		"values twice in all forms":     posting("3.1.0", `{"enum": [2, 2.0, "a", null, {"x": []}, {"x": []}, null, "a"]}`, ""),
+		"names twice":                   posting("3.0.0", `{"type": "string", "required": ["a", "b", "a"]}`, ""),
+		"a cycle beside":                posting("3.0.0", `{"allOf": [{"type": "string"}, {"$ref": "#/components/schemas/A"}]}`, `"A": {"properties": {"a": {"$ref": "#/components/schemas/B"}}}, "B": {"items": {"$ref": "#/components/schemas/A"}}`),
 	} {
 		d := loadAll(t, write(t, "x.json", text), "x.json")
 		for body, right := range map[string]bool{`"a"`: true, `1`: false} {
@@ -177,6 +179,24 @@ func TestOneOrSeveral(t *testing.T) {
 		"/x/a?size=from,5":     "",
 		"/x/a?size=5,6":        "query size: has \"5\", which it must not have\nquery size: lacks \"from\"",
 		"/x/a?size=x":          "query size: is no list of names and values",
+	} {
+		if got := check(d, httptest.NewRequest("GET", "http://h"+target, nil), "", false); got != want {
+			t.Errorf("%s: %q, want %q", target, got, want)
+		}
+	}
+}
+
+// TestParametersThatAreReadOnly: a number that services give, and answers have as a property, stands in paths and queries all the same.
+func TestParametersThatAreReadOnly(t *testing.T) {
+	d := loadAll(t, write(t, "x.json", `{"openapi": "3.0.3", "paths": {"/x/{id}": {"get": {"parameters": [
+		{"name": "id", "in": "path", "required": true, "schema": {"$ref": "#/components/schemas/Id"}},
+		{"name": "near", "in": "query", "schema": {"allOf": [{"$ref": "#/components/schemas/Id"}, {"maximum": 9}]}}]}}},
+		"components": {"schemas": {"Id": {"type": "integer", "readOnly": true}}}}`), "x.json")
+	for target, want := range map[string]string{
+		"/x/1":         "",
+		"/x/1?near=2":  "",
+		"/x/a":         "path id: expected integer, got string",
+		"/x/1?near=10": "query near: is more than 9",
 	} {
 		if got := check(d, httptest.NewRequest("GET", "http://h"+target, nil), "", false); got != want {
 			t.Errorf("%s: %q, want %q", target, got, want)

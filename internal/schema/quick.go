@@ -373,8 +373,11 @@ func (l *look) extensions(s *jsonschema.Schema, v any) verdict {
 			case wrongWay:
 				found = fails
 			case *discriminator:
-				if found = fails; one.chosen(v) != nil {
-					found = l.at(one.chosen(v), v)
+				if _, is := v.(map[string]any); is {
+					found = fails
+				}
+				if to := one.chosen(v); to != nil {
+					found = l.at(to, v)
 				}
 			}
 			if found != fits {

@@ -122,7 +122,11 @@ func unlike(e *jsonschema.ValidationError, depth int) bool {
 	return false
 }
 
+// put adds a violation. That the whole value is not for the direction is none: it is said of properties.
 func (l *list) put(e *jsonschema.ValidationError, reason string) {
+	if _, is := e.ErrorKind.(*wrongWayError); is && len(e.InstanceLocation) == 0 {
+		return
+	}
 	if len(l.found) == l.most {
 		l.more = true
 		return

@@ -58,6 +58,11 @@ type discriminator struct {
 func (d *discriminator) Validate(ctx *jsonschema.ValidatorContext, v any) {
 	o, ok := v.(map[string]any)
 	if !ok {
+		for _, to := range d.schemas { // it has no property: the alternatives count as without a discriminator
+			if ctx.Validate(to, v, nil) == nil {
+				return
+			}
+		}
 		ctx.AddError(&notChosenError{d.property, "expected an object, as its kind stands in a property"})
 		return
 	}
