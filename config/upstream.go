@@ -58,10 +58,20 @@ type Upstream struct {
 	// DNS says how endpoints that are names are looked up.
 	DNS UpstreamDNS `yaml:"dns"`
 
-	// OpenAPI is the OpenAPI document of the service, of version 3.0 or 3.1, in JSON or YAML; relative names start at the folder of the configuration.
-	// What calls of `aggregate` and `sequence` ask of the service, the members of its answers that are referred to, and those that `transform` takes from
-	// answers or gives requests, are checked against it when the configuration is loaded. Requests are not; that does `validate`. By default nothing is known of the service.
-	OpenAPI string `yaml:"openapi"`
+	// OpenAPI is what is known of the service: the file with its OpenAPI document, or an object. What calls of `aggregate` and `sequence` ask of the service, the
+	// members of its answers that are referred to, and those that `transform` takes from answers or gives requests, are checked against it when the configuration
+	// is loaded. Requests are not; that does `validate`. By default nothing is known of the service.
+	OpenAPI OpenAPI `yaml:"openapi"`
+}
+
+// OpenAPI is what is known of a service. The short form is the file of its document.
+type OpenAPI struct {
+	// File is the OpenAPI document of the service, of version 3.0 or 3.1, in JSON or YAML; relative names start at the folder of the configuration.
+	File string `yaml:"file,short,required"`
+
+	// Severity is how it counts where what is asked of the service, or referred to in its answers, is not as the document says: "error", or "warning" for a
+	// document that does not tell of all that the service has. By default "error".
+	Severity string `yaml:"severity" enum:"error,warning"`
 }
 
 // Endpoint is where a service runs. The short form is its URL.

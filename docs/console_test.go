@@ -55,7 +55,7 @@ func runPage(t *testing.T, d *document) {
 	offset := 0 // how many lines updates have added
 	for _, b := range d.blocks {
 		switch {
-		case b.language == "yaml" && (b.mark == "" || b.mark == "wrong"):
+		case b.language == "yaml" && (b.mark == "" || b.mark == "wrong" || b.mark == "warned"):
 			s.use(t, b)
 		case b.language == "console":
 			shown := strings.Split(b.text, "\n")

@@ -28,7 +28,7 @@ import (
 
 // TestExamplesAreRight compiles each YAML block of the manual. Whole configurations must compile without a warning. Fragments, which
 // a comment marks, are put into a whole one: <!-- fragment: root -->, route, routes or upstream. Those marked <!-- wrong --> must be
-// refused. <!-- file: name --> marks a file that others name.
+// refused, and those marked <!-- warned --> have warnings. <!-- file: name --> marks a file that others name.
 func TestExamplesAreRight(t *testing.T) {
 	dir := folder(t)
 	for _, d := range manual(t) {
@@ -50,6 +50,8 @@ func TestExamplesAreRight(t *testing.T) {
 				t.Errorf("%s: the example is wrong:\n%v\n\n%s", where, err, text)
 			case b.mark == "" && len(warnings) > 0:
 				t.Errorf("%s: the example has warnings:\n%v", where, warnings)
+			case b.mark == "warned" && len(warnings) == 0:
+				t.Errorf("%s: the example is meant to have a warning, and has none", where)
 			}
 		}
 	}
@@ -64,7 +66,7 @@ func whole(b block) (string, error) {
 	has := func(keys string) bool { return regexp.MustCompile(`(?m)^(` + keys + `):`).MatchString(b.text) }
 	indented := func(by string) string { return by + strings.ReplaceAll(b.text, "\n", "\n"+by) + "\n" }
 	switch b.mark {
-	case "", "wrong":
+	case "", "wrong", "warned":
 		if !has("routes") {
 			return "", fmt.Errorf("the block has no routes; mark it as a fragment")
 		}

@@ -26,8 +26,9 @@ type Env struct {
 	// Upstream returns the upstream with a name, or an error that says which there are.
 	Upstream func(name string) (Upstream, error)
 
-	// OpenAPI returns the name of the file with the OpenAPI document of an upstream, relative to Dir, or "". It may be nil, as where nothing is known.
-	OpenAPI func(upstream string) string
+	// OpenAPI returns the name of the file with the OpenAPI document of an upstream, relative to Dir, or "", and whether what is not as it says is an error. It
+	// may be nil, as where nothing is known.
+	OpenAPI func(upstream string) (file string, binding bool)
 
 	// Answer is what is known of the JSON that the route's target answers with one of these statuses; nil: nothing. It may itself be nil; policies call
 	// Answers.

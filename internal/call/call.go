@@ -5,6 +5,7 @@ package call
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -97,24 +98,8 @@ type Scope struct {
 func New(s Scope, c *Config) (*Call, error) {
 	n := &Call{timeout: c.Timeout.Std(), status: accepted(c), contentType: c.ContentType}
 	r := reader{scope: s}
-	if err := n.readLine(&r, c.Call); err != nil {
-		return nil, config.FieldErrorf("call", "%w", err)
-	}
-	if err := n.readFields(&r, c); err != nil {
-		return nil, err
-	}
-	if err := n.readBody(&r, c); err != nil {
-		return nil, config.FieldErrorf("body", "%w", err)
-	}
-	if c.When != "" {
-		when, err := s.Env.Expr.Condition(c.When)
-		if err != nil {
-			return nil, config.FieldErrorf("when", "%w", err)
-		}
-		r.note(c.When)
-		n.when, n.condition = when, c.When
-	}
-	if err := n.check(&r, c); err != nil {
+	err := errors.Join(placed("call", n.readLine(&r, c.Call)), n.readFields(&r, c), placed("body", n.readBody(&r, c)), placed("when", n.readWhen(&r, c)), n.check(&r, c))
+	if err != nil {
 		return nil, err
 	}
 	for _, name := range s.Names {
@@ -137,6 +122,27 @@ func (n *Call) readLine(r *reader, line string) error {
 	}
 	n.path, n.query, n.asks, err = pathtemplate.New(r.scope.Env, path, r.own)
 	return err
+}
+
+// readWhen reads when the call is made.
+func (n *Call) readWhen(r *reader, c *Config) (err error) {
+	if c.When == "" {
+		return nil
+	}
+	if n.when, err = r.scope.Env.Expr.Condition(c.When); err != nil {
+		return err
+	}
+	r.note(c.When)
+	n.condition = c.When
+	return nil
+}
+
+// placed puts an error, if there is one, at a field.
+func placed(field string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return config.FieldErrorf(field, "%w", err)
 }
 
 // readLine takes a line apart.

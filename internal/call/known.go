@@ -17,41 +17,49 @@ import (
 type asked struct {
 	operation *openapi.Operation // nil: it is not known
 	query     string             // with holes; only of an operation that is known
+	binding   bool               // what is not as the document says is an error
 }
 
 // ask finds the operation of a call. Its error is that the document has none; what else is wrong is said elsewhere.
-func ask(env *filter.Env, line string) (a asked, err error) {
-	method, path, query, d := patterns(env, line)
+func ask(env *filter.Env, line string) (asked, error) {
+	method, path, query, d, binding := patterns(env, line)
 	if d == nil {
-		return a, nil
+		return asked{}, nil
 	}
-	if a.operation, err = d.Asked(method, path); err != nil || a.operation == nil {
+	o, err := d.Asked(method, path)
+	switch {
+	case err != nil && binding:
 		return asked{}, err
+	case o == nil:
+		return asked{}, nil
 	}
-	a.query = query
-	return a, nil
+	return asked{o, query, binding}, nil
 }
 
 // patterns are method, path and query of a call, with holes, and the document of its upstream, nil where there is none.
-func patterns(env *filter.Env, line string) (method, path, query string, d *openapi.Document) {
+func patterns(env *filter.Env, line string) (method, path, query string, d *openapi.Document, binding bool) {
 	method, name, source, err := readLine(line)
-	if err != nil || env.OpenAPI == nil || env.OpenAPI(name) == "" {
-		return "", "", "", nil
+	if err != nil || env.OpenAPI == nil {
+		return "", "", "", nil, false
+	}
+	file, binding := env.OpenAPI(name)
+	if file == "" {
+		return "", "", "", nil, false
 	}
 	none := func(*filter.Exchange) (string, bool) { return "", false }
 	pieces, asks, _, err := pathtemplate.New(env, source, func(string) (filter.Value, error) { return none, nil })
 	if err != nil {
-		return "", "", "", nil
+		return "", "", "", nil, false
 	}
 	path, ok := pieces.Pattern(openapi.Hole)
 	query, _ = asks.Pattern(openapi.Hole)
 	if !ok {
-		return "", "", "", nil
+		return "", "", "", nil, false
 	}
-	if d, err = openapi.ForCalls(env, env.OpenAPI(name)); err != nil {
-		return "", "", "", nil
+	if d, err = openapi.ForCalls(env, file); err != nil {
+		return "", "", "", nil, false
 	}
-	return method, path, query, d
+	return method, path, query, d, binding
 }
 
 // check finds the operation of the call, and checks against it what the call sends.
@@ -64,6 +72,9 @@ func (n *Call) check(r *reader, c *Config) error {
 		return nil
 	}
 	n.Operation = a.operation.Name()
+	if !a.binding {
+		return nil
+	}
 	if err := a.operation.CheckQuery(a.query); err != nil {
 		return config.FieldErrorf("call", "%w", err)
 	}
@@ -75,9 +86,7 @@ func (n *Call) check(r *reader, c *Config) error {
 		return nil
 	}
 	var v any
-	if err := c.Body.Decode(&v); err != nil {
-		return config.FieldErrorf("body", "%w", err)
-	}
+	_ = c.Body.Decode(&v) // what is wrong with it is said where it is read
 	return errors.Join(body.Accepts("body", v, r.isText)...)
 }
 
@@ -92,7 +101,7 @@ func (r *reader) isText(source string) bool {
 // about the edits, and stand at their fields.
 func Answer(env *filter.Env, c *Config, edits *document.Edits) (*shape.Shape, []error) {
 	a, err := ask(env, c.Call)
-	if err != nil || a.operation == nil || asksForOther(c) {
+	if err != nil || !a.binding || asksForOther(c) {
 		return nil, nil
 	}
 	s := a.operation.Answer(accepted(c))

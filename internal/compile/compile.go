@@ -122,6 +122,8 @@ type compiler struct {
 	parameters  map[config.Node]*parameters // those that a policy or target can ask for
 	found       config.Errors               // about routes, from reading them; each goes to its route
 	used        map[string]bool             // upstreams that something refers to
+	doubted     bool                        // a document was asked whose severity is "warning"
+	lenient     bool                        // nothing is wrong by such documents
 	errs        config.Errors
 	warnings    config.Errors
 	left        []engine.LeftOut
@@ -224,7 +226,7 @@ func (c *compiler) buildUpstreams() {
 		if len(errs) == 0 {
 			cluster, err := upstream.Kept(name, &settings, c.upstreamEnv())
 			if err == nil {
-				err = c.checkOpenAPI(settings.OpenAPI)
+				err = c.checkOpenAPI(settings.OpenAPI.File)
 			}
 			if err == nil {
 				c.upstreams[name] = cluster

@@ -60,11 +60,11 @@ func (c *compiler) operations(f *flatRoute) (all []*openapi.Operation) {
 	if err := f.target.Decode(&to); err != nil || len(to.Upstream) != 1 {
 		return nil
 	}
-	name := c.openAPI(to.Upstream[0].Upstream)
-	if name == "" {
+	file, binding := c.openAPI(to.Upstream[0].Upstream)
+	if file == "" || !binding {
 		return nil
 	}
-	d, err := openapi.ForCalls(c.env(nil), name)
+	d, err := openapi.ForCalls(c.env(nil), file)
 	if err != nil {
 		return nil // that has been told
 	}
@@ -107,4 +107,27 @@ func operationsOf(d *openapi.Document, r *router.Rule) (all []*openapi.Operation
 		}
 	}
 	return all, len(all) > 0
+}
+
+// build builds a policy or a target. What is wrong with it only by documents whose severity is "warning" is a warning: then it is built once more, with nothing
+// known by them.
+func build[T any](c *compiler, env *filter.Env, node config.Node, kind func(*filter.Env, config.Node) (T, error)) (T, config.Errors) {
+	c.doubted = false
+	made, err := kind(env, node)
+	if err == nil || !c.doubted {
+		return made, node.Locate(err)
+	}
+	c.lenient = true
+	defer func() { c.lenient = false }()
+	found := node.Locate(err)
+	made, err = kind(env, node)
+	wrong := node.Locate(err)
+	for _, e := range found {
+		if slices.ContainsFunc(wrong, func(w *config.Error) bool { return w.Path == e.Path && w.Message == e.Message }) {
+			continue
+		}
+		e.Warning = true
+		c.warnings = append(c.warnings, e)
+	}
+	return made, wrong
 }

@@ -119,9 +119,9 @@ func (c *compiler) steps(f *flatRoute, env *filter.Env, last filter.Stage, route
 				return route.Reroute(kind.Name(), c.Log, ex, serve)
 			}
 		}
-		built, err := kind.Build(env, p.node)
-		if err != nil {
-			f.errs = append(f.errs, p.node.Locate(err)...)
+		built, errs := build(c, env, p.node, kind.Build)
+		if errs != nil {
+			f.errs = append(f.errs, errs...)
 			continue
 		}
 		step := engine.Step{Filter: *built, Kind: kind.Name(), Stage: kind.Stage(), Where: c.where(p)}
@@ -151,11 +151,8 @@ func (c *compiler) buildTarget(f *flatRoute, env *filter.Env) target.Target {
 			continue
 		}
 		env.Expr = c.expressions(f.target)
-		t, err := kind.Build(env, f.target)
-		if err != nil {
-			f.errs = append(f.errs, f.target.Locate(err)...)
-			return nil
-		}
+		t, errs := build(c, env, f.target, kind.Build)
+		f.errs = append(f.errs, errs...)
 		return t
 	}
 	if f.node.Kind() != config.NodeMap {

@@ -22,19 +22,24 @@ func (c *compiler) upstreamEnv() upstream.Env {
 	return upstream.Env{Log: c.Log, Metrics: c.Metrics, Expr: c.expr, Keeper: c.scope, Dir: c.Dir}
 }
 
-// openAPI is the document of an upstream that is not wrong.
-func (c *compiler) openAPI(name string) string {
+// openAPI is the document of an upstream that is not wrong, and whether what is not as it says is an error, for now.
+func (c *compiler) openAPI(name string) (file string, binding bool) {
 	if c.broken[name] {
-		return ""
+		return "", false
 	}
-	return c.cfg.Upstreams[name].OpenAPI
+	document := c.cfg.Upstreams[name].OpenAPI
+	if document.Severity == "warning" {
+		c.doubted = true
+		return document.File, !c.lenient
+	}
+	return document.File, true
 }
 
 // watchOpenAPI has the files watched that the documents of upstreams refer to. Which these are is known once all routes have asked.
 func (c *compiler) watchOpenAPI() {
 	env := c.env(nil)
 	for _, name := range slices.Sorted(maps.Keys(c.cfg.Upstreams)) {
-		document := c.openAPI(name)
+		document, _ := c.openAPI(name)
 		if document == "" {
 			continue
 		}
@@ -50,7 +55,7 @@ func (c *compiler) checkOpenAPI(name string) error {
 		return nil
 	}
 	if _, err := openapi.ForCalls(c.env(nil), name); err != nil {
-		return config.FieldErrorf("openapi", "%w", err)
+		return config.FieldErrorf("openapi.file", "%w", err)
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ func newUsed(cfg *config.Config, dir string) used {
 	}
 	names := append([]string(nil), cfg.ConsumerFiles...)
 	for _, upstream := range cfg.Upstreams {
-		names = append(names, upstream.TLS.CA, upstream.OpenAPI)
+		names = append(names, upstream.TLS.CA, upstream.OpenAPI.File)
 	}
 	for _, l := range cfg.Listen {
 		if l.Secure() && l.TLS.ACME != nil {

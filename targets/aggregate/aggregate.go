@@ -1,6 +1,7 @@
 package aggregate
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -60,12 +61,18 @@ func build(env *filter.Env, c *Config) (target.Target, error) {
 	}
 	a.late = filter.Reject(filter.UpstreamTimeout, "").Because(fmt.Errorf("the calls together took longer than %s", a.timeout))
 	a.tooLong, a.full = longError(a.maxPart), fullError(a.maxMemory)
-	p := &planner{env: env, at: a.at}
-	var err error
-	if a.steps, err = p.plan(c); err != nil {
+	p := &planner{env: env, at: a.at, calls: call.Declared(c.Self, "calls", c.Calls, c.More)}
+	err := p.know()
+	if err != nil {
 		return nil, err
 	}
-	if a.composed, err = p.composition(c, a.steps); err != nil {
+	var wrong error
+	a.steps, err = p.plan()
+	a.composed, wrong = p.composition(c)
+	if err = errors.Join(err, wrong); err != nil {
+		return nil, err
+	}
+	if err = a.composed.place(p, a.steps); err != nil {
 		return nil, err
 	}
 	for name, source := range c.Headers {

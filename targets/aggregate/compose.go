@@ -17,18 +17,15 @@ type composition struct {
 	kind       string // "", "merge", "jq", "cel"
 	jq         *jq.Program
 	cel        filter.Lookup
+	names      []string // that the expression looks at
 	collisions string
 	merges     bool // fields of some answers stand beside the keys of others
 	errors     bool
 }
 
 // composition readies how the answer is made.
-func (p *planner) composition(c *Config, steps []*step) (*composition, error) {
-	m := &composition{format: c.Format, kind: c.Compose.kind(), collisions: c.Compose.Collisions, errors: c.Errors}
-	if err := m.keys(p, steps); err != nil {
-		return nil, err
-	}
-	var err error
+func (p *planner) composition(c *Config) (m *composition, err error) {
+	m = &composition{format: c.Format, kind: c.Compose.kind(), collisions: c.Compose.Collisions, errors: c.Errors}
 	switch m.kind {
 	case "jq":
 		if m.jq, err = jq.Compile(c.Compose.JQ); err == nil {
@@ -37,20 +34,30 @@ func (p *planner) composition(c *Config, steps []*step) (*composition, error) {
 		if err != nil {
 			return nil, config.FieldErrorf("compose.jq", "%w", err)
 		}
+	case "cel":
+		if m.cel, err = p.env.Expr.Any(c.Compose.CEL); err != nil {
+			return nil, config.FieldErrorf("compose.cel", "%w", err)
+		}
+		m.names = p.env.Expr.Names(c.Compose.CEL)
+		p.depends.Note(c.Compose.CEL, m.names)
+	}
+	return m, nil
+}
+
+// place finds which answers are needed, and where they go.
+func (m *composition) place(p *planner, steps []*step) error {
+	if err := m.keys(p, steps); err != nil {
+		return err
+	}
+	if m.kind == "jq" {
 		for _, s := range steps {
 			s.needed = true
 		}
-	case "cel":
-		if m.cel, err = p.env.Expr.Any(c.Compose.CEL); err == nil {
-			names := p.env.Expr.Names(c.Compose.CEL)
-			p.depends.Note(c.Compose.CEL, names)
-			err = p.use(roots(names), func(s *step) { s.needed = true })
-		}
-		if err != nil {
-			return nil, config.FieldErrorf("compose.cel", "%w", err)
-		}
 	}
-	return m, nil
+	if err := p.use(roots(m.names), func(s *step) { s.needed = true }); err != nil {
+		return config.FieldErrorf("compose.cel", "%w", err)
+	}
+	return nil
 }
 
 // keys sees to it that each answer has a place of its own.

@@ -68,12 +68,8 @@ type planner struct {
 	wrong   [][]error               // by call: edits that do not fit that
 }
 
-// plan readies the calls, and puts errors at their places.
-func (p *planner) plan(c *Config) (steps []*step, err error) {
-	p.calls = call.Declared(c.Self, "calls", c.Calls, c.More)
-	if err := p.know(); err != nil {
-		return nil, err
-	}
+// plan readies the calls, whose names are known, and puts errors at their places.
+func (p *planner) plan() (steps []*step, err error) {
 	var errs []error
 	for i := range p.calls {
 		s, err := p.step(&p.calls[i])

@@ -147,8 +147,15 @@ func (p *planner) needs(names []string) bool {
 	})
 }
 
-// within puts an error of a call of OnError at its place.
+// within puts the errors of a call of OnError at their places.
 func within(where string, err error) error {
+	if several, is := err.(interface{ Unwrap() []error }); is {
+		all := slices.Clone(several.Unwrap())
+		for i := range all {
+			all[i] = within(where, all[i])
+		}
+		return errors.Join(all...)
+	}
 	var field *config.FieldError
 	if errors.As(err, &field) && field.Path != "" {
 		return &config.FieldError{Path: where + "." + field.Path, Err: field.Err, Expected: field.Expected, Hint: field.Hint}
