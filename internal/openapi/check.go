@@ -123,21 +123,26 @@ func (p *parameter) fits(read reading, as *parameter, texts bool) bool {
 	return len(found) == 0
 }
 
+// checkPath checks what stands at each place of the path that has the parameter.
 func (p *parameter) checkPath(o *Operation, in *Input, l *List) {
-	raw, ok := "", false
-	if i := slices.Index(o.template.names, p.name); i >= 0 && i < len(in.Values) {
-		raw, ok = in.Values[i], true
-	} else if in.Path != nil {
-		var plain string
-		if plain, ok = in.Path(p.name); ok {
-			raw = url.PathEscape(plain)
+	there := false
+	check := func(raw string) {
+		there = true
+		p.check(l, func(as *parameter, texts bool) (any, error) { return as.fromPath(raw, texts) })
+	}
+	for i, name := range o.template.names {
+		if name == p.name && i < len(in.Values) {
+			check(in.Values[i])
 		}
 	}
-	if !ok {
-		p.missing(l)
-		return
+	if !there && in.Path != nil {
+		if plain, ok := in.Path(p.name); ok {
+			check(url.PathEscape(plain))
+		}
 	}
-	p.check(l, func(as *parameter, texts bool) (any, error) { return as.fromPath(raw, texts) })
+	if !there {
+		p.missing(l)
+	}
 }
 
 func (p *parameter) checkQuery(q []pair, l *List) {

@@ -203,3 +203,23 @@ func TestParametersThatAreReadOnly(t *testing.T) {
 		}
 	}
 }
+
+// TestAParameterThatStandsTwice in a path is checked at both places, and can be imported.
+func TestAParameterThatStandsTwice(t *testing.T) {
+	dir := write(t, "x.json", `{"openapi": "3.0.3", "paths": {"/x/{id}/{to}/{id}": {"get": {"parameters": [
+		{"name": "id", "in": "path", "required": true, "schema": {"type": "integer"}}, {"name": "to", "in": "path", "required": true, "schema": {"type": "string"}}]}}}}`)
+	d := loadAll(t, dir, "x.json")
+	for target, want := range map[string]string{
+		"/x/1/b/2": "",
+		"/x/a/b/2": "path id: expected integer, got string",
+		"/x/1/b/c": "path id: expected integer, got string",
+	} {
+		if got := check(d, httptest.NewRequest("GET", "http://h"+target, nil), "", false); got != want {
+			t.Errorf("%s: %q, want %q", target, got, want)
+		}
+	}
+	text, err := Import{File: filepath.Join(dir, "x.json"), Dir: dir}.Write()
+	if want := `"GET /x/{id}/{to}/{id_}"`; err != nil || !strings.Contains(text, want) {
+		t.Errorf("%v, and no %s in:\n%s", err, want, text)
+	}
+}

@@ -38,8 +38,6 @@ func parseTemplate(path string) (*template, error) {
 			switch {
 			case !closed || name == "":
 				return nil, errors.New("the path has a brace that is not closed, or nothing in braces")
-			case slices.Contains(t.names, name):
-				return nil, errors.New("the path has two parameters {" + name + "}")
 			case len(pieces) > 0 && pieces[len(pieces)-1].param:
 				return nil, errors.New("the path has two parameters with nothing between them")
 			}
