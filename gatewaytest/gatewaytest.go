@@ -31,7 +31,7 @@ type Gateway struct {
 	log  syncBuffer
 }
 
-// New starts a gateway. A configuration without `listen` and `admin` gets a free port on loopback, and no admin API. The test
+// New starts a gateway. A configuration without `listen` and `admin` gets a free port on loopback, where clients may be slow to begin, and no admin API. The test
 // fails where the configuration is wrong.
 func New(t testing.TB, text string, extra ...filter.Kind) *Gateway {
 	t.Helper()
@@ -75,7 +75,7 @@ func Start(t testing.TB, text string, extra ...filter.Kind) (*Gateway, error) {
 func complete(text string) string {
 	lines := "\n" + text
 	if !strings.Contains(lines, "\nlisten:") {
-		text += "\nlisten: 127.0.0.1:0\n"
+		text += "\nlisten: {address: \"127.0.0.1:0\", limits: {header_timeout: 1min}}\n"
 	}
 	if !strings.Contains(lines, "\nadmin:") {
 		text += "\nadmin: off\n"
