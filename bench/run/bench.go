@@ -193,7 +193,7 @@ func (b *bench) rootsFor(c *benchCase) string {
 // start starts a contender.
 func (b *bench) start(c *benchCase, one contender, cores int) (*gateway, error) {
 	label := one.called()
-	s := setup{dir: filepath.Join(b.dir, c.name, label), origin: b.address, cores: cores, routes: one.routes, connections: one.connections, all: one.all, checks: one.checks, limits: one.limits, cache: one.cache, page: one.page, credentials: b.credentials}
+	s := setup{dir: filepath.Join(b.dir, c.name, label), origin: b.address, cores: cores, routes: one.routes, connections: one.connections, all: one.all, checks: one.checks, limits: one.limits, cache: one.cache, pages: one.pages, credentials: b.credentials}
 	if c.tls {
 		s.cert = b.cert
 	}

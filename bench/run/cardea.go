@@ -45,7 +45,7 @@ func prepareCardea(s *setup) (process.Program, error) {
 	b.WriteString(cardeaLimits(s))
 	b.WriteString(cardeaCache(s))
 	fmt.Fprintf(&b, "upstreams: {u: http://%s}\nroutes:\n", s.origin)
-	b.WriteString(cardeaPage(s))
+	b.WriteString(cardeaPages(s))
 	switch {
 	case s.all:
 		b.WriteString("  - {match: {path: /**, when: 'request.method in [\"GET\", \"POST\"] && !request.path.startsWith(\"/private\")'}, to: u}\n")

@@ -37,7 +37,7 @@ type contender struct {
 	all         bool
 	checks      string // which credentials it checks: "key" or "jwt"; "": none
 	cache       bool   // whether it keeps answers
-	page        bool   // whether it makes the page of three calls
+	pages       bool   // whether it makes pages of several calls
 	limits      string // what it limits by user, so high that nobody gets there: "rate", "rate, fields" (which tell of it) or "concurrency"; "": nothing
 }
 
@@ -51,6 +51,9 @@ func (c contender) called() string {
 
 // every lists each peer, plainly configured.
 var every = []contender{{peer: "nginx"}, {peer: "haproxy"}, {peer: "reverseproxy"}, {peer: "cardea"}}
+
+// paged make pages of several calls.
+var paged = []contender{{peer: "byhand"}, {peer: "cardea", pages: true}}
 
 // cases are all that can be measured, in the order in which they run.
 var cases = []benchCase{
@@ -98,7 +101,12 @@ var cases = []benchCase{
 	{name: "cache-16k", about: "GET, answer of 16 KiB that may be kept, connections kept; against Cardea without a cache", segment: "kept-16k", contenders: cached},
 	{
 		name: "page", about: "GET, one answer made of three calls, of 0.3, 4 and 1 KiB of JSON; against a program in Go that does it by hand", segment: "page",
-		contenders: []contender{{peer: "byhand"}, {peer: "cardea", page: true}},
+		contenders: paged,
+	},
+	{name: "page-10", about: "GET, one answer made of ten calls, of 1 KiB of JSON each", segment: "page-10", contenders: paged},
+	{
+		name: "page-50", about: "GET on 16 connections, one answer made of fifty calls, of 1 KiB of JSON each", segment: "page-50",
+		contenders: []contender{{peer: "byhand", connections: 16}, {peer: "cardea", connections: 16, pages: true}},
 	},
 	{
 		name: "routes", about: "GET, answer of 1 KiB, requests spread over 10 or 100,000 routes", segment: "1k", contenders: []contender{

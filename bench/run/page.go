@@ -13,21 +13,30 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
+	"cardea.dev/cardea/bench/run/origin"
 	"cardea.dev/cardea/bench/run/process"
 )
 
-// byHand is what a team writes that has no gateway for it: a server of its own that asks three services at once and makes one answer.
+// byHand is what a team writes that has no gateway for it: a server of its own that asks several services at once and makes one answer.
 var byHand = peer{name: "byhand", prepare: prepareByHand}
 
-// cardeaPage is the same page, configured.
-func cardeaPage(s *setup) string {
-	if !s.page {
+// cardeaPages are the same pages, configured.
+func cardeaPages(s *setup) string {
+	if !s.pages {
 		return ""
 	}
-	return "  - {match: GET /page, aggregate: {profile: u/page-profile, orders: u/page-orders, offers: u/page-offers}}\n"
+	var b strings.Builder
+	for segment, names := range origin.Pages {
+		fmt.Fprintf(&b, "  - match: GET /%s\n    aggregate:\n", segment)
+		for _, name := range names {
+			fmt.Fprintf(&b, "      %s: u/page-%s\n", name, name)
+		}
+	}
+	return b.String()
 }
 
 func prepareByHand(s *setup) (process.Program, error) {
@@ -37,13 +46,19 @@ func prepareByHand(s *setup) (process.Program, error) {
 	}, nil
 }
 
-// serveByHand serves the page with net/http on both sides, encoding/json, and a goroutine for each call. All other paths are passed on.
-func serveByHand(listen, origin string) error {
+// serveByHand serves the pages with net/http on both sides, encoding/json, and a goroutine for each call. All other paths are passed on.
+func serveByHand(listen, service string) error {
 	transport := &http.Transport{MaxIdleConnsPerHost: 4096, IdleConnTimeout: 5 * time.Minute, DisableCompression: true}
-	p := &page{client: &http.Client{Transport: transport}, origin: "http://" + origin}
-	target := &url.URL{Scheme: "http", Host: origin}
+	client := &http.Client{Transport: transport}
+	target := &url.URL{Scheme: "http", Host: service}
 	mux := http.NewServeMux()
-	mux.Handle("GET /page", p)
+	for segment, names := range origin.Pages {
+		p := &page{client: client, base: target.String() + "/page-", names: names, whole: byName}
+		if segment == "page" {
+			p.whole = threeParts
+		}
+		mux.Handle("GET /"+segment, p)
+	}
 	mux.Handle("/", &httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = r.In.Host; r.SetXForwarded() },
 		Transport: transport, ErrorLog: log.New(os.Stderr, "", 0),
@@ -54,28 +69,40 @@ func serveByHand(listen, origin string) error {
 	return server.ListenAndServe()
 }
 
-// page makes the page.
+// page makes a page.
 type page struct {
 	client *http.Client
-	origin string
+	base   string                                            // of the URLs of parts
+	names  []string                                          // of parts
+	whole  func(names []string, parts []json.RawMessage) any // what is answered, for encoding/json
+}
+
+// threeParts is the page of three.
+func threeParts(_ []string, parts []json.RawMessage) any {
+	return struct {
+		Profile json.RawMessage `json:"profile"`
+		Orders  json.RawMessage `json:"orders"`
+		Offers  json.RawMessage `json:"offers"`
+	}{parts[0], parts[1], parts[2]}
+}
+
+// byName is a page of parts whose names are in order.
+func byName(names []string, parts []json.RawMessage) any {
+	whole := make(map[string]json.RawMessage, len(names))
+	for i, name := range names {
+		whole[name] = parts[i]
+	}
+	return whole
 }
 
 func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeoutCause(r.Context(), 30*time.Second, nil)
 	defer cancel()
-	var answer struct {
-		Profile json.RawMessage `json:"profile"`
-		Orders  json.RawMessage `json:"orders"`
-		Offers  json.RawMessage `json:"offers"`
-	}
 	var group sync.WaitGroup
-	errs := make([]error, 3)
-	for i, part := range []struct {
-		path string
-		into *json.RawMessage
-	}{{"/page-profile", &answer.Profile}, {"/page-orders", &answer.Orders}, {"/page-offers", &answer.Offers}} {
+	parts, errs := make([]json.RawMessage, len(p.names)), make([]error, len(p.names))
+	for i, name := range p.names {
 		group.Go(func() {
-			if errs[i] = p.get(ctx, r, part.path, part.into); errs[i] != nil {
+			if errs[i] = p.get(ctx, r, name, &parts[i]); errs[i] != nil {
 				cancel()
 			}
 		})
@@ -87,7 +114,7 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	body, err := json.Marshal(answer)
+	body, err := json.Marshal(p.whole(p.names, parts))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -99,8 +126,8 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // get asks for a part, with the fields of the request.
-func (p *page) get(ctx context.Context, in *http.Request, path string, into *json.RawMessage) error {
-	out, err := http.NewRequestWithContext(ctx, http.MethodGet, p.origin+path, http.NoBody)
+func (p *page) get(ctx context.Context, in *http.Request, name string, into *json.RawMessage) error {
+	out, err := http.NewRequestWithContext(ctx, http.MethodGet, p.base+name, http.NoBody)
 	if err != nil {
 		return err
 	}
@@ -115,7 +142,7 @@ func (p *page) get(ctx context.Context, in *http.Request, path string, into *jso
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s is answered %s", path, resp.Status)
+		return fmt.Errorf("%s is answered %s", name, resp.Status)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, resp.Body, 10<<20))
 	if err != nil {

@@ -39,7 +39,7 @@ type setup struct {
 	checks      string       // which credentials it checks; "" is none
 	credentials *credentials // that it is to accept
 	cache       bool         // whether it keeps answers
-	page        bool         // whether it makes the page of three calls
+	pages       bool         // whether it makes pages of several calls
 	limits      string       // what it limits by user; "" is nothing
 }
 

@@ -230,3 +230,21 @@ func TestSlope(t *testing.T) {
 		t.Errorf("got %v, want 3", got)
 	}
 }
+
+// What is written by hand makes the same pages.
+func TestPages(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	b, err := openBench(settings{time: time.Millisecond, cores: 1, connections: 1}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.close()
+	for _, c := range cases {
+		if c.contenders[0].peer != byHand.name {
+			continue
+		}
+		if _, err := b.run(t.Context(), c.with([]peer{byHand})); err != nil { // in no round: it is only verified
+			t.Error(err)
+		}
+	}
+}

@@ -5,8 +5,6 @@ package origin
 import (
 	"bytes"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,8 +13,28 @@ import (
 // sizes are the answers by the last segment of the path.
 var sizes = map[string]int{"1k": 1 << 10, "16k": 16 << 10, "1m": 1 << 20, "kept-1k": 1 << 10, "kept-16k": 16 << 10}
 
-// items are the answers in JSON: how many items each has.
-var items = map[string]int{"page-profile": 4, "page-orders": 55, "page-offers": 14}
+// Pages are answers in JSON that are made of others: the names of their parts. A part is answered at "page-" and its name.
+var Pages = map[string][]string{"page": {"profile", "orders", "offers"}, "page-10": numbered(10), "page-50": numbered(50)}
+
+// numbered are so many names.
+func numbered(n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("part%02d", i)
+	}
+	return names
+}
+
+// part is what a part of a page is.
+func part(name string) []byte {
+	switch name {
+	case "profile":
+		return list(4)
+	case "orders":
+		return list(55)
+	}
+	return list(14)
+}
 
 // list is a JSON list of so many items.
 func list(n int) []byte {
@@ -33,11 +51,16 @@ func list(n int) []byte {
 // Body is what the origin answers to GET for a path that ends in this segment, and whether there is such an answer. Its bytes
 // follow no short pattern, so that a gateway that mixed up pieces would be noticed.
 func Body(segment string) ([]byte, bool) {
-	if n, is := items[segment]; is {
-		return list(n), true
+	if names, is := Pages[segment]; is {
+		b := []byte{'{'}
+		for _, name := range names {
+			b = fmt.Appendf(b, `"%s":%s,`, name, part(name))
+		}
+		b[len(b)-1] = '}'
+		return b, true
 	}
-	if segment == "page" { // what is made of them
-		return fmt.Appendf(nil, `{"profile":%s,"orders":%s,"offers":%s}`, list(items["page-profile"]), list(items["page-orders"]), list(items["page-offers"])), true
+	if name, is := strings.CutPrefix(segment, "page-"); is {
+		return part(name), true
 	}
 	size, known := sizes[segment]
 	if !known {
@@ -64,9 +87,15 @@ func rendered() map[string][]byte {
 			all[segment] = bytes.Replace(all[segment], []byte("no-store"), []byte("max-age=86400"), 1)
 		}
 	}
-	for _, segment := range append(slices.Collect(maps.Keys(items)), "page") {
+	inJSON := func(segment string) {
 		body, _ := Body(segment)
 		all[segment] = bytes.Replace(answer("200 OK", body), []byte("text/plain; charset=utf-8"), []byte("application/json"), 1)
+	}
+	for segment, names := range Pages {
+		inJSON(segment)
+		for _, name := range names {
+			inJSON("page-" + name)
+		}
 	}
 	return all
 }
