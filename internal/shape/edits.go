@@ -23,16 +23,13 @@ func (s *Shape) Edit(e *document.Edits) (*Shape, []error) {
 	if len(e.Pick) > 0 {
 		d.pick(e.Pick)
 	}
-	for _, path := range deepest(e.Drop) {
-		d.change(fmt.Sprintf("drop[%d]", slices.Index(e.Drop, path)), path, func(parent *Shape, name string) *Shape { return parent.with(name, nil) })
-	}
-	for _, path := range slices.Sorted(maps.Keys(e.Mask)) {
-		d.change(fmt.Sprintf("mask[%q]", path), path, func(parent *Shape, name string) *Shape { return parent.with(name, unknown) })
-	}
+	d.change(e.Drop, func(path string) string { return fmt.Sprintf("drop[%d]", slices.Index(e.Drop, path)) },
+		func(_ string, parent *Shape, name string) *Shape { return parent.with(name, nil) })
+	d.change(slices.Collect(maps.Keys(e.Mask)), func(path string) string { return fmt.Sprintf("mask[%q]", path) },
+		func(_ string, parent *Shape, name string) *Shape { return parent.with(name, unknown) })
 	d.rename(e.Rename)
-	for _, path := range deepest(e.Flatten) {
-		d.change(fmt.Sprintf("flatten[%d]", slices.Index(e.Flatten, path)), path, (*Shape).lifted)
-	}
+	d.change(e.Flatten, func(path string) string { return fmt.Sprintf("flatten[%d]", slices.Index(e.Flatten, path)) },
+		func(_ string, parent *Shape, name string) *Shape { return parent.lifted(name) })
 	for _, path := range slices.Sorted(maps.Keys(e.Set)) {
 		d.set(path)
 	}
@@ -146,15 +143,26 @@ func (s *Shape) only(p, at document.Path) (*Shape, *pathError) {
 	return own, nil
 }
 
-// change has the object changed in which the last name of a path is.
-func (d *edited) change(field, path string, change func(parent *Shape, name string) *Shape) {
-	p := parse(path)
-	changed, wrong := d.shape.changed(p, nil, change)
-	if wrong != nil {
-		d.wrong(field, wrong.at, wrong.error)
-		return
+// change has the objects changed in which the last names of paths are. The paths are all of what there is before, so that what is deeper is changed first.
+func (d *edited) change(paths []string, field func(path string) string, change func(path string, parent *Shape, name string) *Shape) {
+	before := d.shape
+	for _, path := range deepest(paths) {
+		p := parse(path)
+		if _, wrong := before.changed(p, nil, func(parent *Shape, _ string) *Shape { return parent }); wrong != nil {
+			d.wrong(field(path), wrong.at, wrong.error)
+			continue
+		}
+		if changed, wrong := d.shape.changed(p, nil, func(parent *Shape, name string) *Shape { return change(path, parent, name) }); wrong == nil {
+			d.shape = changed
+		}
 	}
-	d.shape = changed
+}
+
+// deepest sorts paths so that what is deeper comes first.
+func deepest(paths []string) []string {
+	return slices.SortedFunc(slices.Values(paths), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(parse(b)), len(parse(a))), cmp.Compare(a, b))
+	})
 }
 
 func (s *Shape) changed(p, at document.Path, change func(parent *Shape, name string) *Shape) (*Shape, *pathError) {
@@ -236,29 +244,19 @@ func (s *Shape) lifted(name string) *Shape {
 	return &own
 }
 
-// deepest sorts paths so that what is deeper comes first: the paths of an operation are all of what there is before it.
-func deepest(paths []string) []string {
-	return slices.Compact(slices.SortedFunc(slices.Values(paths), func(a, b string) int {
-		return cmp.Or(cmp.Compare(len(parse(b)), len(parse(a))), cmp.Compare(a, b))
-	}))
-}
-
 // rename gives members new names. Where a name was taken before, nothing is known of it.
 func (d *edited) rename(names map[string]string) {
 	taken := slices.Collect(maps.Values(names))
-	for _, path := range deepest(slices.Collect(maps.Keys(names))) {
-		to := names[path]
-		d.change(fmt.Sprintf("rename[%q]", path), path, func(parent *Shape, name string) *Shape {
-			m := parent.members[name].lazy
-			if _, is := parent.members[to]; is || m == nil {
-				m = unknown
-			}
-			if !slices.Contains(taken, name) {
-				parent = parent.with(name, nil)
-			}
-			return parent.with(to, m)
-		})
-	}
+	d.change(slices.Collect(maps.Keys(names)), func(path string) string { return fmt.Sprintf("rename[%q]", path) }, func(path string, parent *Shape, name string) *Shape {
+		to, m := names[path], parent.members[name].lazy
+		if _, is := parent.members[to]; is || m == nil {
+			m = unknown
+		}
+		if !slices.Contains(taken, name) {
+			parent = parent.with(name, nil)
+		}
+		return parent.with(to, m)
+	})
 }
 
 // set sets a value, which can be anything. Objects are made where there are none; lists are not.
