@@ -7,6 +7,7 @@ import (
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/internal/answer"
 	"cardea.dev/cardea/internal/cache/rules"
+	"cardea.dev/cardea/internal/cacheable"
 )
 
 // fixed is a fixed answer.
@@ -56,8 +57,5 @@ func (f *fixed) explain(ex *filter.Exchange) string { return f.name + ", " + f.A
 func unkept(ex *filter.Exchange, h http.Header) {
 	control := rules.ParseControl(h["Cache-Control"])
 	ex.Fallback.Common = !control.Has(rules.Private | rules.NoStore)
-	for _, name := range [...]string{"Expires", "Pragma", "Cdn-Cache-Control", "Surrogate-Control", "Cardea-Cache-Control"} {
-		delete(h, name)
-	}
-	h["Cache-Control"] = []string{"no-store"}
+	cacheable.NoStore(h)
 }

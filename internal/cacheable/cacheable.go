@@ -42,11 +42,7 @@ func varies(have []string, name string) bool {
 
 // Private has an answer be for the one who asked alone. Caches that others share do not keep it, whatever was said to them (RFC 9111, section 5.2.2.7).
 func Private(h http.Header) {
-	for name := range h {
-		if strings.HasSuffix(name, "-Cache-Control") || name == "Surrogate-Control" { // for caches of one kind (RFC 9213), which do not look at Cache-Control then
-			delete(h, name)
-		}
-	}
+	forgetTargeted(h)
 	kept := []string{"private"}
 	for _, line := range h["Cache-Control"] {
 		for _, directive := range directives(line) {
@@ -58,6 +54,23 @@ func Private(h http.Header) {
 		}
 	}
 	h["Cache-Control"] = []string{strings.Join(kept, ", ")}
+}
+
+// NoStore has no cache keep an answer, whatever was said to them (RFC 9111, section 5.2.2.5).
+func NoStore(h http.Header) {
+	forgetTargeted(h)
+	delete(h, "Expires")
+	delete(h, "Pragma")
+	h["Cache-Control"] = []string{"no-store"}
+}
+
+// forgetTargeted takes away what is said to caches of one kind, which do not look at Cache-Control then (RFC 9213).
+func forgetTargeted(h http.Header) {
+	for name := range h {
+		if strings.HasSuffix(name, "-Cache-Control") || name == "Surrogate-Control" {
+			delete(h, name)
+		}
+	}
 }
 
 // directives takes a line of Cache-Control apart. Commas may stand within quotes.

@@ -41,6 +41,13 @@ func TestVaryKeepsWhatIsShared(t *testing.T) {
 	}
 }
 
+func TestNoStore(t *testing.T) {
+	h := http.Header{"Cache-Control": {"max-age=9"}, "My-Cache-Control": {"max-age=9"}, "Surrogate-Control": {"max-age=9"}, "Expires": {"0"}, "Pragma": {"x"}, "Age": {"1"}}
+	if cacheable.NoStore(h); !reflect.DeepEqual(h, http.Header{"Cache-Control": {"no-store"}, "Age": {"1"}}) {
+		t.Errorf("%v", h)
+	}
+}
+
 func TestPrivate(t *testing.T) {
 	for _, test := range []struct {
 		have []string
