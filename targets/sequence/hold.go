@@ -2,7 +2,6 @@ package sequence
 
 import (
 	"context"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -80,10 +79,9 @@ func (h *hold) note(ctx context.Context, until time.Time, pairs ...string) error
 		h.version++ // one that comes late must not replace a later one
 		version = h.version
 	}
-	args := append([]string{h.token, milliseconds(h.of.lease), milliseconds(abandonedLife), strconv.Itoa(version)}, pairs...)
 	return h.persist(ctx, until, errLost, func(ctx context.Context) (string, error) {
 		began := time.Now()
-		word, _, err := h.of.store.word(ctx, h.of.store.scripts.note, []string{h.of.record(h.id)}, args...)
+		word, err := h.of.store.note(ctx, h.of, h.id, h.token, version, pairs...)
 		if word == "ok" {
 			h.mu.Lock()
 			h.until = began.Add(h.of.lease)
@@ -101,7 +99,7 @@ func (h *hold) finish(how ending, progress, answer string, within time.Duration)
 	}
 	defer h.stop()
 	return h.persist(context.Background(), time.Now().Add(within), errUnsure, func(ctx context.Context) (string, error) {
-		word, _, err := h.of.store.word(ctx, h.of.store.scripts.finish, h.of.keys(h.id), h.token, words[how], milliseconds(life), progress, answer, h.id)
+		word, err := h.of.store.finish(ctx, h.of, &finish{h.id, h.token, how, life, progress, answer})
 		if how == nothing && word == "none" {
 			word = "ok"
 		}
@@ -113,7 +111,7 @@ func (h *hold) finish(how ending, progress, answer string, within time.Duration)
 func (h *hold) yield() {
 	ctx, cancel := context.WithTimeout(context.Background(), h.of.timeout)
 	defer cancel()
-	_, _, _ = h.of.store.word(ctx, h.of.store.scripts.yield, h.of.keys(h.id), h.token, h.id) // else its lease ends
+	_ = h.of.store.yield(ctx, h.of, h.id, h.token) // else its lease ends
 	h.stop()
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	random "math/rand/v2"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -38,24 +37,19 @@ func (k *shared) watch(s *sequence) {
 			wait.Stop()
 		case <-wait.C:
 		}
-		if !k.store.outage.Down() {
-			k.look(s)
-		}
+		k.look(s)
 	}
 }
 
 // look takes what was abandoned.
 func (k *shared) look(s *sequence) {
 	ctx, cancel := context.WithTimeout(k.life, k.lease)
-	found, err := k.store.ask(ctx, k.store.scripts.list, []string{k.index()}, k.rights(fmt.Sprint(lookedAt), milliseconds(k.lease), k.digest, "", "", "")...)
+	abandoned, ids, err := k.store.list(ctx, k, lookedAt)
 	cancel()
-	if err != nil || len(found) == 0 {
+	if err != nil {
 		return
 	}
-	if n, err := strconv.Atoi(found[0]); err == nil {
-		k.abandoned.Set(float64(n))
-	}
-	ids := found[1:]
+	k.abandoned.Set(float64(abandoned))
 	var failed atomic.Bool
 	for _, id := range ids {
 		select {
@@ -81,25 +75,22 @@ func (k *shared) take(s *sequence, id string) bool {
 	ctx, cancel := context.WithTimeout(k.life, k.lease)
 	defer cancel()
 	h.until = time.Now().Add(k.lease)
-	answer, err := k.store.ask(ctx, k.store.scripts.take, k.keys(id), k.rights(h.token, milliseconds(k.lease), k.digest, id, milliseconds(memory), fmt.Sprint(maxTaken))...)
-	if err != nil || len(answer) == 0 {
+	word, progress, fields, err := k.store.take(ctx, k, id, h.token)
+	if err != nil {
 		return false
 	}
-	switch {
-	case answer[0] == "lost" && len(answer) > 1:
-		k.tellLost(s, id, answer[1], "there is no journal of it, or that of other steps or another secret, or it was tried too often")
+	switch word {
+	case "lost":
+		k.tellLost(s, id, progress, "there is no journal of it, or that of other steps or another secret, or it was tried too often")
 		return true
-	case answer[0] != "taken":
+	case "taken":
+	default:
 		return true
-	}
-	fields := map[string]string{}
-	for i := 1; i+1 < len(answer); i += 2 {
-		fields[answer[i]] = answer[i+1]
 	}
 	h.start()
 	if err := k.undo(s, h, fields); err != nil {
-		k.tellLost(s, id, fields["p"], err.Error())
-		_ = h.finish(isLost, fields["p"], "", k.lease)
+		k.tellLost(s, id, progress, err.Error())
+		_ = h.finish(isLost, progress, "", k.lease)
 	}
 	return true
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/rueidis"
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter/filtertest"
@@ -18,7 +17,7 @@ import (
 	"cardea.dev/cardea/internal/redis/redistest"
 )
 
-// party is a gateway that asks the scripts by hand.
+// party is a gateway that asks the store by hand.
 type party struct {
 	t *testing.T
 	*shared
@@ -30,38 +29,63 @@ func newParty(t *testing.T, url, digest string, secrets ...config.Secret) *party
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &party{t, &shared{place: placeOf("x"), digest: digest, timeout: 5 * time.Second, lease: time.Minute, abandoned: prometheus.NewGauge(prometheus.GaugeOpts{Name: "x"})}}
-	if p.sealer, err = newSealer(secrets); err != nil {
-		t.Fatal(err)
-	}
-	p.store = newStore(server, slog.New(slog.NewTextHandler(io.Discard, nil)), func() {})
-	t.Cleanup(func() { _, _ = p.store.Close(), server.Close() })
-	return p
+	st := newRemote(server, slog.New(slog.NewTextHandler(io.Discard, nil)), func() {})
+	t.Cleanup(func() { _, _ = st.Close(), server.Close() })
+	return newPartyAt(t, st, digest, secrets...)
 }
 
-// run runs a script, and returns the first words of its answer.
-func (p *party) run(script *rueidis.Lua, keys []string, args ...string) string {
-	p.t.Helper()
-	answer, err := p.store.ask(p.t.Context(), script, keys, args...)
+func newPartyAt(t *testing.T, st store, digest string, secrets ...config.Secret) *party {
+	t.Helper()
+	sealer, err := newSealer(secrets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &party{t: t, shared: &shared{
+		store: st, place: placeOf("x"), digest: digest, timeout: 5 * time.Second, lease: time.Minute, sealer: sealer, abandoned: prometheus.NewGauge(prometheus.GaugeOpts{Name: "x"}),
+	}}
+}
+
+// said is an answer of the store, or its error.
+func said(err error, words ...string) string {
 	if err != nil {
 		return err.Error()
 	}
-	return strings.Join(answer[:min(len(answer), 2)], " ")
+	return strings.TrimSpace(strings.Join(words, " "))
 }
 
 func (p *party) claimed(id, token, head string) string {
-	p.t.Helper()
-	return p.run(p.store.scripts.claim, p.keys(id), token, "print", "60000", "600000", p.digest, head, id, "a;state=waiting", p.sealedBy())
+	word, text, err := p.store.claim(p.t.Context(), p.shared, &claim{id: id, token: token, fingerprint: "print", progress: "a;state=waiting", head: head})
+	return said(err, word, text)
 }
 
-func (p *party) finished(id, token, how, answer string) string {
+func (p *party) noted(id, token string, version int, fields ...string) string {
+	word, err := p.store.note(p.t.Context(), p.shared, id, token, version, fields...)
+	return said(err, word)
+}
+
+func (p *party) finished(id, token string, how ending, answer string) string {
+	word, err := p.store.finish(p.t.Context(), p.shared, &finish{id, token, how, 10 * time.Minute, "a;state=done", answer})
+	return said(err, word)
+}
+
+func (p *party) yielded(id, token string) {
 	p.t.Helper()
-	return p.run(p.store.scripts.finish, p.keys(id), token, how, "600000", "a;state=done", answer, id)
+	if err := p.store.yield(p.t.Context(), p.shared, id, token); err != nil {
+		p.t.Error(err)
+	}
 }
 
 func (p *party) took(id, token string) string {
-	p.t.Helper()
-	return p.run(p.store.scripts.take, p.keys(id), p.rights(token, "60000", p.digest, id, "600000", "100")...)
+	word, progress, fields, err := p.store.take(p.t.Context(), p.shared, id, token)
+	if word == "taken" && fields["h"] != "" {
+		word, progress = "taken", fmt.Sprintf("h=%s n0=%s n1=%s", fields["h"], fields["n0"], fields["n1"])
+	}
+	return said(err, word, progress)
+}
+
+func (p *party) listed() string {
+	abandoned, ids, err := p.store.list(p.t.Context(), p.shared, lookedAt)
+	return said(err, fmt.Sprint(abandoned), strings.Join(ids, " "))
 }
 
 func (p *party) want(what, got, want string) {
@@ -77,14 +101,14 @@ func TestCompleteStays(t *testing.T) {
 	r := redistest.Start(t)
 	p := newParty(t, r.URL(), "steps", "secret")
 	p.want("begin", p.claimed("id", "one", "head"), "new")
-	p.want("end", p.finished("id", "one", "complete", ""), "ok")
+	p.want("end", p.finished("id", "one", complete, ""), "ok")
 	p.want("another", p.claimed("id", "two", ""), "again")
-	p.want("the end, told once more", p.finished("id", "one", "complete", ""), "ok")
-	p.want("not told in time", p.finished("id", "two", "nothing", ""), "ok")
+	p.want("the end, told once more", p.finished("id", "one", complete, ""), "ok")
+	p.want("not told in time", p.finished("id", "two", nothing, ""), "ok")
 	p.want("a third", p.claimed("id", "three", "head"), "again")
-	p.want("the end of the first, told much later", p.finished("id", "one", "complete", ""), "ok")
-	p.want("somebody else", p.finished("id", "four", "complete", ""), "gone")
-	p.want("the end of the third", p.finished("id", "three", "complete", "answer"), "ok")
+	p.want("the end of the first, told much later", p.finished("id", "one", complete, ""), "ok")
+	p.want("somebody else", p.finished("id", "four", complete, ""), "gone")
+	p.want("the end of the third", p.finished("id", "three", complete, "answer"), "ok")
 	p.want("a fourth", p.claimed("id", "four", "head"), "kept answer")
 }
 
@@ -93,12 +117,15 @@ func TestLateNotes(t *testing.T) {
 	r := redistest.Start(t)
 	p := newParty(t, r.URL(), "steps", "secret")
 	p.want("begin", p.claimed("id", "one", "head"), "new")
-	for _, note := range []string{"1 n0 first", "0", "2 n0 second", "1 n0 first", "2 n1 third"} {
-		p.want(note, p.run(p.store.scripts.note, []string{p.record("id")}, append([]string{"one", "60000", "600000"}, strings.Fields(note)...)...), "ok")
+	for _, note := range []struct {
+		version int
+		fields  []string
+	}{{1, []string{"n0", "first"}}, {0, nil}, {2, []string{"n0", "second"}}, {1, []string{"n0", "first"}}, {2, []string{"n1", "third"}}} {
+		p.want(fmt.Sprint(note), p.noted("id", "one", note.version, note.fields...), "ok")
 	}
-	if got := strings.Fields(r.Must("HMGET", p.record("id"), "n0", "n1")); !strings.Contains(fmt.Sprint(got), "second") || !strings.Contains(fmt.Sprint(got), "third") {
-		t.Errorf("the journal has %q", got)
-	}
+	p.yielded("id", "one")
+	p.want("what is known", p.took("id", "two"), "taken h=head n0=second n1=third")
+	p.want("a note of the one before", p.noted("id", "one", 3, "n0", "fourth"), "gone")
 }
 
 // TestTakingTwice: the answer to the first time was lost.
@@ -107,7 +134,7 @@ func TestTakingTwice(t *testing.T) {
 	p := newParty(t, r.URL(), "steps", "secret")
 	for id, head := range map[string]string{"with": "head", "without": ""} {
 		p.want(id, p.claimed(id, "one", head), "new")
-		p.want("its end", p.run(p.store.scripts.yield, p.keys(id), "one", id), "ok")
+		p.yielded(id, "one")
 	}
 	for range 2 {
 		if got := p.took("with", "two"); !strings.HasPrefix(got, "taken") {
@@ -117,8 +144,8 @@ func TestTakingTwice(t *testing.T) {
 	}
 	p.want("another takes it", p.took("with", "three"), "none")
 	p.want("another takes it", p.took("without", "three"), "none")
-	p.want("the gateway was alive", p.finished("without", "one", "complete", ""), "ok")
-	p.want("the gateway was alive", p.finished("with", "one", "complete", ""), "gone")
+	p.want("the gateway was alive", p.finished("without", "one", complete, ""), "ok")
+	p.want("the gateway was alive", p.finished("with", "one", complete, ""), "gone")
 }
 
 // TestAFullStore takes nothing new, and lets what runs come to its end.
@@ -133,16 +160,16 @@ func TestAFullStore(t *testing.T) {
 	if keys := r.Must("KEYS", "*other"); strings.Contains(keys, "other") {
 		t.Errorf("there is %q", keys)
 	}
-	p.want("a note", p.run(p.store.scripts.note, []string{p.record("id")}, "one", "60000", "600000", "1", "n0", "x"), "ok")
-	p.want("a renewal", p.run(p.store.scripts.note, []string{p.record("id")}, "one", "60000", "600000", "0"), "ok")
-	p.want("the end", p.finished("id", "one", "complete", "answer"), "ok")
+	p.want("a note", p.noted("id", "one", 1, "n0", "x"), "ok")
+	p.want("a renewal", p.noted("id", "one", 0), "ok")
+	p.want("the end", p.finished("id", "one", complete, "answer"), "ok")
 }
 
 // TestNothingIsBegunByHalves where the set is none: no record is left, which would refuse the next request.
 func TestNothingIsBegunByHalves(t *testing.T) {
 	r := redistest.Start(t)
 	p := newParty(t, r.URL(), "steps", "secret")
-	r.Must("SET", p.index(), "x")
+	r.Must("SET", index(p.shared), "x")
 	if got := p.claimed("id", "one", "head"); !strings.Contains(got, "WRONGTYPE") {
 		t.Errorf("got %q", got)
 	}
@@ -156,22 +183,19 @@ func TestWhatIsForOthers(t *testing.T) {
 	r := redistest.Start(t)
 	mine, others, rotated := newParty(t, r.URL(), "steps", "secret", "old"), newParty(t, r.URL(), "other steps", "secret"), newParty(t, r.URL(), "steps", "new")
 	r.Must("SET", mine.record("poison"), "no hash")
-	r.Must("ZADD", mine.index(), "0", "poison")
+	r.Must("ZADD", index(mine.shared), "0", "poison")
 	abandon := func(p *party, id string) {
 		p.want(id, p.claimed(id, "one", "head"), "new")
 		r.Must("HSET", p.record(id), "l", fmt.Sprint(time.Now().Add(-time.Second).UnixMilli())) // the lease has ended right now
-		r.Must("ZADD", p.index(), "0", id)
+		r.Must("ZADD", index(p.shared), "0", id)
 	}
 	for i := range 2 * lookedAt {
 		abandon([]*party{others, rotated}[i%2], fmt.Sprintf("a%d", i))
 	}
 	abandon(newParty(t, r.URL(), "steps", "old"), "z")
 	listed := func(p *party) string {
-		found, err := p.store.ask(t.Context(), p.store.scripts.list, []string{p.index()}, p.rights(fmt.Sprint(lookedAt), "60000", p.digest, "", "", "")...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return fmt.Sprintf("%s %d %s", found[0], len(found)-1, found[len(found)-1])
+		words := strings.Fields(p.listed())
+		return fmt.Sprintf("%s %d %s", words[0], len(words)-1, words[len(words)-1])
 	}
 	mine.want("mine", listed(mine), "201 2 z")
 	if got := listed(others); !strings.HasPrefix(got, "201 100 a") {
@@ -191,13 +215,13 @@ func TestScriptsInACluster(t *testing.T) {
 	p := newParty(t, url, "steps", "secret")
 	for range 2 {
 		p.want("begin", p.claimed("id", "one", "head"), "new")
-		p.want("a note", p.run(p.store.scripts.note, []string{p.record("id")}, "one", "60000", "600000", "1", "n0", "x"), "ok")
-		p.want("give up", p.run(p.store.scripts.yield, p.keys("id"), "one", "id"), "ok")
-		p.want("list", p.run(p.store.scripts.list, []string{p.index()}, p.rights("100", "60000", p.digest, "", "", "")...), "1 id")
+		p.want("a note", p.noted("id", "one", 1, "n0", "x"), "ok")
+		p.yielded("id", "one")
+		p.want("list", p.listed(), "1 id")
 		if got := p.took("id", "two"); !strings.HasPrefix(got, "taken") {
 			t.Errorf("take: %q", got)
 		}
-		p.want("end", p.finished("id", "two", "nothing", ""), "ok")
+		p.want("end", p.finished("id", "two", nothing, ""), "ok")
 	}
 }
 

@@ -242,7 +242,7 @@ func (s *sequence) rest(ex *filter.Exchange) string {
 	if s.shares != "" {
 		all = append(all, s.shares)
 	}
-	if k := s.shared; k != nil && k.store.outage.Down() {
+	if k := s.shared; k != nil && k.store.down() {
 		what := "refused with 503"
 		if k.local {
 			what = "it goes on without"

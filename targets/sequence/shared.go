@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -32,7 +31,7 @@ const (
 
 // shared is the store as one sequence uses it.
 type shared struct {
-	store   *store
+	store   store
 	place   string // what its keys begin with
 	digest  string // of the steps: who has the same can undo what another did
 	timeout time.Duration
@@ -88,8 +87,9 @@ func (s *sequence) share(env *filter.Env, c *Config) error {
 	for _, result := range []string{"nothing", "undone", "stuck", "unknown"} {
 		k.recovered[result] = recovered.WithLabelValues(env.Route.Name, result)
 	}
-	k.store = redis.Attach(server, "sequences", func() *store { return newStore(server, env.Log, failed.WithLabelValues().Inc) })
-	k.store.outage.Patience(k.timeout)
+	st := redis.Attach(server, "sequences", func() *remote { return newRemote(server, env.Log, failed.WithLabelValues().Inc) })
+	st.outage.Patience(k.timeout)
+	k.store = st
 	k.life, k.end = context.WithCancel(context.Background())
 	s.shared, s.shares = k, sharing(c)
 	k.group.Go(func() { k.watch(s) })
@@ -131,29 +131,24 @@ func (s *sequence) Close() error {
 	return nil
 }
 
-func (k *shared) index() string           { return k.place + "open" }
+// record is the key of a record.
 func (k *shared) record(id string) string { return k.place + id }
-
-// keys are those of the scripts that change whether a record is open.
-func (k *shared) keys(id string) []string { return []string{k.record(id), k.index()} }
 
 // sealedBy is the key that the journal is sealed with.
 func (k *shared) sealedBy() string {
-	if k.sealer == nil {
-		return ""
+	if ids := k.opens(); len(ids) > 0 {
+		return ids[0]
 	}
-	return k.sealer.IDs()[0]
+	return ""
 }
 
-// rights are the last arguments of the scripts that look for what was abandoned: what this gateway can undo.
-func (k *shared) rights(first ...string) []string {
+// opens are the keys by which this gateway can read journals.
+func (k *shared) opens() []string {
 	if k.sealer == nil {
-		return first
+		return nil
 	}
-	return append(first, k.sealer.IDs()...)
+	return k.sealer.IDs()
 }
-
-func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 // claim takes the key of a request in the store. It returns the answer that was kept, if all was done before. Again is as in kept.claim.
 func (r *run) claim(ex *filter.Exchange, known bool) (answer *http.Response, again bool, err error) {
@@ -200,15 +195,12 @@ func (r *run) claim(ex *filter.Exchange, known bool) (answer *http.Response, aga
 
 // begin asks the store for a key.
 func (k *shared) begin(r *run, h *hold, fingerprint, head string) (word, text string, err error) {
-	if k.store.outage.Down() {
-		return "", "", errStore
-	}
 	ctx, cancel := context.WithTimeout(r.ctx, k.timeout)
 	defer cancel()
 	h.until = time.Now().Add(k.lease)
-	word, text, err = k.store.word(ctx, k.store.scripts.claim, k.keys(h.id), h.token, fingerprint, milliseconds(k.lease), milliseconds(abandonedLife), k.digest, head, h.id, r.told(), k.sealedBy())
-	if err != nil && !k.store.outage.Down() { // it may have come too late
-		k.store.group.Go(func() { _ = h.finish(nothing, "", "", k.timeout) })
+	word, text, err = k.store.claim(ctx, k, &claim{id: h.id, token: h.token, fingerprint: fingerprint, progress: r.told(), head: head})
+	if err != nil && !k.store.down() { // it may have come too late
+		k.group.Go(func() { _ = h.finish(nothing, "", "", k.timeout) })
 	}
 	return word, text, err
 }
@@ -262,7 +254,7 @@ func (r *run) announce(i int) error {
 	if h.journal {
 		return r.note(r.ctx, h.deadline())
 	}
-	if !h.of.store.outage.Down() {
+	if !h.of.store.down() {
 		_ = r.note(r.ctx, time.Now().Add(h.of.timeout)) // the names of steps are worth no failure
 	}
 	return nil

@@ -2,123 +2,55 @@ package sequence
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"log/slog"
-	"sync"
 	"time"
-
-	"github.com/redis/rueidis"
-
-	"cardea.dev/cardea/internal/redis"
 )
+
+// store is where records are kept, one for each key: by whom it is under way, or how it has ended, and the journal. Each method is one step to the store, and
+// may be asked for twice. Records belong to a gateway, by a token and a lease; where the lease is over, they are abandoned. An error says that nobody knows
+// whether it was done.
+type store interface {
+	// claim begins a record, unless there is one that says otherwise. The word is "new"; "again", where all was done before; "kept", with the answer that
+	// was given; "undone" or "lost", with the progress; "busy"; "abandoned"; or "other", where the request was another.
+	claim(ctx context.Context, k *shared, c *claim) (word, text string, err error)
+
+	// note renews the lease, and sets fields by names and values, unless those of a later version are there. The word is "ok", or "gone" where the record is
+	// another's.
+	note(ctx context.Context, k *shared, id, token string, version int, fields ...string) (word string, err error)
+
+	// finish says how a record has ended. What was complete once stays so. The word is "ok"; or "gone", or "none", where the record is another's, or none.
+	finish(ctx context.Context, k *shared, f *finish) (word string, err error)
+
+	// yield has the lease end.
+	yield(ctx context.Context, k *shared, id, token string) error
+
+	// list counts what was abandoned, and says which records are to be taken, so many at most: not those that only others can undo.
+	list(ctx context.Context, k *shared, most int) (abandoned int, ids []string, err error)
+
+	// take takes an abandoned record, of which it returns the fields, those of the journal among them. The word is "taken"; "lost", where nobody can undo it; or
+	// anything else where it is not to be had.
+	take(ctx context.Context, k *shared, id, token string) (word, progress string, fields map[string]string, err error)
+
+	// down says whether the store is known to fail.
+	down() bool
+}
+
+// claim is what begins a record.
+type claim struct {
+	id, token   string
+	fingerprint string // of the request
+	progress    string // by the names of the steps
+	head        string // of the journal; "": there is none
+}
+
+// finish is what ends a record.
+type finish struct {
+	id, token string
+	how       ending
+	life      time.Duration // how long it is remembered
+	progress  string
+	answer    string // that is kept; "": none
+}
 
 // errStore says that the store cannot be asked.
 var errStore = errors.New("the store of sequences cannot be reached")
-
-// store is the Redis or Valkey in which gateways share what they do. There is one for all sequences that use a server.
-type store struct {
-	server  *redis.Server
-	outage  *redis.Outage
-	scripts scripts
-	failed  func()
-	group   sync.WaitGroup // questions
-}
-
-// newStore makes a store. Failed is called when it was asked and did not answer.
-func newStore(server *redis.Server, log *slog.Logger, failed func()) *store {
-	st := &store{server: server, scripts: newScripts(), failed: failed}
-	st.outage = redis.NewOutage(redis.OutageOptions{
-		Server: server, Log: log, Probe: st.probe,
-		Lost:    "the store of sequences cannot be reached",
-		Back:    "the store of sequences can be reached again",
-		Refused: "the store of sequences refuses a question",
-	})
-	return st
-}
-
-// ask runs a script, and waits until the context ends: the library may take longer, where it connects. All scripts may be run twice.
-func (st *store) ask(ctx context.Context, script *rueidis.Lua, keys []string, args ...string) ([]string, error) {
-	var answer []string
-	done := make(chan error, 1)
-	st.group.Go(func() {
-		done <- st.server.Ask(ctx, func(ctx context.Context, client rueidis.Client) (err error) {
-			result := script.Exec(ctx, client, keys, args)
-			if result.NonRedisError() != nil && ctx.Err() == nil { // servers close idle connections
-				result = script.Exec(ctx, client, keys, args)
-			}
-			answer, err = result.AsStrSlice()
-			return err
-		})
-	})
-	var err error
-	select {
-	case err = <-done:
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	switch {
-	case err == nil:
-		st.outage.InTime()
-		return answer, nil
-	case errors.Is(ctx.Err(), context.Canceled): // whoever asked has left, which says nothing of the store
-	case ctx.Err() != nil:
-		st.failed()
-		st.outage.Late(keys[0])
-	default:
-		st.failed()
-		st.outage.Failed(keys[0], err)
-	}
-	return nil, errors.Join(errStore, err)
-}
-
-// word is ask for scripts that answer with a word, and perhaps a text.
-func (st *store) word(ctx context.Context, script *rueidis.Lua, keys []string, args ...string) (word, text string, err error) {
-	answer, err := st.ask(ctx, script, keys, args...)
-	switch {
-	case err != nil:
-		return "", "", err
-	case len(answer) == 0:
-		return "", "", errors.Join(errStore, redis.ErrAnswer)
-	case len(answer) > 1:
-		text = answer[1]
-	}
-	return answer[0], text, nil
-}
-
-// probe finds out whether the server can be written to, where a key is.
-func (st *store) probe(ctx context.Context, key string) error {
-	err := st.server.Ask(ctx, func(ctx context.Context, client rueidis.Client) error {
-		return client.Do(ctx, client.B().Set().Key(probed(key)).Value("1").PxMilliseconds(time.Minute.Milliseconds()).Build()).Error()
-	})
-	if err == nil {
-		return nil
-	}
-	if _, down := redis.Classify(err); down {
-		return err
-	}
-	return nil
-}
-
-// prefix is what all keys begin with.
-const prefix = "cardea:sequence:{"
-
-// placeOf is what the keys of a route begin with. What stands in braces has a cluster keep them in one place.
-func placeOf(route string) string {
-	sum := sha256.Sum256([]byte(route))
-	return prefix + hex.EncodeToString(sum[:8]) + "}:"
-}
-
-// probed is a key where another is, in which there is nothing.
-func probed(key string) string {
-	const end = len(prefix) + 16 + len("}:")
-	return key[:min(end, len(key))] + "probe"
-}
-
-// Close ends the probe, and waits for questions.
-func (st *store) Close() error {
-	err := st.outage.Close()
-	st.group.Wait()
-	return err
-}
