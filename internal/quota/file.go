@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"cardea.dev/cardea/internal/folder"
 )
 
 // file is the file of a ledger. The ledger's goroutine uses it alone.
@@ -34,7 +36,10 @@ func (l *Ledger) openFile() (err error) {
 	if real, err := filepath.EvalSymlinks(f.path); err == nil {
 		f.path = real // what is written anew takes the place of the file, not of a link to it, and all of its names have one lock
 	}
-	if f.lock, err = lockFile(f.path + ".lock"); err != nil {
+	if f.lock, err = folder.Lock(f.path + ".lock"); errors.Is(err, folder.ErrHeld) {
+		err = errors.New("another gateway counts in it; give each one a `file` of its own, or have them share a `store`")
+	}
+	if err != nil {
 		return fmt.Errorf("cannot use %s: %w", f.path, err)
 	}
 	defer func() {
@@ -243,7 +248,7 @@ func (l *Ledger) rewrite() error {
 	}
 	_ = l.file.f.Close() // it has no name any more
 	l.file.f, l.file.size, l.file.compact, l.file.torn = fresh, n, n, false
-	return syncFolder(filepath.Dir(l.file.path))
+	return folder.Sync(filepath.Dir(l.file.path))
 }
 
 // writeAll writes all that counts. What is counted meanwhile is written by the next flush.

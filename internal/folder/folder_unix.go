@@ -1,6 +1,6 @@
 //go:build unix
 
-package quota
+package folder
 
 import (
 	"errors"
@@ -10,8 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockFile locks a file for as long as it is open, or this process lives.
-func lockFile(path string) (*os.File, error) {
+// Lock locks a file for as long as it is open, or this process lives. It is made if it is not there. The error is ErrHeld where somebody else has locked it,
+// be it this process.
+func Lock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("it cannot be written here: %w", err)
@@ -22,13 +23,13 @@ func lockFile(path string) (*os.File, error) {
 	}
 	_ = f.Close()
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, errors.New("another gateway counts in it; give each one a `file` of its own, or have them share a `store`")
+		return nil, ErrHeld
 	}
 	return nil, fmt.Errorf("it cannot be locked: %w", err)
 }
 
-// syncFolder has a new name in a folder on the disk.
-func syncFolder(path string) error {
+// Sync has the names in a folder on the disk.
+func Sync(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
 		return err
