@@ -70,10 +70,10 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return {'ok'}`
 
 	// yielding has others take a record at once. KEYS: record, set. ARGV: token, id.
-	yielding = `local r = redis.call('HMGET', KEYS[1], 's', 't')
+	yielding = clock + `local r = redis.call('HMGET', KEYS[1], 's', 't')
 if r[1] ~= 'running' or r[2] ~= ARGV[1] then return {'gone'} end
-redis.call('HSET', KEYS[1], 'l', '0')
-redis.call('ZADD', KEYS[2], '0', ARGV[2])
+redis.call('HSET', KEYS[1], 'l', ms(now))
+redis.call('ZADD', KEYS[2], ms(now), ARGV[2])
 return {'ok'}`
 
 	// mine says whether a gateway can undo a record. All its ARGV are those of taking.

@@ -148,6 +148,18 @@ func TestTakingTwice(t *testing.T) {
 	p.want("the gateway was alive", p.finished("with", "one", complete, ""), "gone")
 }
 
+// TestYielding leaves what a gateway cannot undo any more, since it has other steps now, to one that can.
+func TestYielding(t *testing.T) {
+	r := redistest.Start(t)
+	before, after := newParty(t, r.URL(), "steps", "secret"), newParty(t, r.URL(), "other steps", "secret")
+	before.want("begin", before.claimed("id", "one", "head"), "new")
+	before.yielded("id", "one")
+	after.want("what it sees", after.listed(), "1")
+	after.want("what it takes", after.took("id", "two"), "none")
+	before.want("what the other sees", before.listed(), "1 id")
+	before.want("what the other takes", before.took("id", "three"), "taken h=head n0= n1=")
+}
+
 // TestAFullStore takes nothing new, and lets what runs come to its end.
 func TestAFullStore(t *testing.T) {
 	r := redistest.Start(t)
