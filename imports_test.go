@@ -23,7 +23,7 @@ type rule struct {
 
 var dataPlane = []string{
 	"internal/engine/...", "internal/http1/...", "internal/router/...", "internal/upstream/...", "internal/expr/...", "internal/keep/...",
-	"internal/answer/...", "internal/cache/...", "internal/cacheable/...", "internal/call/...", "internal/coalesce/...", "internal/consumers/...", "internal/convert/...", "internal/document/...", "internal/folder/...", "internal/fresh/...", "internal/geoip/...", "internal/handout/...", "internal/issuer/...", "internal/jq/...", "internal/limit/...",
+	"internal/answer/...", "internal/cache/...", "internal/cacheable/...", "internal/call/...", "internal/coalesce/...", "internal/consumers/...", "internal/convert/...", "internal/document/...", "internal/folder/...", "internal/fresh/...", "internal/geoip/...", "internal/handout/...", "internal/issuer/...", "internal/journal/...", "internal/jq/...", "internal/limit/...",
 	"internal/line/...", "internal/oauth/...", "internal/openapi/...", "internal/overload/...", "internal/pace/...", "internal/pathtemplate/...", "internal/password/...", "internal/place/...",
 	"internal/schema/...", "internal/seal/...", "internal/shape/...",
 	"internal/quota/...", "internal/qvalue/...", "internal/redis/...", "internal/repeat/...", "internal/sharedlimit/...",
@@ -51,6 +51,7 @@ var rules = []rule{
 	{[]string{"internal/jq/..."}, []string{"..."}, nil, "jq is a mechanism on plain values, of any document"},
 	{[]string{"internal/document/..."}, []string{"internal/...", "filters/...", "targets/...", "filter", "target"}, nil, "documents know no HTTP and no policy"},
 	{[]string{"internal/seal/..."}, []string{"..."}, nil, "seals are a mechanism on bytes"},
+	{[]string{"internal/journal/..."}, []string{"...", "!internal/folder"}, nil, "a journal is a mechanism on bytes"},
 	{[]string{"internal/folder/..."}, []string{"..."}, nil, "folders are a mechanism that policies and targets may share"},
 	{[]string{"internal/line/..."}, []string{"..."}, nil, "lines are a mechanism that upstreams and policies may share"},
 	{
