@@ -124,7 +124,7 @@ func options(dir string) config.Options {
 
 // inside moves the folders of a real machine that examples name into the test's own.
 func inside(dir, text string) string {
-	for _, path := range []string{"/var/log/cardea", "/run/secrets", "/run/cardea"} {
+	for _, path := range []string{"/var/log/cardea", "/var/lib/cardea", "/run/secrets", "/run/cardea"} {
 		text = strings.ReplaceAll(text, path, dir+path)
 	}
 	return text
@@ -155,6 +155,7 @@ func folder(t *testing.T) string {
 		"certs/api.pem":           certificate + key,
 		"certs/ca.pem":            certificate,
 		"var/log/cardea/README":   "",
+		"var/lib/cardea/README":   "",
 		"run/cardea/README":       "",
 	}
 	for _, name := range []string{"redis", "oidc-cookie", "oidc-cookie-next", "sequences"} {

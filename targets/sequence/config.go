@@ -3,6 +3,7 @@ package sequence
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"cardea.dev/cardea/config"
@@ -43,19 +44,24 @@ type Config struct {
 	// configuration's `store`, or else "local".
 	Store config.Secret `yaml:"store"`
 
-	// Secret is what is encrypted with that the store keeps of requests and answers: a text of at least 32 characters that nobody can guess, or a list of such.
-	// The first one encrypts, all decrypt. With it there is a journal in the store, by which other gateways undo what one has begun that ended in the middle, and
-	// the answers of requests with a key are kept for an hour. By default none: the store knows keys, and the names of steps.
+	// Disk is a directory in which one gateway keeps keys, answers and a journal, instead of a store: after its end, be it by kill -9, it knows them still, and
+	// undoes what it has left in the middle. It is made if it is not there; several sequences of a gateway may use it, other gateways not. It needs a Secret. By
+	// default there is none.
+	Disk string `yaml:"disk"`
+
+	// Secret is what is encrypted with that the store, or the disk, keeps of requests and answers: a text of at least 32 characters that nobody can guess, or a
+	// list of such. The first one encrypts, all decrypt. With it there is a journal, by which other gateways, or the same one after its start, undo what one has
+	// begun that ended in the middle, and the answers of requests with a key are kept for an hour. By default none: the store knows keys, and the names of steps.
 	Secret []config.Secret `yaml:"secret"`
 
-	// Lease is how long the store waits for a sign of life of the gateway that makes the steps. After that others take the sequence for abandoned. By default
-	// 10s.
+	// Lease is how long the store waits for a sign of life of the gateway that makes the steps. After that others take the sequence for abandoned. With a disk it
+	// is how long a step waits for the disk where that fails. By default 10s.
 	Lease config.Duration `yaml:"lease" min:"1s" max:"10m"`
 
-	// StoreTimeout is how long a request waits for the store before OnStoreFailure holds. By default 1s.
+	// StoreTimeout is how long a request waits for the store, or the disk, before OnStoreFailure holds. By default 1s.
 	StoreTimeout config.Duration `yaml:"store_timeout" min:"1ms"`
 
-	// OnStoreFailure is what becomes of requests that come while the store cannot be asked: "deny" (503 sequence_unavailable), or "local": keys are those of
+	// OnStoreFailure is what becomes of requests that come while the store cannot be asked, or the disk cannot be written: "deny" (503 sequence_unavailable), or "local": keys are those of
 	// this gateway alone, and there is no journal. By default "deny".
 	OnStoreFailure string `yaml:"on_store_failure" enum:"deny,local"`
 
@@ -104,10 +110,30 @@ func (c *Config) Validate() error {
 	if c.StoreTimeout >= c.Lease {
 		errs = append(errs, config.FieldErrorf("store_timeout", "it is not shorter than the lease, %s", c.Lease))
 	}
+	errs = append(errs, c.checkDisk()...)
 	if c.Answer != "" && c.Compose != "" {
 		errs = append(errs, config.FieldErrorf("compose", "one of `answer` and `compose` makes the answer"))
 	}
 	return errors.Join(errs...)
+}
+
+// checkDisk checks what does not go together with a directory.
+func (c *Config) checkDisk() (errs []error) {
+	switch {
+	case c.Disk == "":
+		return nil
+	case c.Disk == "off":
+		errs = append(errs, config.FieldErrorf("disk", "it is a directory, or left out; write ./off for a directory of that name"))
+	case strings.ContainsRune(c.Disk, 0):
+		errs = append(errs, config.FieldErrorf("disk", "no name of a directory has the character NUL in it"))
+	}
+	if c.Store != "" {
+		errs = append(errs, config.FieldErrorf("disk", "keys are either on a disk or in a `store` that gateways share"))
+	}
+	if len(c.Secret) == 0 {
+		errs = append(errs, config.FieldErrorf("disk", "what is kept there is encrypted; say with which `secret`; make one with: openssl rand -base64 32"))
+	}
+	return errs
 }
 
 // minSecret is how long a secret must be at least.

@@ -32,6 +32,11 @@
 // tries of a call have the same one. On one gateway, a key that is under way, or whose sequence was undone within the last hour, is refused with 409; one whose sequence was done
 // makes the calls again, for services that know them by their keys, and undoes nothing when one fails.
 //
+// # A disk
+//
+// With a disk, a directory, keys, answers and a journal outlive the gateway, which undoes after its start what it had left in the middle. A disk that cannot be
+// written has requests refused with 503.
+//
 // # Gateways that share keys
 //
 // With a store, a Redis or Valkey, keys are those of all gateways, and a sequence has a lease there that is renewed. With a secret, the store has a journal, from which another gateway undoes
@@ -52,5 +57,5 @@
 //	cardea_sequence_recovered_total{route,result}              what became of sequences whose gateway ended in the middle: undone, stuck, nothing, or
 //	                                                           unknown
 //	cardea_sequence_abandoned{route}                           sequences whose gateway ended in the middle, and which nobody has undone yet
-//	cardea_sequence_store_failures_total                       how often the store failed, or did not answer in time
+//	cardea_sequence_store_failures_total                       how often the store, or the disk, failed, or did not answer in time
 package sequence

@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"cardea.dev/cardea/config"
@@ -23,6 +25,7 @@ import (
 const childEnv = "CARDEA_TEST_GATEWAY"
 
 func child(text string) int {
+	signal.Ignore(syscall.SIGXFSZ) // a test may have its disk be full
 	g := control.New(control.Options{
 		Load: func() (*config.Config, error) {
 			return config.Parse("cardea.yaml", []byte(text), config.Options{Dir: os.TempDir()})

@@ -75,13 +75,13 @@ func (k *shared) take(s *sequence, id string) bool {
 	ctx, cancel := context.WithTimeout(k.life, k.lease)
 	defer cancel()
 	h.until = time.Now().Add(k.lease)
-	word, progress, fields, err := k.store.take(ctx, k, id, h.token)
+	word, fields, err := k.store.take(ctx, k, id, h.token)
 	if err != nil {
 		return false
 	}
 	switch word {
 	case "lost":
-		k.tellLost(s, id, progress, "there is no journal of it, or that of other steps or another secret, or it was tried too often")
+		k.tellLost(s, id, fields["p"], "there is no journal of it, or that of other steps or another secret, or it was tried too often")
 		return true
 	case "taken":
 	default:
@@ -89,8 +89,8 @@ func (k *shared) take(s *sequence, id string) bool {
 	}
 	h.start()
 	if err := k.undo(s, h, fields); err != nil {
-		k.tellLost(s, id, progress, err.Error())
-		_ = h.finish(isLost, progress, "", k.lease)
+		k.tellLost(s, id, fields["p"], err.Error())
+		_ = h.finish(isLost, fields["p"], "", k.lease)
 	}
 	return true
 }

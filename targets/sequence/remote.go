@@ -126,21 +126,21 @@ func (st *remote) list(ctx context.Context, k *shared, most int) (abandoned int,
 	return abandoned, found[1:], nil
 }
 
-func (st *remote) take(ctx context.Context, k *shared, id, token string) (word, progress string, fields map[string]string, err error) {
+func (st *remote) take(ctx context.Context, k *shared, id, token string) (word string, fields map[string]string, err error) {
 	answer, err := st.ask(ctx, st.scripts.take, keys(k, id), rights(k, token, milliseconds(k.lease), k.digest, id, milliseconds(memory), fmt.Sprint(maxTaken))...)
 	switch {
 	case err != nil:
-		return "", "", nil, err
+		return "", nil, err
 	case len(answer) == 0:
-		return "", "", nil, errors.Join(errStore, redis.ErrAnswer)
+		return "", nil, errors.Join(errStore, redis.ErrAnswer)
 	case answer[0] == "lost" && len(answer) > 1:
-		return answer[0], answer[1], nil, nil
+		return answer[0], map[string]string{"p": answer[1]}, nil
 	}
 	fields = map[string]string{}
 	for i := 1; i+1 < len(answer); i += 2 {
 		fields[answer[i]] = answer[i+1]
 	}
-	return answer[0], fields["p"], fields, nil
+	return answer[0], fields, nil
 }
 
 func (st *remote) down() bool { return st.outage.Down() }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter/filtertest"
+	"cardea.dev/cardea/internal/journal"
 	"cardea.dev/cardea/internal/redis"
 	"cardea.dev/cardea/internal/redis/redistest"
 )
@@ -34,6 +37,28 @@ func newParty(t *testing.T, url, digest string, secrets ...config.Secret) *party
 	return newPartyAt(t, st, digest, secrets...)
 }
 
+// stores runs a test with each store. A party comes to the same one whatever its steps and secrets.
+func stores(t *testing.T, test func(t *testing.T, party func(digest string, secrets ...config.Secret) *party)) {
+	t.Run("remote", func(t *testing.T) {
+		r := redistest.Start(t)
+		test(t, func(digest string, secrets ...config.Secret) *party { return newParty(t, r.URL(), digest, secrets...) })
+	})
+	t.Run("disk", func(t *testing.T) {
+		d := newDisk(t, t.TempDir())
+		test(t, func(digest string, secrets ...config.Secret) *party { return newPartyAt(t, d, digest, secrets...) })
+	})
+}
+
+func newDisk(t *testing.T, dir string) *disk {
+	t.Helper()
+	d, err := openDisk(dir, slog.New(slog.NewTextHandler(t.Output(), nil)), func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	return d
+}
+
 func newPartyAt(t *testing.T, st store, digest string, secrets ...config.Secret) *party {
 	t.Helper()
 	sealer, err := newSealer(secrets)
@@ -41,7 +66,7 @@ func newPartyAt(t *testing.T, st store, digest string, secrets ...config.Secret)
 		t.Fatal(err)
 	}
 	return &party{t: t, shared: &shared{
-		store: st, place: placeOf("x"), digest: digest, timeout: 5 * time.Second, lease: time.Minute, sealer: sealer, abandoned: prometheus.NewGauge(prometheus.GaugeOpts{Name: "x"}),
+		store: st, place: placeOf("x"), digest: digest, timeout: 5 * time.Second, lease: time.Minute, sealer: sealer, lacks: "their store cannot be reached", abandoned: prometheus.NewGauge(prometheus.GaugeOpts{Name: "x"}),
 	}}
 }
 
@@ -76,9 +101,10 @@ func (p *party) yielded(id, token string) {
 }
 
 func (p *party) took(id, token string) string {
-	word, progress, fields, err := p.store.take(p.t.Context(), p.shared, id, token)
+	word, fields, err := p.store.take(p.t.Context(), p.shared, id, token)
+	progress := fields["p"]
 	if word == "taken" && fields["h"] != "" {
-		word, progress = "taken", fmt.Sprintf("h=%s n0=%s n1=%s", fields["h"], fields["n0"], fields["n1"])
+		progress += fmt.Sprintf(" h=%s n0=%s n1=%s", fields["h"], fields["n0"], fields["n1"])
 	}
 	return said(err, word, progress)
 }
@@ -98,66 +124,111 @@ func (p *party) want(what, got, want string) {
 // TestCompleteStays: the gateway that was not told that the store knows asks again, while somebody has asked with the same key; and asking once more that comes to
 // nothing does not have the store forget.
 func TestCompleteStays(t *testing.T) {
-	r := redistest.Start(t)
-	p := newParty(t, r.URL(), "steps", "secret")
-	p.want("begin", p.claimed("id", "one", "head"), "new")
-	p.want("end", p.finished("id", "one", complete, ""), "ok")
-	p.want("another", p.claimed("id", "two", ""), "again")
-	p.want("the end, told once more", p.finished("id", "one", complete, ""), "ok")
-	p.want("not told in time", p.finished("id", "two", nothing, ""), "ok")
-	p.want("a third", p.claimed("id", "three", "head"), "again")
-	p.want("the end of the first, told much later", p.finished("id", "one", complete, ""), "ok")
-	p.want("somebody else", p.finished("id", "four", complete, ""), "gone")
-	p.want("the end of the third", p.finished("id", "three", complete, "answer"), "ok")
-	p.want("a fourth", p.claimed("id", "four", "head"), "kept answer")
+	stores(t, func(t *testing.T, party func(digest string, secrets ...config.Secret) *party) {
+		p := party("steps", "secret")
+		p.want("begin", p.claimed("id", "one", "head"), "new")
+		p.want("end", p.finished("id", "one", complete, ""), "ok")
+		p.want("another", p.claimed("id", "two", ""), "again")
+		p.want("the end, told once more", p.finished("id", "one", complete, ""), "ok")
+		p.want("not told in time", p.finished("id", "two", nothing, ""), "ok")
+		p.want("a third", p.claimed("id", "three", "head"), "again")
+		p.want("the end of the first, told much later", p.finished("id", "one", complete, ""), "ok")
+		p.want("somebody else", p.finished("id", "four", complete, ""), "gone")
+		p.want("the end of the third", p.finished("id", "three", complete, "answer"), "ok")
+		p.want("a fourth", p.claimed("id", "four", "head"), "kept answer")
+	})
 }
 
 // TestLateNotes of the journal: an earlier one, that comes after a later one, changes nothing.
 func TestLateNotes(t *testing.T) {
-	r := redistest.Start(t)
-	p := newParty(t, r.URL(), "steps", "secret")
-	p.want("begin", p.claimed("id", "one", "head"), "new")
-	for _, note := range []struct {
-		version int
-		fields  []string
-	}{{1, []string{"n0", "first"}}, {0, nil}, {2, []string{"n0", "second"}}, {1, []string{"n0", "first"}}, {2, []string{"n1", "third"}}} {
-		p.want(fmt.Sprint(note), p.noted("id", "one", note.version, note.fields...), "ok")
-	}
-	p.yielded("id", "one")
-	p.want("what is known", p.took("id", "two"), "taken h=head n0=second n1=third")
-	p.want("a note of the one before", p.noted("id", "one", 3, "n0", "fourth"), "gone")
+	stores(t, func(t *testing.T, party func(digest string, secrets ...config.Secret) *party) {
+		p := party("steps", "secret")
+		p.want("begin", p.claimed("id", "one", "head"), "new")
+		for _, note := range []struct {
+			version int
+			fields  []string
+		}{{1, []string{"n0", "first"}}, {0, nil}, {2, []string{"n0", "second"}}, {1, []string{"n0", "first"}}, {2, []string{"n1", "third"}}} {
+			p.want(fmt.Sprint(note), p.noted("id", "one", note.version, note.fields...), "ok")
+		}
+		p.yielded("id", "one")
+		p.want("what is known", p.took("id", "two"), "taken a;state=waiting h=head n0=second n1=third")
+		p.want("a note of the one before", p.noted("id", "one", 3, "n0", "fourth"), "gone")
+	})
 }
 
 // TestTakingTwice: the answer to the first time was lost.
 func TestTakingTwice(t *testing.T) {
-	r := redistest.Start(t)
-	p := newParty(t, r.URL(), "steps", "secret")
-	for id, head := range map[string]string{"with": "head", "without": ""} {
-		p.want(id, p.claimed(id, "one", head), "new")
-		p.yielded(id, "one")
-	}
-	for range 2 {
-		if got := p.took("with", "two"); !strings.HasPrefix(got, "taken") {
-			t.Errorf("with a journal: %q", got)
+	stores(t, func(t *testing.T, party func(digest string, secrets ...config.Secret) *party) {
+		p := party("steps", "secret")
+		for id, head := range map[string]string{"with": "head", "without": ""} {
+			p.want(id, p.claimed(id, "one", head), "new")
+			p.yielded(id, "one")
 		}
-		p.want("without a journal", p.took("without", "two"), "lost a;state=waiting")
-	}
-	p.want("another takes it", p.took("with", "three"), "none")
-	p.want("another takes it", p.took("without", "three"), "none")
-	p.want("the gateway was alive", p.finished("without", "one", complete, ""), "ok")
-	p.want("the gateway was alive", p.finished("with", "one", complete, ""), "gone")
+		for range 2 {
+			if got := p.took("with", "two"); !strings.HasPrefix(got, "taken") {
+				t.Errorf("with a journal: %q", got)
+			}
+			p.want("without a journal", p.took("without", "two"), "lost a;state=waiting")
+		}
+		p.want("another takes it", p.took("with", "three"), "none")
+		p.want("another takes it", p.took("without", "three"), "none")
+		p.want("the gateway was alive", p.finished("without", "one", complete, ""), "ok")
+		p.want("the gateway was alive", p.finished("with", "one", complete, ""), "gone")
+	})
 }
 
 // TestYielding leaves what a gateway cannot undo any more, since it has other steps now, to one that can.
 func TestYielding(t *testing.T) {
-	r := redistest.Start(t)
-	before, after := newParty(t, r.URL(), "steps", "secret"), newParty(t, r.URL(), "other steps", "secret")
-	before.want("begin", before.claimed("id", "one", "head"), "new")
-	before.yielded("id", "one")
-	after.want("what it sees", after.listed(), "1")
-	after.want("what it takes", after.took("id", "two"), "none")
-	before.want("what the other sees", before.listed(), "1 id")
-	before.want("what the other takes", before.took("id", "three"), "taken h=head n0= n1=")
+	stores(t, func(t *testing.T, party func(digest string, secrets ...config.Secret) *party) {
+		before, after := party("steps", "secret"), party("other steps", "secret")
+		before.want("begin", before.claimed("id", "one", "head"), "new")
+		before.yielded("id", "one")
+		after.want("what it sees", after.listed(), "1")
+		after.want("what it takes", after.took("id", "two"), "none")
+		before.want("what the other sees", before.listed(), "1 id")
+		before.want("what the other takes", before.took("id", "three"), "taken a;state=waiting h=head n0= n1=")
+	})
+}
+
+// TestLongAbandoned is forgotten on a disk, too, after a week without a sign of life; what is still renewed is not.
+func TestLongAbandoned(t *testing.T) {
+	d := newDisk(t, t.TempDir())
+	p := newPartyAt(t, d, "steps", "secret")
+	for _, id := range []string{"alive", "dead"} {
+		p.want(id, p.claimed(id, "one", "head"), "new")
+		if _, err := ask(t.Context(), d, func(tx *journal.Tx[record]) bool {
+			old := tx.Get(p.record(id)).Head
+			old.Seen = time.Now().Add(-abandonedLife - time.Minute).Unix()
+			tx.Add(p.record(id), old, time.Time{})
+			return true
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.yielded("dead", "one")
+	p.want("list", p.listed(), "0")
+	p.want("dead", p.noted("dead", "one", 0), "gone")
+	p.want("alive", p.noted("alive", "one", 0), "ok")
+}
+
+// TestUnreadable: what is under a damaged file of a disk is an error, and is taken by nobody.
+func TestUnreadable(t *testing.T) {
+	dir := t.TempDir()
+	d := newDisk(t, dir)
+	p := newPartyAt(t, d, "steps", "secret")
+	p.want("begin", p.claimed("id", "one", "head"), "new")
+	p.yielded("id", "one")
+	names, err := filepath.Glob(filepath.Join(dir, "*.journal"))
+	if err != nil || len(names) != 1 {
+		t.Fatal(names, err)
+	}
+	if err := os.Truncate(names[0], 20); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.took("id", "two"); !strings.Contains(got, "cannot read the journal") {
+		t.Errorf("got %q", got)
+	}
+	p.want("list", p.listed(), "1 id")
 }
 
 // TestAFullStore takes nothing new, and lets what runs come to its end.

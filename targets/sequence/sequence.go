@@ -247,7 +247,7 @@ func (s *sequence) rest(ex *filter.Exchange) string {
 		if k.local {
 			what = "it goes on without"
 		}
-		all[0] += ", but their store cannot be reached: " + what
+		all[0] += ", but " + k.lacks + ": " + what
 	}
 	if s.require && s.template == nil && ex.Request.Header[keyField] == nil {
 		all = append(all, "refused with 400: the request has no "+keyField)

@@ -32,6 +32,7 @@ const (
 // shared is the store as one sequence uses it.
 type shared struct {
 	store   store
+	lacks   string // what is the matter where the store fails
 	place   string // what its keys begin with
 	digest  string // of the steps: who has the same can undo what another did
 	timeout time.Duration
@@ -55,22 +56,24 @@ func (s *sequence) share(env *filter.Env, c *Config) error {
 	recovered := env.Metrics.Counter("sequence_recovered_total", "Sequences whose gateway ended in the middle, by what became of them.", "route", "result")
 	abandoned := env.Metrics.Gauge("sequence_abandoned", "Sequences whose gateway ended in the middle, and which nobody has undone yet.", "route")
 	url := cmp.Or(c.Store, env.Store)
-	if url == "" || url == local {
+	switch {
+	case c.Disk == "" && (url == "" || url == local):
 		if len(c.Secret) > 0 {
-			return config.FieldErrorf("secret", "it is for what is kept in the `store`, and there is none")
+			return config.FieldErrorf("secret", "it is for what is kept in the `store` or on the `disk`, and there is none")
 		}
 		return nil
-	}
-	if env.Offline {
+	case env.Offline && c.Disk != "":
+		s.shares = sharing(c)
+		if err := checkDisk(dirOf(env, c)); err != nil {
+			return config.FieldErrorf("disk", "%w", err)
+		}
+		return nil
+	case env.Offline:
 		if _, err := redis.New(url.Reveal()); err != nil {
 			return config.FieldErrorf("store", "%w", err)
 		}
 		s.shares = sharing(c)
 		return nil
-	}
-	server, err := redis.Kept(env, url)
-	if err != nil {
-		return config.FieldErrorf("store", "%w", err)
 	}
 	digest, err := digestOf(c)
 	if err != nil {
@@ -87,18 +90,54 @@ func (s *sequence) share(env *filter.Env, c *Config) error {
 	for _, result := range []string{"nothing", "undone", "stuck", "unknown"} {
 		k.recovered[result] = recovered.WithLabelValues(env.Route.Name, result)
 	}
-	st := redis.Attach(server, "sequences", func() *remote { return newRemote(server, env.Log, failed.WithLabelValues().Inc) })
-	st.outage.Patience(k.timeout)
-	k.store = st
+	if c.Disk != "" {
+		err = k.useDisk(env, dirOf(env, c), failed.WithLabelValues().Inc)
+	} else {
+		err = k.useRemote(env, url, failed.WithLabelValues().Inc)
+	}
+	if err != nil {
+		return err
+	}
 	k.life, k.end = context.WithCancel(context.Background())
 	s.shared, s.shares = k, sharing(c)
 	k.group.Go(func() { k.watch(s) })
 	return nil
 }
 
+// useRemote has records in a Redis or Valkey.
+func (k *shared) useRemote(env *filter.Env, url config.Secret, failed func()) error {
+	server, err := redis.Kept(env, url)
+	if err != nil {
+		return config.FieldErrorf("store", "%w", err)
+	}
+	st := redis.Attach(server, "sequences", func() *remote { return newRemote(server, env.Log, failed) })
+	st.outage.Patience(k.timeout)
+	k.store, k.lacks = st, "their store cannot be reached"
+	return nil
+}
+
+// useDisk has records in a directory. What was abandoned there, and cannot be read, is not given up without anybody's knowledge.
+func (k *shared) useDisk(env *filter.Env, path string, failed func()) error {
+	d, err := keptDisk(env, path, failed)
+	if err != nil {
+		return config.FieldErrorf("disk", "%w", err)
+	}
+	switch n, err := d.unread(k); {
+	case err != nil:
+		return config.FieldErrorf("disk", "%w", err)
+	case n > 0:
+		return config.FieldErrorf("secret", "%d sequences of the route that were abandoned in %s are sealed with another secret; add that one, behind this one, for them to be undone, or move the directory away to give them up", n, path)
+	}
+	k.store, k.lacks = d, "the disk cannot be written"
+	return nil
+}
+
 // sharing says what is shared.
 func sharing(c *Config) string {
-	if len(c.Secret) == 0 {
+	switch {
+	case c.Disk != "":
+		return "keys and a journal are on the disk"
+	case len(c.Secret) == 0:
 		return "keys are shared with other gateways"
 	}
 	return "keys and a journal are shared with other gateways"

@@ -27,9 +27,9 @@ type store interface {
 	// list counts what was abandoned, and says which records are to be taken, so many at most: not those that only others can undo.
 	list(ctx context.Context, k *shared, most int) (abandoned int, ids []string, err error)
 
-	// take takes an abandoned record, of which it returns the fields, those of the journal among them. The word is "taken"; "lost", where nobody can undo it; or
-	// anything else where it is not to be had.
-	take(ctx context.Context, k *shared, id, token string) (word, progress string, fields map[string]string, err error)
+	// take takes an abandoned record, of which it returns the fields: those of the journal, and "p", the progress. The word is "taken"; "lost", where nobody can
+	// undo it; or anything else where it is not to be had.
+	take(ctx context.Context, k *shared, id, token string) (word string, fields map[string]string, err error)
 
 	// down says whether the store is known to fail.
 	down() bool
