@@ -9,6 +9,36 @@ import (
 	"time"
 )
 
+// FuzzApply reads changes that are none, whose sums are right: they end in an error, or make records.
+func FuzzApply(f *testing.F) {
+	j := &Journal[head]{o: Options{Now: time.Now}, records: map[string]*Record[head]{}}
+	tx := newTx(j)
+	tx.Put("a", head{1}, time.Now(), text("x", "one"), text("y", ""))
+	tx.Add("a", head{2}, time.Time{}, text("x", "two"))
+	tx.Delete("a")
+	f.Add(tx.buffer)
+	f.Add([]byte("p\x01a\x00\x02{}\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
+	f.Add([]byte("a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		j := &Journal[head]{records: map[string]*Record[head]{}}
+		in := &file{}
+		if j.apply(in, payload, 100) != nil {
+			return
+		}
+		for key, r := range j.records {
+			j.count(r, 1)
+			for _, p := range r.parts {
+				if p.at < 100 || p.at+int64(p.size) > 100+int64(len(payload)) {
+					t.Errorf("%q has a part at %d of %d bytes", key, p.at, p.size)
+				}
+			}
+		}
+		if in.live != j.live {
+			t.Errorf("%d bytes are live, and %d of the file", j.live, in.live)
+		}
+	})
+}
+
 // TestCutFiles: whatever was not written to its end is left away, and all before it is there; then it goes on.
 func TestCutFiles(t *testing.T) {
 	b := newBench(t, Options{})

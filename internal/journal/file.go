@@ -234,9 +234,13 @@ func (j *Journal[H]) apply(in *file, payload []byte, at int64) error {
 	c := &changes{b: payload, in: in, from: at}
 	for c.at < len(payload) && c.err == nil {
 		kind, key := c.byte(), string(c.bytes())
-		if kind == remove {
+		switch kind {
+		case remove:
 			delete(j.records, key)
 			continue
+		case put, add:
+		default:
+			return fmt.Errorf("there is no change %q", kind)
 		}
 		r := &Record[H]{until: c.varint()}
 		r.head = c.span()

@@ -107,7 +107,11 @@ func (j *Journal[H]) open() (err error) {
 	case err != nil:
 		return err
 	}
-	return j.load()
+	if err := j.load(); err != nil {
+		return err
+	}
+	_ = folder.Sync(filepath.Dir(j.o.Dir)) // the folder may be new; who may not read the one above has made it otherwise
+	return folder.Sync(j.o.Dir)            // whoever made the last file may have ended before
 }
 
 // Bounds of what is written at once.

@@ -64,6 +64,7 @@ func TestKilledWithADisk(t *testing.T) {
 				if _, _, err := buy(http.DefaultClient, p.url, "k", items); err == nil {
 					t.Fatal("it was answered")
 				}
+				p.kill() // until it has ended, and has given its directory back
 				nothingReadableIn(t, dir, "k")
 				next := startProcess(t, text)
 				resp, body, err := buy(http.DefaultClient, next.url, "k", items)
@@ -156,8 +157,11 @@ func TestKilledWhileItUndoes(t *testing.T) {
 	if _, err := http.Post(p.url+"/buy", "application/json", strings.NewReader(items)); err == nil {
 		t.Fatal("it was answered")
 	}
-	running <- startProcess(t, text)
+	p.kill() // until it has ended, and has given its directory back
+	p = startProcess(t, text)
+	running <- p
 	waitFor(t, func() bool { return len(died) == 2 })
+	p.kill()
 	p = startProcess(t, text)
 	waitFor(t, func() bool { return strings.Contains(p.log.String(), "an abandoned sequence has ended") })
 	s.remains(t, "")
@@ -280,9 +284,10 @@ func TestAnotherSecret(t *testing.T) {
 	text := s.onDisk(dir, "      lease: 1s\n      store_timeout: 900ms\n")
 	p := startProcess(t, text)
 	s.dieInStock(t, p)
+	p.kill() // until it has ended, and has given its directory back
 	s.heal()
 	other := strings.Replace(text, secret, strings.Replace(secret, "0123", "3210", 1), 1)
-	if _, err := gatewaytest.Start(t, other); err == nil || !strings.Contains(err.Error(), "1 sequences of the route that were abandoned in "+dir+" are sealed with another secret") || strings.Contains(err.Error(), "3210") {
+	if _, err := gatewaytest.Start(t, other); err == nil || !strings.Contains(err.Error(), "1 sequences of the route that were abandoned in "+dir+" are sealed with another secret") || strings.Contains(err.Error(), "3210456789") {
 		t.Errorf("got %v", err)
 	}
 	both := strings.Replace(text, secret, "      secret: [3210456789abcdef0123456789abcdef, 0123456789abcdef0123456789abcdef]\n", 1)
@@ -305,6 +310,7 @@ func TestOtherStepsOnDisk(t *testing.T) {
 	text := s.onDisk(dir, "      lease: 1s\n      store_timeout: 900ms\n")
 	p := startProcess(t, text)
 	s.dieInStock(t, p)
+	p.kill() // until it has ended, and has given its directory back
 	g := gatewaytest.New(t, strings.Replace(text, "DELETE stock", "PUT stock", 1))
 	waitFor(t, func() bool { return abandoned(t, g) == 1 })
 	if resp, body := g.Do("POST", "/buy", items, "Idempotency-Key: k"); resp.StatusCode != 409 || !strings.Contains(body, "idempotency_conflict") {

@@ -1,6 +1,7 @@
 package sequence
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -209,6 +210,26 @@ func TestLongAbandoned(t *testing.T) {
 	p.want("list", p.listed(), "0")
 	p.want("dead", p.noted("dead", "one", 0), "gone")
 	p.want("alive", p.noted("alive", "one", 0), "ok")
+}
+
+// TestASlowDisk: who has not waited for it has begun nothing.
+func TestASlowDisk(t *testing.T) {
+	d := newDisk(t, t.TempDir())
+	late := 0
+	d.failed = func() { late++ }
+	p := newPartyAt(t, d, "steps", "secret")
+	goOn, slow := make(chan bool), make(chan bool)
+	go func() {
+		_, _ = ask(context.Background(), d, func(*journal.Tx[record]) bool { slow <- true; return <-goOn })
+	}()
+	<-slow
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if word, _, err := d.claim(ctx, p.shared, &claim{id: "id", token: "one", fingerprint: "print"}); word != "" || !errors.Is(err, context.DeadlineExceeded) || late != 1 {
+		t.Errorf("got %q %v, and %d failures", word, err, late)
+	}
+	goOn <- true
+	p.want("another", p.claimed("id", "two", "head"), "new")
 }
 
 // TestUnreadable: what is under a damaged file of a disk is an error, and is taken by nobody.
