@@ -317,7 +317,7 @@ func TestLogFilesAreOpenedAnew(t *testing.T) {
 	}
 	has := func(file, path string) {
 		t.Helper()
-		for began := time.Now(); time.Since(began) < 5*time.Second; time.Sleep(10 * time.Millisecond) {
+		for began := time.Now(); time.Since(began) < 20*time.Second; time.Sleep(10 * time.Millisecond) {
 			if text, _ := os.ReadFile(file); strings.Contains(string(text), path) {
 				return
 			}

@@ -38,10 +38,10 @@ func TestChangesAreTold(t *testing.T) {
 		}}, func() { told <- struct{}{} })
 	}()
 	<-ready
-	time.Sleep(50 * time.Millisecond) // the folder is watched right after the list is made; nothing tells when
+	time.Sleep(200 * time.Millisecond) // the folder is watched right after the list is made; nothing tells when
 	expect := func(what string, want bool) {
 		t.Helper()
-		limit := 5 * time.Second
+		limit := 20 * time.Second
 		if !want {
 			limit = 400 * time.Millisecond
 		}
@@ -109,11 +109,11 @@ func TestSwappedLinksAreTold(t *testing.T) {
 		files := func() ([]string, error) { return []string{name}, nil }
 		done <- watch.Watch(ctx, watch.Sources{Files: files}, func() { told <- struct{}{} })
 	}()
-	time.Sleep(100 * time.Millisecond)
+	time.Sleep(200 * time.Millisecond)
 	link("v2")
 	select {
 	case <-told:
-	case <-time.After(5 * time.Second):
+	case <-time.After(20 * time.Second):
 		t.Fatal("the swap was not told")
 	}
 	cancel()
@@ -154,7 +154,7 @@ func TestChangesOfUsedFilesAreTold(t *testing.T) {
 		}
 	}
 	wait("the file that is used is not looked at", looked)
-	time.Sleep(50 * time.Millisecond) // it is read right after it is listed; nothing tells when
+	time.Sleep(200 * time.Millisecond) // it is read right after it is listed; nothing tells when
 	if len(told) > 0 {
 		t.Fatal("a file was told that was only found")
 	}
