@@ -44,15 +44,15 @@ func TestFailuresBeforeTheHead(t *testing.T) {
 			to.Scheme = "https"
 			return to
 		}, Error{Phase: TLS, Kind: Failed}},
-		{"TLS that never answers", Options{Connect: 30 * time.Millisecond}, func(t *testing.T) Target {
+		{"TLS that never answers", Options{Connect: 200 * time.Millisecond}, func(t *testing.T) Target {
 			to := script(t, func(_ int, _ net.Conn, r *bufio.Reader) { io.Copy(io.Discard, r) })
 			to.Scheme = "https"
 			return to
 		}, Error{Phase: TLS, Kind: TimedOut, Timeout: true}},
-		{"no head in time", Options{FirstByte: 30 * time.Millisecond}, func(t *testing.T) Target {
+		{"no head in time", Options{FirstByte: 200 * time.Millisecond}, func(t *testing.T) Target {
 			return script(t, func(_ int, _ net.Conn, r *bufio.Reader) { io.Copy(io.Discard, r) })
 		}, Error{Phase: Header, Kind: TimedOut, Timeout: true, Sent: true}},
-		{"no head in time, HTTP/2", Options{FirstByte: 30 * time.Millisecond, Protocol: "h2c"}, func(t *testing.T) Target {
+		{"no head in time, HTTP/2", Options{FirstByte: 200 * time.Millisecond, Protocol: "h2c"}, func(t *testing.T) Target {
 			to, _ := serve(t, false, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 			return to
 		}, Error{Phase: Header, Kind: TimedOut, Timeout: true, Sent: true}},
@@ -347,7 +347,7 @@ func TestStalledUploads(t *testing.T) {
 		if e := asError(t, err); e.Kind != Canceled || !e.BodyRead || !errors.Is(err, cause) {
 			t.Errorf("got %+v", e)
 		}
-		p.o.Idle = 30 * time.Millisecond
+		p.o.Idle = 200 * time.Millisecond
 		_, err = p.RoundTrip(t.Context(), request("POST", "/", newNever(t)), to, nil)
 		if e := asError(t, err); e.Kind != RequestBody || !e.Timeout || e.Phase != Write {
 			t.Errorf("got %+v", e)
@@ -360,7 +360,7 @@ func TestEndpointThatTakesNoBody(t *testing.T) {
 		done := make(chan struct{})
 		p, to := start(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-done }))
 		defer close(done)
-		p.o.Idle = 100 * time.Millisecond
+		p.o.Idle = 300 * time.Millisecond
 		req := request("POST", "/", zeros{})
 		_, err := p.RoundTrip(t.Context(), req, to, nil)
 		if d := cmp.Diff(Error{Phase: Write, Kind: TimedOut, Timeout: true, Sent: true, BodyRead: true}, asError(t, err)); d != "" {
@@ -378,7 +378,7 @@ func TestBodyStandsStill(t *testing.T) {
 			}
 			<-r.Context().Done()
 		}))
-		p.o.Idle = 50 * time.Millisecond
+		p.o.Idle = 250 * time.Millisecond
 		resp, err := p.RoundTrip(t.Context(), request("GET", "/", nil), to, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -397,11 +397,13 @@ func TestBodyStandsStill(t *testing.T) {
 
 func TestCancelInTheMiddle(t *testing.T) {
 	protocols(t, func(t *testing.T, start func(http.Handler) (*Pool, Target)) {
-		gone := make(chan struct{}, 2)
+		came, gone := make(chan struct{}), make(chan struct{}, 2)
 		p, to := start(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/body" {
 				io.WriteString(w, "x")
 				w.(http.Flusher).Flush()
+			} else {
+				close(came)
 			}
 			<-r.Context().Done()
 			gone <- struct{}{}
@@ -409,7 +411,10 @@ func TestCancelInTheMiddle(t *testing.T) {
 		for _, path := range []string{"/body", "/head"} {
 			ctx, cancel := cancelWith(t)
 			cause := errors.New("the client left")
-			time.AfterFunc(30*time.Millisecond, func() { cancel(cause) })
+			leave := func() { time.AfterFunc(30*time.Millisecond, func() { cancel(cause) }) }
+			if path == "/head" {
+				go func() { <-came; leave() }()
+			}
 			want := Error{Phase: Header, Kind: Canceled, Sent: true}
 			resp, err := p.RoundTrip(ctx, request("GET", path, nil), to, nil)
 			if path == "/body" {
@@ -417,6 +422,7 @@ func TestCancelInTheMiddle(t *testing.T) {
 					t.Fatal(err)
 				}
 				want.Phase = Body
+				leave()
 				_, err = io.ReadAll(resp.Body)
 			}
 			got := asError(t, err)

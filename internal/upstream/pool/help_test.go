@@ -143,12 +143,12 @@ func asError(t testing.TB, err error) Error {
 // eventually waits for what another goroutine will do soon.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if holds() {
 			return
 		}
 	}
-	t.Fatalf("%s: not within 5 seconds", what)
+	t.Fatalf("%s: not within 20 seconds", what)
 }
 
 // certificate makes a server's certificate for names and the roots that trust it.

@@ -417,7 +417,7 @@ func TestMaxConnsWaits(t *testing.T) {
 func TestQueueTimeout(t *testing.T) {
 	release := make(chan struct{})
 	to, _ := serve(t, false, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-release }))
-	p := open(t, Options{MaxConns: 1, Connect: 30 * time.Millisecond})
+	p := open(t, Options{MaxConns: 1, Connect: 300 * time.Millisecond})
 	var wg sync.WaitGroup
 	wg.Go(func() { get(t, p, to) })
 	eventually(t, "one is busy", func() bool { return p.Stats()[to.Address] == Stats{Open: 1} })
