@@ -152,7 +152,7 @@ func TestThreeGatewaysShareLimits(t *testing.T) {
 			store := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 			text := fmt.Sprintf(`
 store: redis://%s
-rate_limit: {limits: %d/d per header.x-user, algorithm: sliding_window, mode: %s, on_store_failure: deny}
+rate_limit: {limits: %d/d per header.x-user, algorithm: sliding_window, mode: %s, on_store_failure: deny, store_timeout: 5s}
 routes: [{match: /, respond: ok}]
 `, store.Addr, most, mode)
 			var gateways []*process
