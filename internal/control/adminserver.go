@@ -121,8 +121,12 @@ func (g *Gateway) Status() Status {
 func (g *Gateway) AdminAddr() string {
 	g.reloads.Lock()
 	defer g.reloads.Unlock()
-	if g.admin.listener == nil {
+	return g.admin.addr()
+}
+
+func (s *adminServer) addr() string {
+	if s.listener == nil {
 		return ""
 	}
-	return g.admin.listener.Addr().String()
+	return s.listener.Addr().String()
 }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -184,7 +185,7 @@ func (g *Gateway) tell(r Report) {
 	}
 	switch {
 	case r.Trigger == "start" && r.OK:
-		g.o.Log.Info("the gateway runs", "routes", r.Routes, "listen", fmt.Sprint(g.Listen.Addrs()))
+		g.o.Log.Info("the gateway runs", "routes", r.Routes, "listen", fmt.Sprint(g.Listen.Addrs()), "admin", cmp.Or(g.admin.addr(), "off"))
 	case r.OK:
 		g.o.Log.Info("reloaded", "trigger", r.Trigger, "routes", r.Routes, "took", r.Took.String())
 	case r.Trigger != "start":
