@@ -48,9 +48,12 @@ func (a *app) demo() *cobra.Command {
 
 func writeDemo(folder, text string) (path string, err error) {
 	if folder == "" {
-		if folder, err = os.MkdirTemp("", "cardea-demo-"); err != nil {
-			return "", fmt.Errorf("cannot make a folder for the demo: %w", err)
-		}
+		folder, err = os.MkdirTemp("", "cardea-demo-")
+	} else {
+		err = os.MkdirAll(folder, 0o700)
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot make a folder for the demo: %w", err)
 	}
 	path = filepath.Join(folder, "cardea.yaml")
 	if there, err := os.ReadFile(path); err == nil && !demo.IsConfig(string(there)) {
