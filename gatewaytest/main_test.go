@@ -7,13 +7,15 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"cardea.dev/cardea/internal/redis/redistest"
 )
 
 // TestMain fails when a gateway that has ended leaves a goroutine behind.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	http.DefaultClient.CloseIdleConnections()
-	if err := goleak.Find(); err != nil && code == 0 {
+	if err := goleak.Find(redistest.Ending()...); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}

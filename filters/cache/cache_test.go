@@ -19,9 +19,10 @@ import (
 
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/filter/filtertest"
+	"cardea.dev/cardea/internal/redis/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, redistest.Ending()...) }
 
 func TestExamplesOfTheManual(t *testing.T) { filtertest.Examples[Config](t, "cache", 4) }
 

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"cardea.dev/cardea/internal/redis/redistest"
 )
 
 // TestMain builds the provider, which is a module of its own, and fails when something leaves a goroutine behind.
@@ -40,7 +42,7 @@ func run(m *testing.M) int {
 	}
 	code := m.Run()
 	http.DefaultClient.CloseIdleConnections()
-	if err := goleak.Find(); err != nil && code == 0 {
+	if err := goleak.Find(redistest.Ending()...); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}

@@ -14,12 +14,12 @@ import (
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/filter"
 	"cardea.dev/cardea/filter/filtertest"
+	"cardea.dev/cardea/internal/redis/redistest"
 	"cardea.dev/cardea/internal/stored"
 )
 
 func TestMain(m *testing.M) {
-	// The library of Redis asks again who is there after some seconds, closed or not, and ends then.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
+	goleak.VerifyTestMain(m, redistest.Ending()...)
 }
 
 // at is when tests begin.

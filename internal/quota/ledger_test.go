@@ -13,15 +13,14 @@ import (
 	"go.uber.org/goleak"
 
 	"cardea.dev/cardea/internal/limit"
+	"cardea.dev/cardea/internal/redis/redistest"
 )
 
 func TestMain(m *testing.M) {
 	if dieIfAsked() {
 		return
 	}
-	// The library asks again who is in a cluster after some seconds, closed or not, and ends then.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"),
-		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
+	goleak.VerifyTestMain(m, redistest.Ending()...)
 }
 
 var utc = Calendar{time.UTC, 1, time.Monday}

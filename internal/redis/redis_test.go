@@ -27,8 +27,7 @@ import (
 
 // The library asks again who is in a cluster after some seconds, closed or not, and ends then.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"),
-		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
+	goleak.VerifyTestMain(m, redistest.Ending()...)
 }
 
 func TestURLs(t *testing.T) {

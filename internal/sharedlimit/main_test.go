@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"cardea.dev/cardea/internal/redis/redistest"
 )
 
 // TestMain runs the tests, or is a gateway of TestProcesses.
@@ -12,7 +14,5 @@ func TestMain(m *testing.M) {
 	if os.Getenv(workerEnv) != "" {
 		os.Exit(worker())
 	}
-	// The library asks again who is in a cluster after some seconds, closed or not, and ends then.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"),
-		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
+	goleak.VerifyTestMain(m, redistest.Ending()...)
 }

@@ -14,15 +14,15 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"cardea.dev/cardea/internal/redis/redistest"
 )
 
 func TestMain(m *testing.M) {
 	if text := os.Getenv(childEnv); text != "" {
 		os.Exit(child(text))
 	}
-	// The library of Redis asks again who is in a cluster after some seconds, closed or not, and ends then.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
-		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"), goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
+	goleak.VerifyTestMain(m, append(redistest.Ending(), goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))...)
 }
 
 // shop is a bank of three services with a state: orders, reservations and charges. They know requests again by their keys.

@@ -31,6 +31,7 @@ import (
 	"cardea.dev/cardea/config"
 	"cardea.dev/cardea/internal/compile"
 	"cardea.dev/cardea/internal/control"
+	"cardea.dev/cardea/internal/redis/redistest"
 )
 
 func TestMain(m *testing.M) {
@@ -39,10 +40,7 @@ func TestMain(m *testing.M) {
 			log.Fatal(err)
 		}
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/letsencrypt/pebble/v2/va.VAImpl.processTasks"),
-		// Clients of a cluster look after some seconds who is in it, closed or not, and end then.
-		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"),
-		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
+	goleak.VerifyTestMain(m, append(redistest.Ending(), goleak.IgnoreTopFunction("github.com/letsencrypt/pebble/v2/va.VAImpl.processTasks"))...)
 }
 
 // world is the Internet of a test: an authority (Pebble, Let's Encrypt's own for tests), the names that it looks up, and ports 80
