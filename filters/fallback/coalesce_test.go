@@ -34,15 +34,7 @@ func TestRequestsThatWaitTogether(t *testing.T) {
 			s.do.Store(http.HandlerFunc(hang))
 			other.asked.Store(0)
 			before := s.asked.Load()
-			var all sync.WaitGroup
-			for range 5 {
-				all.Go(func() {
-					if got := answered(t, g, "/x"); got != test.want {
-						t.Errorf("%q, wanted %q", got, test.want)
-					}
-				})
-			}
-			all.Wait()
+			fiveGet(t, g, test.want)
 			if n := other.asked.Load(); n != test.asked {
 				t.Errorf("the other upstream was asked %d times", n)
 			}
@@ -78,15 +70,7 @@ func TestWhatStandsInIsForAllWhoWaitTogether(t *testing.T) {
 			g.Get("/x", "Cache-Control: no-cache")
 			s.do.Store(http.HandlerFunc(hang))
 			before := s.asked.Load()
-			var all sync.WaitGroup
-			for range 5 {
-				all.Go(func() {
-					if got := answered(t, g, "/x"); got != test.want {
-						t.Errorf("%q, wanted %q", got, test.want)
-					}
-				})
-			}
-			all.Wait()
+			fiveGet(t, g, test.want)
 			if n := s.asked.Load() - before; test.asked == 1 && n != 1 {
 				t.Errorf("the service was asked %d times", n)
 			}
@@ -95,6 +79,19 @@ func TestWhatStandsInIsForAllWhoWaitTogether(t *testing.T) {
 			}
 		})
 	}
+}
+
+// fiveGet has five ask at once.
+func fiveGet(t *testing.T, g *gatewaytest.Gateway, want string) {
+	var all sync.WaitGroup
+	for range 5 {
+		all.Go(func() {
+			if got := answered(t, g, "/x"); got != want {
+				t.Errorf("%q, wanted %q", got, want)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // answered is an answer in short: its body, or its status, and what stood in.

@@ -1,6 +1,7 @@
 package sequence
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,7 +102,11 @@ func openDisk(dir string, log *slog.Logger, failed func()) (*disk, error) {
 		})
 		return true
 	})
-	return d, err
+	if err != nil {
+		_ = d.Close()
+		return nil, err
+	}
+	return d, nil
 }
 
 // Close gives the directory back.
@@ -144,15 +149,15 @@ func (d *disk) claiming(tx *journal.Tx[record], k *shared, c *claim) answer {
 		fresh.By = old.Head.By
 	}
 	d.leases[key], d.open[key] = lease{c.token, time.Now().Add(k.lease)}, struct{}{}
-	switch {
-	case fresh.Again:
+	if fresh.Again {
 		tx.Put(key, fresh, time.Time{})
 		return answer{word: "again"}
-	case c.head == "":
-		tx.Put(key, fresh, time.Time{})
-	default:
-		tx.Put(key, fresh, time.Time{}, journal.Part{Name: "h", Value: []byte(c.head)})
 	}
+	var parts []journal.Part
+	if c.head != "" {
+		parts = []journal.Part{{Name: "h", Value: []byte(c.head)}}
+	}
+	tx.Put(key, fresh, time.Time{}, parts...)
 	return answer{word: "new"}
 }
 
@@ -241,9 +246,7 @@ func (d *disk) finish(ctx context.Context, k *shared, f *finish) (word string, e
 		}
 		head := record{State: state, Token: f.token, Fingerprint: r.Fingerprint, Digest: r.Digest, Progress: f.progress, Seen: time.Now().Unix()}
 		if state == words[complete] {
-			if head.By = r.By; head.By == "" {
-				head.By = f.token
-			}
+			head.By = cmp.Or(r.By, f.token)
 		}
 		var parts []journal.Part
 		if f.answer != "" {
